@@ -1,1 +1,201 @@
-//! placeholder
+//! The way to WhatsApp.
+//!
+//! [`Gateway`] is what the rest of kabari knows of it. Two things implement it: `embedded`, the
+//! WhatsApp client in this process, and `remote`, an HTTP client of somebody else's gateway.
+//! `http_api` serves any gateway under that same HTTP contract.
+
+use async_trait::async_trait;
+use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// One WhatsApp number, however it is reached. Every call has a time limit of its own.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// How the link to WhatsApp is, now and at every change.
+    fn link(&self) -> watch::Receiver<Link>;
+
+    /// Acks that came late and receipts, in order of arrival. There is one stream: the first call
+    /// gets it, every later one `None`.
+    fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>>;
+
+    /// Which of these numbers are on WhatsApp, in the order given. A gateway that can only tell by
+    /// sending answers [`Registration::Unknown`].
+    async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError>;
+
+    /// Sends one message and waits for the server's word. `Ok` means that the server has
+    /// acknowledged it without an error.
+    async fn send(&self, message: &Outgoing) -> Result<(), SendError>;
+
+    /// What WhatsApp itself says about the limits of this number.
+    async fn limits(&self) -> Result<Limits, GatewayError>;
+
+    /// A code to type into the phone with this number instead of scanning the QR.
+    async fn pair(&self, phone: &Phone) -> Result<String, GatewayError>;
+
+    /// Drops the connection and makes a new one; the session is kept.
+    async fn restart(&self) -> Result<(), GatewayError>;
+
+    /// Unlinks the phone, wipes the session, and offers a new QR.
+    async fn logout(&self) -> Result<(), GatewayError>;
+
+    /// Leaves WhatsApp in order, keeping the session. Nothing can be sent afterwards.
+    async fn close(&self);
+}
+
+/// One message on its way out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The same on every repeat.
+    pub message_id: MessageId,
+    /// Whom it is for.
+    pub phone: Phone,
+    /// The recipient's address as [`Gateway::check`] gave it, if it did.
+    pub jid: Option<String>,
+    /// The text, ready to read.
+    pub text: String,
+}
+
+/// Whether a number is on WhatsApp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// It is, under this address.
+    Registered {
+        /// The address messages go to.
+        jid: String,
+    },
+    /// It is not.
+    NotRegistered,
+    /// Nobody knows before a send.
+    Unknown,
+}
+
+/// The link between kabari and WhatsApp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// How it is.
+    pub state: LinkState,
+    /// The linked number, E.164 digits without `+`.
+    pub phone: Option<String>,
+    /// The text of the QR code to scan, while there is one.
+    pub qr: Option<String>,
+    /// The same as `data:image/png;base64,...`.
+    pub qr_png: Option<String>,
+    /// What is wrong, for people; gone when it is over.
+    pub error: Option<String>,
+}
+
+/// How the link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Nothing is known yet.
+    Starting,
+    /// No phone is linked: a QR waits, or soon will.
+    NotLinked,
+    /// Linked, and making a connection.
+    Connecting,
+    /// Messages can be sent.
+    Connected,
+    /// The remote gateway does not answer.
+    Unreachable,
+    /// The phone unlinked us; a new QR follows.
+    LoggedOut,
+    /// The same session was opened elsewhere.
+    Replaced,
+    /// WhatsApp banned the number for a time.
+    Banned {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// WhatsApp no longer accepts this version of the client: update kabari.
+    ClientOutdated,
+}
+
+impl Link {
+    /// A link about which nothing is known yet.
+    pub fn starting() -> Link {
+        Link { state: LinkState::Starting, phone: None, qr: None, qr_png: None, error: None }
+    }
+
+    /// Whether messages can be sent.
+    pub fn is_connected(&self) -> bool {
+        self.state == LinkState::Connected
+    }
+}
+
+/// What comes from WhatsApp without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The server's ack of a message whose `send` no longer waits for it.
+    Acked {
+        /// Which message.
+        message_id: MessageId,
+    },
+    /// A recipient's device, or the recipient, has these messages.
+    Receipt {
+        /// Which messages.
+        message_ids: Vec<MessageId>,
+        /// What it proves.
+        rank: ReceiptRank,
+        /// When, by the server's clock.
+        at: Timestamp,
+    },
+}
+
+/// Limits that WhatsApp puts on a number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Until when people who never wrote to us cannot be written to.
+    pub reach_out_until: Option<Timestamp>,
+    /// How many new chats are left in the current period.
+    pub new_chats_left: Option<u32>,
+}
+
+/// Why a message is not known to be sent, and so what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No phone is linked. Nothing went out.
+    #[error("no phone is linked: scan the QR code first")]
+    NotLinked,
+    /// There is no connection. Nothing went out; try again when there is one.
+    #[error("not connected: {0}")]
+    NotConnected(String),
+    /// The number is not on WhatsApp.
+    #[error("the number is not on WhatsApp")]
+    NotRegistered,
+    /// The server's limit for people who never wrote to us (463). A repeat would count against
+    /// the number: not before the limit ends.
+    #[error("WhatsApp's limit for new chats is reached")]
+    ReachOutLimit {
+        /// When it ends, if the server told.
+        until: Option<Timestamp>,
+    },
+    /// The server said not now.
+    #[error("WhatsApp asks to wait: {reason}")]
+    Retry {
+        /// The shortest wait.
+        after: Duration,
+        /// What it said.
+        reason: String,
+    },
+    /// The server said no for good.
+    #[error("WhatsApp refused the message: {0}")]
+    Permanent(String),
+    /// It may have gone out: no answer came in time.
+    #[error("no answer: {0}")]
+    Unknown(String),
+}
+
+/// Why something else than a send did not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// Not possible in the state the link is in.
+    #[error("{0}")]
+    NotPossible(String),
+    /// No connection, or no answer in time.
+    #[error("no answer from WhatsApp: {0}")]
+    Unavailable(String),
+    /// The session's files cannot be used.
+    #[error("session storage: {0}")]
+    Storage(String),
+}

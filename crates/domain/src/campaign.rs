@@ -1,0 +1,225 @@
+//! The life of a campaign: one send, to all its recipients.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a campaign is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignStatus {
+    /// Starts later.
+    Scheduled,
+    /// Its deliveries go out.
+    Running,
+    /// Nothing goes out for now; see [`PauseReason`].
+    Paused,
+    /// No delivery is open any more.
+    Completed,
+    /// The operator stopped it; what was not sent never will be.
+    Cancelled,
+}
+
+/// Why a campaign is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// The operator paused it.
+    Manual,
+    /// No connection to WhatsApp, or to the gateway.
+    Disconnected,
+    /// The phone unlinked us, or WhatsApp did: somebody must scan a QR.
+    LoggedOut,
+    /// The same session was opened elsewhere.
+    Replaced,
+    /// WhatsApp banned the number until a certain time.
+    Banned,
+    /// WhatsApp no longer accepts this version of the client.
+    ClientOutdated,
+    /// A run of failures: somebody should look before more go out.
+    Breaker,
+    /// It is night; see `QUIET_HOURS`.
+    QuietHours,
+    /// The sender has sent all it may today; see `DAILY_CAP`.
+    DailyCap,
+    /// WhatsApp's own limit for people who never wrote to us.
+    ReachOutLimit,
+}
+
+/// What can happen to a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CampaignEvent {
+    /// Its time has come.
+    Start,
+    /// Nothing goes out for now.
+    Pause(PauseReason),
+    /// The operator lets it go on, whatever the reason was.
+    Resume,
+    /// The reason has passed by itself.
+    Clear(PauseReason),
+    /// No delivery is open any more.
+    Complete,
+    /// The operator stops it for good.
+    Cancel,
+}
+
+/// The event means nothing in this state; the campaign stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{event:?} does not apply to a campaign that is {}", status.as_str())]
+pub struct NotAllowed {
+    /// Where the campaign is.
+    pub status: CampaignStatus,
+    /// What came.
+    pub event: CampaignEvent,
+}
+
+use CampaignStatus::*;
+
+impl CampaignStatus {
+    /// All of them.
+    pub const ALL: [CampaignStatus; 5] = [Scheduled, Running, Paused, Completed, Cancelled];
+
+    /// The name in the database and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheduled => "scheduled",
+            Running => "running",
+            Paused => "paused",
+            Completed => "completed",
+            Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of this name.
+    pub fn from_name(name: &str) -> Option<CampaignStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether nothing more will happen to it, receipts aside.
+    pub fn is_final(self) -> bool {
+        matches!(self, Completed | Cancelled)
+    }
+}
+
+impl PauseReason {
+    /// All of them.
+    pub const ALL: [PauseReason; 10] = [
+        PauseReason::Manual,
+        PauseReason::Disconnected,
+        PauseReason::LoggedOut,
+        PauseReason::Replaced,
+        PauseReason::Banned,
+        PauseReason::ClientOutdated,
+        PauseReason::Breaker,
+        PauseReason::QuietHours,
+        PauseReason::DailyCap,
+        PauseReason::ReachOutLimit,
+    ];
+
+    /// The name in the database and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PauseReason::Manual => "manual",
+            PauseReason::Disconnected => "disconnected",
+            PauseReason::LoggedOut => "logged_out",
+            PauseReason::Replaced => "replaced",
+            PauseReason::Banned => "banned",
+            PauseReason::ClientOutdated => "client_outdated",
+            PauseReason::Breaker => "breaker",
+            PauseReason::QuietHours => "quiet_hours",
+            PauseReason::DailyCap => "daily_cap",
+            PauseReason::ReachOutLimit => "reach_out_limit",
+        }
+    }
+
+    /// The reason of this name.
+    pub fn from_name(name: &str) -> Option<PauseReason> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
+    /// Whether it ends without a person: the reason passes, the campaign goes on.
+    pub fn clears_by_itself(self) -> bool {
+        !matches!(self, PauseReason::Manual | PauseReason::Breaker)
+    }
+}
+
+/// A campaign's status with the reason, if it is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// Where it is.
+    pub status: CampaignStatus,
+    /// Set exactly while `status` is [`Paused`].
+    pub reason: Option<PauseReason>,
+}
+
+impl Phase {
+    /// A campaign that starts at once.
+    pub const RUNNING: Phase = Phase { status: Running, reason: None };
+    /// A campaign that starts later.
+    pub const SCHEDULED: Phase = Phase { status: Scheduled, reason: None };
+
+    /// The transition function: where the campaign is after this event.
+    pub fn after(self, event: CampaignEvent) -> Result<Phase, NotAllowed> {
+        use CampaignEvent::*;
+        let to = |status| Ok(Phase { status, reason: None });
+        let paused = |reason| Ok(Phase { status: Paused, reason: Some(reason) });
+        match (self.status, event) {
+            (Scheduled, Start) => to(Running),
+            (Running, Pause(reason)) => paused(reason),
+            // The operator's word stands above the reasons that pass by themselves.
+            (Scheduled | Paused, Pause(PauseReason::Manual)) => paused(PauseReason::Manual),
+            (Paused, Pause(reason)) if self.reason.is_some_and(PauseReason::clears_by_itself) => {
+                paused(reason)
+            }
+            (Paused, Resume) => to(Running),
+            (Paused, Clear(reason)) if self.reason == Some(reason) && reason.clears_by_itself() => {
+                to(Running)
+            }
+            (Running | Paused, Complete) => to(Completed),
+            (Scheduled | Running | Paused, Cancel) => to(Cancelled),
+            (status, event) => Err(NotAllowed { status, event }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_event() -> impl Strategy<Value = CampaignEvent> {
+        let reason = || prop::sample::select(&PauseReason::ALL[..]);
+        prop_oneof![
+            Just(CampaignEvent::Start),
+            reason().prop_map(CampaignEvent::Pause),
+            Just(CampaignEvent::Resume),
+            reason().prop_map(CampaignEvent::Clear),
+            Just(CampaignEvent::Complete),
+            Just(CampaignEvent::Cancel),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_invariants_hold(events in prop::collection::vec(any_event(), 0..40)) {
+            let mut at = Phase::SCHEDULED;
+            for event in events {
+                let Ok(next) = at.after(event) else { continue };
+                prop_assert_eq!(next.reason.is_some(), next.status == Paused);
+                prop_assert!(!at.status.is_final(), "a finished campaign moved");
+                if at.reason == Some(PauseReason::Manual) && next.status == Running {
+                    prop_assert_eq!(event, CampaignEvent::Resume, "only the operator ends a manual pause");
+                }
+                at = next;
+            }
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for status in CampaignStatus::ALL {
+            assert_eq!(CampaignStatus::from_name(status.as_str()), Some(status));
+        }
+        for reason in PauseReason::ALL {
+            assert_eq!(PauseReason::from_name(reason.as_str()), Some(reason));
+        }
+    }
+}
