@@ -59,11 +59,8 @@ impl Notice {
     /// about it are left out.
     pub fn to_message(&self, status_page: Option<&str>) -> String {
         let emoji = self.emoji();
-        let heading = if self.kind == "maintenance" {
-            "MAINTENANCE TERJADWAL"
-        } else {
-            "GANGGUAN JARINGAN"
-        };
+        let heading =
+            if self.kind == "maintenance" { "MAINTENANCE TERJADWAL" } else { "GANGGUAN JARINGAN" };
         let mut text =
             format!("{emoji} *{heading}* {emoji}\n\n*{}*\n\n{}\n\n", self.title, self.message);
         if let Some(area) = self.affected_area.as_deref().filter(|area| !area.is_empty()) {

@@ -1,6 +1,5 @@
 //! Phone numbers: the one normalizer.
 
-use rlibphonenumber::{PhoneNumber, PhoneNumberFormat, Region};
 use std::fmt;
 
 /// A phone number that exists by the numbering rules of its country, as E.164 digits without `+`:
@@ -48,12 +47,11 @@ impl Phone {
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidPhone);
         }
-        let number =
-            PhoneNumber::parse(format!("+{digits}"), None::<Region>).map_err(|_| InvalidPhone)?;
-        if !number.is_valid() {
+        let number = phonenumber::parse(None, format!("+{digits}")).map_err(|_| InvalidPhone)?;
+        if !phonenumber::is_valid(&number) {
             return Err(InvalidPhone);
         }
-        let e164 = number.format_as(PhoneNumberFormat::E164);
+        let e164 = number.format().mode(phonenumber::Mode::E164).to_string();
         Ok(Phone(e164.trim_start_matches('+').to_owned()))
     }
 

@@ -31,7 +31,8 @@ pub const DUPLICATE_NUMBER: &str = "Nomor sama dengan pelanggan lain dalam pengi
 /// The time for it ran out.
 pub const EXPIRED: &str = "Tidak dikirim: masa berlaku pesan sudah habis";
 /// A newer send for the same notice replaced it.
-pub const SUPERSEDED: &str = "Tidak dikirim: digantikan pengiriman yang lebih baru untuk pemberitahuan yang sama";
+pub const SUPERSEDED: &str =
+    "Tidak dikirim: digantikan pengiriman yang lebih baru untuk pemberitahuan yang sama";
 /// The operator cancelled the campaign.
 pub const CANCELLED: &str = "Tidak dikirim: pengiriman dibatalkan";
 /// Sent, but nobody answered.
