@@ -1,0 +1,159 @@
+//! `cargo xtask test`: every check, in the order in which they are quick to fail.
+
+use crate::mariadb::MariaDb;
+use crate::process::{self, find_program};
+use crate::tools;
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What may be chosen.
+#[derive(Args)]
+pub struct Options {
+    /// Run this step alone (may be repeated).
+    #[arg(long, value_enum)]
+    only: Vec<Step>,
+    /// Arguments for `cargo test`, such as the name of a test.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// rustfmt finds nothing to change.
+    Fmt,
+    /// cargo-deny: licenses, sources and bans of the dependencies.
+    Deny,
+    /// clippy has no complaint.
+    Clippy,
+    /// The release binary builds.
+    Release,
+    /// All tests, with a MariaDB, a browser and a second WhatsApp client beside them.
+    Test,
+}
+
+/// Runs the chosen steps up to the first that fails, and says how long each took.
+pub fn run(options: Options) -> Result<()> {
+    let mut timings: Vec<(String, Duration)> = Vec::new();
+    let mut not_run = Vec::new();
+    for step in Step::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(step) {
+            continue;
+        }
+        process::check_interrupted()?;
+        let name = step.to_possible_value().context("every step has a name")?.get_name().to_owned();
+        println!("\n==> {name}");
+        let start = Instant::now();
+        let outcome = match step {
+            Step::Fmt => fmt(),
+            Step::Deny => deny(),
+            Step::Clippy => clippy(),
+            Step::Release => release(),
+            Step::Test => test(&options.arguments),
+        };
+        let outcome = outcome
+            .with_context(|| format!("step '{name}' failed after {}", seconds(start.elapsed())))?;
+        if let Outcome::NotRun(reason) = outcome {
+            println!("NOT RUN: {reason}");
+            not_run.push(format!("{name}: {reason}"));
+        }
+        timings.push((name, start.elapsed()));
+    }
+    println!();
+    for (name, took) in &timings {
+        println!("{name:<10} {:>7}", seconds(*took));
+    }
+    for line in not_run {
+        println!("NOT RUN    {line}");
+    }
+    Ok(())
+}
+
+enum Outcome {
+    Passed,
+    NotRun(&'static str),
+}
+
+fn fmt() -> Result<Outcome> {
+    tools::ensure_cargo_components()?;
+    process::run(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy() -> Result<Outcome> {
+    tools::ensure_cargo_components()?;
+    process::run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Ok(Outcome::Passed)
+}
+
+/// The list of known vulnerabilities is not asked for: it lives on a server, and a check of the
+/// sources must give the same answer tomorrow.
+fn deny() -> Result<Outcome> {
+    if find_program("cargo-deny").is_none() {
+        return Ok(Outcome::NotRun("cargo-deny is not installed (cargo install cargo-deny)"));
+    }
+    process::run(cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Before the tests and in a command of its own, as users build it: one test examines this very
+/// binary, and cargo would unify the features of the tests' dependencies into it otherwise.
+fn release() -> Result<Outcome> {
+    process::run(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "kabari",
+        "--bin",
+        "kabari",
+    ]))?;
+    Ok(Outcome::Passed)
+}
+
+fn test(arguments: &[String]) -> Result<Outcome> {
+    tools::ensure(&[tools::MARIADB, tools::NODE, tools::NPM, tools::CHROMIUM])?;
+    let baileys = root()?.join("crates/wa-sim/baileys");
+    if baileys.join("package-lock.json").exists() {
+        process::run(
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+                .current_dir(baileys),
+        )?;
+    }
+    let mariadb = MariaDb::start()?;
+    println!("MariaDB for the tests: {}", mariadb.url());
+    process::run(
+        cargo()
+            .args(["test", "--workspace", "--locked"])
+            .args(arguments)
+            .env("TEST_MARIADB_URL", mariadb.url()),
+    )?;
+    Ok(Outcome::Passed)
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn root() -> Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    match here.parent() {
+        Some(root) => Ok(root.to_owned()),
+        None => bail!("xtask is not in a workspace"),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,96 @@
+//! The programs that the checks need, and how to get those that are missing.
+
+use crate::process::{self, find_program};
+use anyhow::{Context, Result, bail};
+use std::process::{Command, Stdio};
+
+/// A program from Debian's packages.
+pub struct Tool {
+    /// Names it goes by; any of them will do.
+    programs: &'static [&'static str],
+    /// What to install when none is there.
+    packages: &'static [&'static str],
+}
+
+/// The `-core` packages bring the server without a system service that would start by itself.
+pub const MARIADB: Tool =
+    Tool { programs: &["mariadbd"], packages: &["mariadb-server-core", "mariadb-client-core"] };
+/// Runs the second WhatsApp client of the tests.
+pub const NODE: Tool = Tool { programs: &["node"], packages: &["nodejs"] };
+/// Installs it.
+pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"] };
+/// Shows the pages as people see them.
+pub const CHROMIUM: Tool =
+    Tool { programs: &["chromium", "chromium-browser", "google-chrome"], packages: &["chromium"] };
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        self.programs.iter().any(|name| find_program(name).is_some())
+    }
+}
+
+/// Installs with apt what is missing of these.
+pub fn ensure(tools: &[Tool]) -> Result<()> {
+    let packages: Vec<&str> = tools
+        .iter()
+        .filter(|tool| !tool.is_there())
+        .flat_map(|tool| tool.packages)
+        .copied()
+        .collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let wanted = packages.join(" ");
+    if find_program("apt-get").is_none() {
+        bail!(
+            "missing: {wanted} (names of Debian packages), and there is no apt-get here to install them with; install them yourself and run this again"
+        );
+    }
+    println!("installing with apt-get: {wanted}");
+    apt_get(&["update"]).context("apt-get update")?;
+    // Never at the price of something the user has, such as a MySQL server.
+    let options = ["install", "--yes", "--no-remove", "--no-install-recommends"];
+    apt_get(&[&options[..], &packages[..]].concat())
+        .with_context(|| format!("install {wanted} yourself and run this again"))?;
+    match tools.iter().find(|tool| !tool.is_there()) {
+        None => Ok(()),
+        Some(tool) => bail!("{} is still missing after its installation", tool.programs[0]),
+    }
+}
+
+/// Stays in the terminal's foreground, unlike other children: sudo may ask for a password.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(if process::is_root() { "env" } else { "sudo" });
+    if !process::is_root() {
+        command.arg("env");
+    }
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]).args(arguments);
+    let output = command
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    process::check_interrupted()?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(())
+}
+
+/// Makes sure that rustfmt and clippy are part of the toolchain.
+pub fn ensure_cargo_components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let probe = Command::new("cargo")
+            .args([subcommand, "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if probe.is_ok_and(|status| status.success()) {
+            continue;
+        }
+        process::run(Command::new("rustup").args(["component", "add", component])).with_context(
+            || format!("the Rust toolchain lacks {component}; add it and run this again"),
+        )?;
+    }
+    Ok(())
+}
