@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! Everything that needs more than one crate, as one binary: it links once.
+#![allow(clippy::unwrap_used)]
+
+mod architecture;
+mod docs;

@@ -1,0 +1,161 @@
+//! ARCHITECTURE.md says what the code does: its tables are compared with the functions.
+
+use kabari_domain::delivery::{
+    DeliveryEvent, DeliveryState, MAX_UNANSWERED, Progress, ReceiptRank,
+};
+use kabari_domain::timestamp::Timestamp;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+const BEGIN: &str = "<!-- delivery transitions: checked by crates/server/tests/it/docs.rs -->\n";
+const END: &str = "<!-- end of delivery transitions -->";
+
+/// More attempts than this lead to nothing new.
+const ATTEMPTS: u32 = MAX_UNANSWERED + 1;
+
+/// In the order of a delivery's life.
+const EVENTS: [DeliveryEvent; 15] = [
+    DeliveryEvent::Lease,
+    DeliveryEvent::Release,
+    DeliveryEvent::Begin,
+    DeliveryEvent::NotSent,
+    DeliveryEvent::Acked,
+    DeliveryEvent::Refused,
+    DeliveryEvent::Deferred(Timestamp(0)),
+    DeliveryEvent::Unanswered(Timestamp(0)),
+    DeliveryEvent::Receipt(ReceiptRank::Delivered),
+    DeliveryEvent::Receipt(ReceiptRank::Read),
+    DeliveryEvent::Expire,
+    DeliveryEvent::Supersede,
+    DeliveryEvent::Cancel,
+    DeliveryEvent::CountAsSent,
+    DeliveryEvent::SendAgain,
+];
+
+/// What has to be known about a delivery, besides its state, to tell what an event does.
+const HISTORIES: [(&str, fn(Progress) -> bool); 4] = [
+    ("never sent", |at| at.attempts == 0),
+    ("sent, always answered", |at| at.attempts > 0 && at.unanswered == 0),
+    ("unanswered before", |at| at.unanswered > 0 && at.unanswered + 1 < MAX_UNANSWERED),
+    ("unanswered, last try", |at| at.unanswered + 1 >= MAX_UNANSWERED),
+];
+
+/// Every delivery that events can make of a new one.
+fn reachable() -> BTreeSet<(DeliveryState, u32, u32)> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![Progress::queued(Timestamp(0))];
+    open.push(Progress { state: DeliveryState::Skipped, ..open[0] });
+    while let Some(at) = open.pop() {
+        if found.insert((at.state, at.attempts, at.unanswered)) {
+            let next = EVENTS.iter().filter_map(|event| at.after(*event).ok());
+            open.extend(next.filter(|at| at.attempts <= ATTEMPTS));
+        }
+    }
+    found
+}
+
+fn name(event: DeliveryEvent) -> String {
+    let shown = format!("{event:?}").replace("Timestamp(0)", "");
+    shown.replace("()", "")
+}
+
+/// Where the event leads in this state for each history; empty where that cannot be.
+fn outcomes(event: DeliveryEvent, state: DeliveryState) -> Vec<String> {
+    let reachable = reachable();
+    let outcome = |fits: fn(Progress) -> bool| {
+        let led_to: BTreeSet<&str> = reachable
+            .iter()
+            .filter(|(at, ..)| *at == state)
+            .map(|&(state, attempts, unanswered)| Progress {
+                state,
+                attempts,
+                unanswered,
+                due_at: Timestamp(0),
+            })
+            .filter(|at| fits(*at))
+            .map(|at| at.after(event).map_or("-", |next| next.state.as_str()))
+            .collect();
+        led_to.into_iter().collect::<Vec<_>>().join(" or ")
+    };
+    HISTORIES.iter().map(|(_, fits)| outcome(*fits)).collect()
+}
+
+fn table() -> String {
+    let mut table = String::from("| event | in state |");
+    for (heading, _) in HISTORIES {
+        write!(table, " {heading} |").unwrap();
+    }
+    table.push_str("\n| --- | --- | --- | --- | --- | --- |\n");
+    for event in EVENTS {
+        let mut rows: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
+        for state in DeliveryState::ALL {
+            let outcomes = outcomes(event, state);
+            if outcomes.iter().all(|led_to| led_to.is_empty() || led_to == "-") {
+                continue;
+            }
+            match rows.iter_mut().find(|(_, known)| agree(known, &outcomes)) {
+                Some((states, known)) => {
+                    states.push(state.as_str());
+                    for (known, outcome) in known.iter_mut().zip(outcomes) {
+                        if known.is_empty() {
+                            *known = outcome;
+                        }
+                    }
+                }
+                None => rows.push((vec![state.as_str()], outcomes)),
+            }
+        }
+        assert!(!rows.is_empty(), "{event:?} never applies");
+        for (states, outcomes) in rows {
+            writeln!(
+                table,
+                "| {} | {} | {} |",
+                name(event),
+                states.join(", "),
+                outcomes.join(" | ")
+            )
+            .unwrap();
+        }
+    }
+    table
+}
+
+/// States share a row when nothing that can happen tells them apart.
+fn agree(some: &[String], others: &[String]) -> bool {
+    some.iter().zip(others).all(|(one, other)| one.is_empty() || other.is_empty() || one == other)
+}
+
+#[test]
+fn the_transition_table_is_what_the_transition_function_does() {
+    let document = include_str!("../../../../ARCHITECTURE.md");
+    let written = document.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let (written, _) = written.expect("ARCHITECTURE.md has the table between its two marks");
+    let table = table();
+    assert!(
+        written == table,
+        "the table in ARCHITECTURE.md is not what Progress::after does; put this there:\n\n{table}"
+    );
+}
+
+#[test]
+fn the_table_lists_every_event() {
+    // Fails to compile when there is a new event: add it to EVENTS too.
+    let known = |event| match event {
+        DeliveryEvent::Lease
+        | DeliveryEvent::Release
+        | DeliveryEvent::Begin
+        | DeliveryEvent::NotSent
+        | DeliveryEvent::Acked
+        | DeliveryEvent::Refused
+        | DeliveryEvent::Deferred(_)
+        | DeliveryEvent::Unanswered(_)
+        | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)
+        | DeliveryEvent::Expire
+        | DeliveryEvent::Supersede
+        | DeliveryEvent::Cancel
+        | DeliveryEvent::CountAsSent
+        | DeliveryEvent::SendAgain => name(event),
+    };
+    let names: BTreeSet<String> = EVENTS.into_iter().map(known).collect();
+    assert_eq!(names.len(), EVENTS.len());
+}
