@@ -1,1 +1,45 @@
-//! placeholder
+//! A WhatsApp server to test against. It speaks the real wire protocol to real clients, and plays
+//! the phones of everybody they write to.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! let simulator = wa_sim::Simulator::start(wa_sim::Config::default()).await?;
+//! println!("point a client at {}", simulator.ws_url());
+//! # Ok(()) }
+//! ```
+
+mod account;
+mod clock;
+mod connection;
+mod control;
+mod core;
+mod faults;
+mod iq;
+mod ledger;
+mod limits;
+mod link_code;
+mod login;
+mod message;
+mod noise;
+mod outbox;
+mod pairing;
+mod phone;
+mod receipts;
+mod seed;
+mod server;
+mod simulated;
+mod simulator;
+mod stanza;
+mod state;
+mod violations;
+
+pub use account::{NumberSettings, Receipts};
+pub use control::{AccountInfo, DeviceInfo};
+pub use faults::{Action, Match, Rule, Stanza};
+pub use ledger::{Entry, Outcome};
+pub use limits::Limits;
+pub use pairing::{Linked, PairError};
+pub use simulated::{WriteError, Written};
+pub use simulator::{Config, Simulator, TimedOut};
+pub use state::{Message, MessageFilter, Status};
+pub use violations::{Rule as ViolatedRule, Violation};

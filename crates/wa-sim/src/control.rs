@@ -1,0 +1,276 @@
+//! The control API: what tests and people do to the simulated world, over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::account::NumberSettings;
+use crate::core::Core;
+use crate::faults::Rule;
+use crate::limits::Limits;
+use crate::pairing::{Linked, PairError};
+use crate::simulated::{WriteError, Written};
+use crate::state::{DeviceId, Message, MessageFilter};
+use crate::violations::Violation;
+
+pub(crate) fn routes() -> Router<Arc<Core>> {
+    Router::new()
+        .route("/control/scan", post(scan))
+        .route("/control/pair", post(pair))
+        .route("/control/numbers/{phone}", put(set_number).get(number))
+        .route("/control/messages", get(messages).post(write))
+        .route("/control/accounts", get(accounts))
+        .route("/control/accounts/{phone}/{change}", post(change))
+        .route("/control/limits/{phone}", put(set_limits))
+        .route("/control/faults", put(set_faults).get(faults))
+        .route("/control/violations", get(violations).delete(clear_violations))
+        .route("/control/time", get(time).post(advance))
+}
+
+/// Bad input or an impossible wish, told as `{"error": what to do}`.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<PairError> for Refused {
+    fn from(error: PairError) -> Self {
+        let status = match error {
+            PairError::Malformed => StatusCode::BAD_REQUEST,
+            PairError::Unknown(_) => StatusCode::NOT_FOUND,
+            PairError::NotRegistered(_) | PairError::Failed(_) => StatusCode::CONFLICT,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+impl From<WriteError> for Refused {
+    fn from(error: WriteError) -> Self {
+        Self(StatusCode::CONFLICT, error.to_string())
+    }
+}
+
+/// A JSON body whose faults are told as JSON too.
+struct Body<T>(T);
+
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Refused> {
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|error| {
+            Refused(StatusCode::BAD_REQUEST, format!("send a JSON body with the documented fields: {error}"))
+        })
+    }
+}
+
+/// A phone number as digits, whatever else was written around them.
+fn digits(phone: &str) -> Result<String, Refused> {
+    let number: String = phone.chars().filter(char::is_ascii_digit).collect();
+    if (5..=15).contains(&number.len()) {
+        Ok(number)
+    } else {
+        let message = format!("{phone:?} is no phone number; write it as digits with its country code, like 6281299990000");
+        Err(Refused(StatusCode::BAD_REQUEST, message))
+    }
+}
+
+#[derive(Deserialize)]
+struct Scan {
+    qr: String,
+    phone: String,
+}
+
+async fn scan(State(core): State<Arc<Core>>, Body(body): Body<Scan>) -> Result<Json<Linked>, Refused> {
+    let number = digits(&body.phone)?;
+    let linked = core.scan(&body.qr, &number)?;
+    Ok(Json(core.linked(linked).await?))
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    code: String,
+    phone: String,
+}
+
+async fn pair(State(core): State<Arc<Core>>, Body(body): Body<Pair>) -> Result<Json<Linked>, Refused> {
+    let number = digits(&body.phone)?;
+    Ok(Json(core.pair(&body.code, &number).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsChange {
+    registered: Option<bool>,
+    receipts: Option<crate::account::Receipts>,
+}
+
+async fn set_number(
+    State(core): State<Arc<Core>>,
+    Path(phone): Path<String>,
+    Body(change): Body<SettingsChange>,
+) -> Result<Json<NumberSettings>, Refused> {
+    let number = digits(&phone)?;
+    let mut state = core.state();
+    let mut settings = state.settings(&number);
+    settings.registered = change.registered.unwrap_or(settings.registered);
+    settings.receipts = change.receipts.unwrap_or(settings.receipts);
+    state.numbers.insert(number, settings);
+    drop(state);
+    core.notify();
+    Ok(Json(settings))
+}
+
+async fn number(
+    State(core): State<Arc<Core>>,
+    Path(phone): Path<String>,
+) -> Result<Json<NumberSettings>, Refused> {
+    let number = digits(&phone)?;
+    Ok(Json(core.state().settings(&number)))
+}
+
+async fn messages(
+    State(core): State<Arc<Core>>,
+    Query(filter): Query<MessageFilter>,
+) -> Json<Vec<Message>> {
+    Json(core.state().filtered(&filter))
+}
+
+#[derive(Deserialize)]
+struct Write {
+    from: String,
+    to: String,
+    text: String,
+}
+
+async fn write(State(core): State<Arc<Core>>, Body(body): Body<Write>) -> Result<Json<Written>, Refused> {
+    let (from, to) = (digits(&body.from)?, digits(&body.to)?);
+    Ok(Json(core.write(&from, &to, &body.text)?))
+}
+
+/// An account, as the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountInfo {
+    /// Its number, digits only.
+    pub phone: String,
+    /// Its hidden id.
+    pub lid: String,
+    /// Whether its phone can be reached now.
+    pub online: bool,
+    /// Its linked clients.
+    pub devices: Vec<DeviceInfo>,
+}
+
+/// A linked client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// The number of the device; the phone itself is 0 and not listed.
+    pub device: u16,
+    /// What it calls itself.
+    pub platform: String,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// How many one-time keys the server has of it.
+    pub prekeys: usize,
+    /// How many stanzas it has not acknowledged.
+    pub unacknowledged: usize,
+}
+
+async fn accounts(State(core): State<Arc<Core>>) -> Json<Vec<AccountInfo>> {
+    Json(core.account_infos())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Change {
+    device: Option<u16>,
+    ms: Option<u64>,
+}
+
+/// What can befall an account from outside: `reinstall`, `offline`, `unlink`.
+async fn change(
+    State(core): State<Arc<Core>>,
+    Path((phone, change)): Path<(String, String)>,
+    Body(body): Body<Change>,
+) -> Result<Json<Value>, Refused> {
+    let number = digits(&phone)?;
+    let missing = || Refused(StatusCode::NOT_FOUND, format!("nobody has written to or linked {number} yet"));
+    match change.as_str() {
+        "reinstall" => core.reinstall(&number).then_some(()).ok_or_else(missing)?,
+        "offline" => {
+            let ms = body.ms.ok_or_else(|| {
+                Refused(StatusCode::BAD_REQUEST, "say for how long, in milliseconds: {\"ms\": 60000}".to_owned())
+            })?;
+            core.go_offline(&number, ms);
+        }
+        "unlink" => {
+            let device = body.device.ok_or_else(|| {
+                Refused(StatusCode::BAD_REQUEST, "say which device: {\"device\": 1}".to_owned())
+            })?;
+            core.unlink(&DeviceId { number: number.clone(), device }).then_some(()).ok_or_else(missing)?;
+        }
+        other => {
+            let message = format!("{other} is not possible; use reinstall, offline or unlink");
+            return Err(Refused(StatusCode::NOT_FOUND, message));
+        }
+    }
+    core.notify();
+    Ok(Json(json!({})))
+}
+
+async fn set_limits(
+    State(core): State<Arc<Core>>,
+    Path(phone): Path<String>,
+    Body(limits): Body<Limits>,
+) -> Result<Json<Limits>, Refused> {
+    let number = digits(&phone)?;
+    core.state().limits.insert(number, limits.clone());
+    Ok(Json(limits))
+}
+
+async fn set_faults(State(core): State<Arc<Core>>, Body(rules): Body<Vec<Rule>>) -> Json<Vec<Rule>> {
+    let mut state = core.state();
+    state.faults.set(rules);
+    Json(state.faults.rules())
+}
+
+async fn faults(State(core): State<Arc<Core>>) -> Json<Vec<Rule>> {
+    Json(core.state().faults.rules())
+}
+
+async fn violations(State(core): State<Arc<Core>>) -> Json<Vec<Violation>> {
+    Json(core.all_violations())
+}
+
+async fn clear_violations(State(core): State<Arc<Core>>) -> StatusCode {
+    core.state().violations.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn time(State(core): State<Arc<Core>>) -> Json<Value> {
+    Json(json!({ "now": core.clock.now_ms() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u64,
+}
+
+async fn advance(State(core): State<Arc<Core>>, Body(body): Body<Advance>) -> Json<Value> {
+    core.clock.advance(Duration::from_millis(body.advance_ms));
+    core.notify();
+    Json(json!({ "now": core.clock.now_ms() }))
+}

@@ -1,0 +1,74 @@
+//! What all parts of the simulator share.
+
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::sync::watch;
+use tracing::warn;
+use wacore_binary::Node;
+
+use crate::account::lock;
+use crate::clock::Clock;
+use crate::noise::ServerIdentity;
+use crate::seed::Seed;
+use crate::state::{DeviceId, State};
+use crate::violations::{Rule, Violation};
+
+pub(crate) struct Core {
+    pub identity: ServerIdentity,
+    pub clock: Clock,
+    state: Mutex<State>,
+    /// Counts changes, for all who wait for one.
+    changed: watch::Sender<u64>,
+}
+
+impl Core {
+    pub fn new(seed: Seed) -> anyhow::Result<Self> {
+        Ok(Self {
+            identity: ServerIdentity::new(seed)?,
+            clock: Clock::new(),
+            state: Mutex::new(State::new(seed)),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    /// The state. Never hold it across an await, nor take it while holding a phone's lock.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Tells everyone who waits that something has changed.
+    pub fn notify(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub fn violation(&self, device: Option<&DeviceId>, stanza: &Node, rule: Rule, detail: impl Into<String>) {
+        let id = stanza.attrs.get("id").map(|id| id.as_str().into_owned()).unwrap_or_default();
+        let violation = Violation {
+            at: self.clock.now_ms(),
+            device: device.map(ToString::to_string).unwrap_or_default(),
+            stanza: format!("{} {id}", stanza.tag),
+            rule,
+            detail: detail.into(),
+        };
+        warn!(stanza = %violation.stanza, rule = ?rule, detail = %violation.detail, "violation");
+        self.state().violations.push(violation);
+        self.notify();
+    }
+
+    /// Sends a stanza to a linked device that has to acknowledge it: now if it is there, else when
+    /// it comes back.
+    pub fn deliver(&self, to: &DeviceId, node: Node) {
+        let now = self.clock.wire_ns();
+        let mut state = self.state();
+        let Some(companion) = state.companion(to) else { return };
+        let connection = companion.connection.filter(|_| companion.active);
+        companion.outbox.push(node.clone(), connection.map(|id| (id, now)));
+        if let Some(connection) = connection {
+            state.send(connection, node);
+        }
+    }
+}

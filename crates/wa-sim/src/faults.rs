@@ -1,0 +1,316 @@
+//! Faults on order: rules that say which stanza goes wrong, and how.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+use crate::seed::Seed;
+
+/// One rule. The first rule of the list that matches a stanza and can act on it does so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Which stanzas the rule is about.
+    #[serde(rename = "match", default)]
+    pub when: Match,
+    /// What happens to them.
+    pub action: Action,
+    /// How likely it happens, from 0 to 1. The dice fall the same for the same seed.
+    #[serde(default = "always")]
+    pub probability: f64,
+    /// How often it happens at most; without it, as often as it matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+}
+
+fn always() -> f64 {
+    1.0
+}
+
+/// Which stanzas a rule is about. An absent field matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// The kind of stanza.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stanza: Option<Stanza>,
+    /// The number it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The number it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The stanza's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Only the nth stanza that matches the fields above, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u32>,
+}
+
+/// The kinds of stanzas that rules tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stanza {
+    /// A client opens a connection. It has no number yet.
+    Connect,
+    /// A linked client logs in.
+    Login,
+    /// A client sends a message.
+    Message,
+    /// A receipt of a simulated phone on its way to a client. `from` is the phone.
+    Receipt,
+    /// A client asks who is on WhatsApp, or for device lists.
+    Usync,
+    /// A client asks for the keys of devices. `to` is the first of them.
+    Prekeys,
+    /// A client asks for its reach-out or new-chat limits.
+    Limits,
+    /// Any other request of a client.
+    Iq,
+}
+
+/// What can go wrong. Written as `"no_ack"`, or with its fields as `{"ack_error": {"code": 463}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Message: the server refuses it with this error, and delivers nothing.
+    AckError {
+        /// For example 463, 479, 400, 404, 429 or 503.
+        code: u16,
+    },
+    /// Message: delivered, but the server's ack is lost.
+    NoAck,
+    /// Message: delivered, the ack comes after this many simulated milliseconds.
+    LateAck {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Message: delivered, then the connection breaks before the ack.
+    DropBeforeAck,
+    /// Message: delivered and acked, then the connection breaks.
+    DropAfterAck,
+    /// Message: the recipient's phone asks for it to be sent again.
+    AskRetry,
+    /// Message: the recipient has just installed the app anew, so its keys have changed.
+    Reinstall,
+    /// Message: the recipient has just linked one more device.
+    AddDevice,
+    /// Message: the recipient has just unlinked its latest device.
+    RemoveDevice,
+    /// Message: the recipient is out of reach for this many simulated milliseconds.
+    Offline {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Receipt: comes this many times more.
+    Duplicate {
+        /// How many times more.
+        copies: u32,
+    },
+    /// Receipt: kept back until the next receipt for the same client has gone.
+    Reorder,
+    /// Receipt: comes this many simulated milliseconds later.
+    Hold {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Request: answered with this error, such as 429 for usync, or 406 and 500 for prekeys.
+    Error {
+        /// The error code.
+        code: u16,
+        /// The error's text.
+        #[serde(default)]
+        text: String,
+    },
+    /// Prekeys: the one-time keys are used up.
+    NoOneTimeKey,
+    /// Anything but a receipt or a connection: vanishes.
+    Swallow,
+    /// Message, request or receipt: handled later, by `ms` plus at most `jitter_ms` milliseconds
+    /// of simulated time.
+    Delay {
+        /// Milliseconds.
+        ms: u64,
+        /// Milliseconds.
+        #[serde(default)]
+        jitter_ms: u64,
+    },
+    /// Anything but a receipt: the server ends the login with `<failure>`.
+    Failure {
+        /// 401, 402, 403, 405, 406, 500 or 503.
+        reason: u16,
+        /// For 402, why the number is banned: 101 to 106.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// For 402, for how many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expire: Option<u64>,
+    },
+    /// Anything but a receipt: the server ends the stream with `<stream:error>`.
+    StreamError {
+        /// For example 401, 503 or 515.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// `replaced` or `device_removed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conflict: Option<String>,
+    },
+    /// Anything but a receipt: the connection stays open, and nothing more comes over it.
+    Silence,
+    /// Anything but a receipt: the connection breaks before the stanza has any effect.
+    Drop,
+    /// Message, login or request: the phone unlinks this client.
+    Revoke,
+    /// Connection: a client that comes with IK has to fall back to XX.
+    RefuseIk,
+}
+
+impl Action {
+    /// Whether the action makes sense for this kind of stanza.
+    fn applies_to(&self, stanza: Stanza) -> bool {
+        use Stanza::{Connect, Iq, Limits, Login, Message, Prekeys, Receipt, Usync};
+        match self {
+            Self::AckError { .. }
+            | Self::NoAck
+            | Self::LateAck { .. }
+            | Self::DropBeforeAck
+            | Self::DropAfterAck
+            | Self::AskRetry
+            | Self::Reinstall
+            | Self::AddDevice
+            | Self::RemoveDevice
+            | Self::Offline { .. } => stanza == Message,
+            Self::Duplicate { .. } | Self::Reorder | Self::Hold { .. } => stanza == Receipt,
+            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Iq),
+            Self::NoOneTimeKey => stanza == Prekeys,
+            Self::Swallow => stanza != Connect,
+            Self::Delay { .. } => !matches!(stanza, Connect | Login),
+            Self::Failure { .. } | Self::StreamError { .. } | Self::Revoke => {
+                !matches!(stanza, Connect | Receipt)
+            }
+            Self::Silence | Self::Drop => stanza != Receipt,
+            Self::RefuseIk => stanza == Connect,
+        }
+    }
+}
+
+/// What the rules look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub stanza: Stanza,
+    pub from: Option<&'a str>,
+    pub to: Option<&'a str>,
+    pub id: Option<&'a str>,
+}
+
+struct Active {
+    rule: Rule,
+    matched: u32,
+    fired: u32,
+}
+
+/// The rules in force, with how often each has matched and fired.
+pub(crate) struct Faults {
+    rules: Vec<Active>,
+    seed: Seed,
+    dice: StdRng,
+}
+
+impl Faults {
+    pub fn new(seed: Seed) -> Self {
+        Self { rules: Vec::new(), seed, dice: seed.rng("faults") }
+    }
+
+    /// Replaces all rules. Counters start anew, and so do the dice.
+    pub fn set(&mut self, rules: Vec<Rule>) {
+        self.rules =
+            rules.into_iter().map(|rule| Active { rule, matched: 0, fired: 0 }).collect();
+        self.dice = self.seed.rng("faults");
+    }
+
+    pub fn rules(&self) -> Vec<Rule> {
+        self.rules.iter().map(|active| active.rule.clone()).collect()
+    }
+
+    /// The action that strikes this stanza, if one does. The one place where faults are decided.
+    pub fn strike(&mut self, facts: Facts<'_>) -> Option<Action> {
+        for active in &mut self.rules {
+            let rule = &active.rule;
+            if !rule.action.applies_to(facts.stanza) || !matches(&rule.when, facts) {
+                continue;
+            }
+            active.matched += 1;
+            if rule.when.nth.is_some_and(|nth| nth != active.matched)
+                || rule.times.is_some_and(|times| times <= active.fired)
+            {
+                continue;
+            }
+            if rule.probability < 1.0 && self.dice.random::<f64>() >= rule.probability {
+                continue;
+            }
+            active.fired += 1;
+            return Some(rule.action.clone());
+        }
+        None
+    }
+
+    /// How long a delay lasts, in milliseconds.
+    pub fn jittered(&mut self, ms: u64, jitter_ms: u64) -> u64 {
+        if jitter_ms == 0 { ms } else { ms + self.dice.random_range(0..=jitter_ms) }
+    }
+}
+
+fn matches(when: &Match, facts: Facts<'_>) -> bool {
+    let same = |wanted: &Option<String>, is: Option<&str>| {
+        wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
+    };
+    when.stanza.is_none_or(|stanza| stanza == facts.stanza)
+        && same(&when.to, facts.to)
+        && same(&when.from, facts.from)
+        && same(&when.id, facts.id)
+}
+
+impl Rule {
+    /// A rule that strikes every stanza of this kind.
+    pub fn on(stanza: Stanza, action: Action) -> Self {
+        let when = Match { stanza: Some(stanza), ..Match::default() };
+        Self { when, action, probability: 1.0, times: None }
+    }
+
+    /// Only stanzas for this number.
+    pub fn to(mut self, number: impl Into<String>) -> Self {
+        self.when.to = Some(number.into());
+        self
+    }
+
+    /// Only stanzas from this number.
+    pub fn from(mut self, number: impl Into<String>) -> Self {
+        self.when.from = Some(number.into());
+        self
+    }
+
+    /// Only the stanza with this id.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.when.id = Some(id.into());
+        self
+    }
+
+    /// Only the nth stanza that matches, counted from 1.
+    pub fn nth(mut self, nth: u32) -> Self {
+        self.when.nth = Some(nth);
+        self
+    }
+
+    /// At most this often.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// With this probability, from 0 to 1.
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+}

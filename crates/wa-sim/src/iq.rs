@@ -1,0 +1,147 @@
+//! Requests: which part of the server answers which namespace.
+
+mod account_data;
+mod encrypt;
+mod mex;
+mod usync;
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use crate::connection::{Client, Flow};
+use crate::faults::{Action, Facts, Stanza};
+use crate::stanza;
+use crate::violations::Rule;
+
+/// Not implemented: what a server answers to a request it does not know.
+const NOT_IMPLEMENTED: u16 = 501;
+
+impl Client {
+    pub(crate) fn handle_iq(&mut self, node: &Node) -> Flow {
+        match stanza::attr(node, "type").as_deref() {
+            Some("get" | "set") => self.request(node),
+            Some("result") => {
+                if node.get_optional_child("pair-device-sign").is_some() {
+                    self.finish_pairing(node);
+                }
+                Flow::Continue
+            }
+            Some("error") => {
+                self.violation(node, Rule::Unexpected, "the client refused a request of the server");
+                Flow::Continue
+            }
+            _ => {
+                self.violation(node, Rule::Unexpected, "an iq needs type get, set, result or error");
+                Flow::Continue
+            }
+        }
+    }
+
+    fn request(&mut self, node: &Node) -> Flow {
+        let Some(id) = stanza::attr(node, "id") else {
+            self.violation(node, Rule::MalformedId, "a request without an id");
+            return Flow::Continue;
+        };
+        let kind = kind(node);
+        let to = first_user(node).and_then(|jid| self.core.state().resolve(&jid));
+        let facts = Facts {
+            stanza: kind,
+            from: self.number(),
+            to: to.as_ref().map(|device| device.number.as_str()),
+            id: Some(&id),
+        };
+        let action = self.strike(facts);
+        match &action {
+            Some(Action::Error { code, text }) => {
+                self.send(stanza::error(node, *code, text));
+                return Flow::Continue;
+            }
+            Some(Action::Delay { ms, jitter_ms }) => {
+                let ms = self.core.state().faults.jittered(*ms, *jitter_ms);
+                let until = self.core.clock.now_ms() + ms;
+                let core = std::sync::Arc::clone(&self.core);
+                let (connection, replies) = (self.id, self.answer(node, None));
+                tokio::spawn(async move {
+                    core.clock.sleep_until(until).await;
+                    let state = core.state();
+                    replies.into_iter().for_each(|reply| state.send(connection, reply));
+                });
+                return Flow::Continue;
+            }
+            Some(action) => {
+                if let Some(flow) = self.break_off(action) {
+                    return flow;
+                }
+            }
+            None => {}
+        }
+        let replies = self.answer(node, action.as_ref());
+        let state = self.core.state();
+        replies.into_iter().for_each(|reply| state.send(self.id, reply));
+        Flow::Continue
+    }
+
+    /// What the server says to a request. The first stanza answers it, others may follow.
+    fn answer(&mut self, node: &Node, action: Option<&Action>) -> Vec<Node> {
+        let namespace = stanza::attr(node, "xmlns").unwrap_or_default();
+        if self.device.is_none() && !matches!(namespace.as_str(), "md" | "w:p" | "encrypt") {
+            self.violation(node, Rule::Unexpected, format!("{namespace} before login"));
+            return vec![stanza::error(node, 401, "not-authorized")];
+        }
+        match namespace.as_str() {
+            "w:p" | "urn:xmpp:ping" => vec![stanza::result(node, [])],
+            "md" => self.link(node),
+            "passive" => {
+                let active = node.get_optional_child("active").is_some();
+                let waiting = if active { self.activate() } else { Vec::new() };
+                std::iter::once(stanza::result(node, [])).chain(waiting).collect()
+            }
+            "encrypt" => vec![self.encrypt(node, action)],
+            "usync" => vec![self.usync(node)],
+            "abt" | "w" | "blocklist" | "privacy" | "w:sync:app:state" | "w:m" | "w:profile:picture"
+            | "status" | "disappearing_mode" | "urn:xmpp:whatsapp:dirty" | "w:biz" | "w:stats"
+            | "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "tos" | "spam" => {
+                vec![self.account_data(&namespace, node)]
+            }
+            "w:mex" => vec![self.mex(node)],
+            "w:g2" => vec![stanza::result(node, [NodeBuilder::new("groups").build()])],
+            other => {
+                tracing::warn!(namespace = other, "a request this server does not know");
+                vec![stanza::error(node, NOT_IMPLEMENTED, "feature-not-implemented")]
+            }
+        }
+    }
+
+    /// Namespace `md`: linking by code, and a device that leaves.
+    fn link(&mut self, node: &Node) -> Vec<Node> {
+        if let Some(registration) = node.get_optional_child("link_code_companion_reg") {
+            return self.link_code(node, registration);
+        }
+        if node.get_optional_child("remove-companion-device").is_some() {
+            if let Some(device) = self.device.clone() {
+                self.send(stanza::result(node, []));
+                self.core.unlink(&device);
+            }
+            return Vec::new();
+        }
+        self.violation(node, Rule::Unexpected, "unknown request about linking");
+        vec![stanza::error(node, 400, "bad-request")]
+    }
+}
+
+fn kind(node: &Node) -> Stanza {
+    match stanza::attr(node, "xmlns").as_deref() {
+        Some("usync") => Stanza::Usync,
+        Some("encrypt") if node.get_optional_child("key").is_some() => Stanza::Prekeys,
+        Some("w:mex") => Stanza::Limits,
+        _ => Stanza::Iq,
+    }
+}
+
+/// The first user a request is about, if it names users by address.
+fn first_user(node: &Node) -> Option<wacore_binary::Jid> {
+    let list = node
+        .get_optional_child("key")
+        .or_else(|| node.get_optional_child_by_tag(&["usync", "list"]))?;
+    stanza::jid(list.children()?.first()?, "jid")
+}

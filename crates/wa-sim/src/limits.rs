@@ -1,0 +1,16 @@
+//! What the server limits an account to, and tells it when asked.
+
+use serde::{Deserialize, Serialize};
+
+/// The limits of one account, all off by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Until when the account may not write to people who never wrote to it, in simulated Unix
+    /// seconds. Such messages are refused with error 463.
+    pub reachout_until: Option<u64>,
+    /// How many new chats the account may start. Beyond it, messages are refused with 463.
+    pub new_chats: Option<u32>,
+    /// How many new chats it has started since the cap was set.
+    pub new_chats_used: u32,
+}

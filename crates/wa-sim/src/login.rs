@@ -1,0 +1,163 @@
+//! A linked client logs in, asks for what it missed, and gets the key its app state needs.
+
+use buffa::MessageField;
+use wacore::messages::MessageUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+use waproto::whatsapp as wa;
+
+use crate::account::{PRIMARY, address, bundle, pn};
+use crate::connection::{Client, Flow, failure, stream_error};
+use crate::core::Core;
+use crate::faults::{Facts, Stanza};
+use crate::noise::Peer;
+use crate::state::DeviceId;
+
+/// Refused: this device is not linked (any more).
+const LOGGED_OUT: u16 = 401;
+
+impl Client {
+    pub(crate) fn log_in(&mut self, peer: &Peer) -> Flow {
+        let number = peer.payload.username.unwrap_or_default().to_string();
+        let device = u16::try_from(peer.payload.device.unwrap_or_default()).unwrap_or_default();
+        let facts = Facts { stanza: Stanza::Login, from: Some(&number), to: None, id: None };
+        let id = DeviceId { number: number.clone(), device };
+        if let Some(action) = self.strike(facts) {
+            self.device = Some(id.clone());
+            if let Some(flow) = self.break_off(&action) {
+                return self.flush_and(flow);
+            }
+        }
+        let now_s = self.core.clock.now_s();
+        let mut state = self.core.state();
+        let known = state.companion(&id).filter(|companion| companion.noise_key == peer.static_key);
+        let Some(companion) = known else {
+            state.send(self.id, failure(LOGGED_OUT, None, None));
+            state.drop_connection(self.id);
+            return Flow::Continue;
+        };
+        companion.active = false;
+        let replaced = companion.connection.replace(self.id);
+        if let Some(connection) = state.connections.get_mut(&self.id) {
+            connection.device = Some(id.clone());
+        }
+        if let Some(replaced) = replaced {
+            state.send(replaced, stream_error(None, Some("replaced")));
+            state.drop_connection(replaced);
+        }
+        let lid = state.lid(&number);
+        let success = NodeBuilder::new("success")
+            .attr("t", now_s)
+            .attr("lid", Jid::lid_device(lid, device))
+            .attr("creation", now_s)
+            .attr("companion_enc_static", "")
+            .build();
+        state.send(self.id, success);
+        drop(state);
+        self.device = Some(id);
+        self.core.notify();
+        Flow::Continue
+    }
+
+    /// The login loop has not started yet, so what was sent has to be flushed by it.
+    fn flush_and(&self, flow: Flow) -> Flow {
+        if let Flow::Drop = flow {
+            self.core.state().drop_connection(self.id);
+            return Flow::Continue;
+        }
+        flow
+    }
+
+    /// The client is ready for what waited for it.
+    pub(crate) fn activate(&self) -> Vec<Node> {
+        let Some(device) = &self.device else { return Vec::new() };
+        let now = self.core.clock.wire_ns();
+        let mut state = self.core.state();
+        let Some(companion) = state.companion(device) else { return Vec::new() };
+        companion.active = true;
+        let waiting = companion.outbox.resend(self.id, now);
+        let count = waiting.len();
+        let preview = (count > 0).then(|| {
+            ib(NodeBuilder::new("offline_preview")
+                .attr("count", count)
+                .attr("message", count)
+                .attr("receipt", 0)
+                .attr("notification", 0)
+                .attr("appdata", 0)
+                .build())
+        });
+        let end = ib(NodeBuilder::new("offline").attr("count", count).build());
+        preview.into_iter().chain(waiting).chain([end]).collect()
+    }
+}
+
+fn ib(child: Node) -> Node {
+    NodeBuilder::new("ib").attr("from", wacore_binary::SERVER_JID).children([child]).build()
+}
+
+impl Core {
+    /// The phone gives a new companion the key to the account's app state.
+    pub(crate) fn share_app_state_key(&self, to: &DeviceId) -> anyhow::Result<()> {
+        let now_ms = self.clock.now_ms();
+        let mut state = self.state();
+        let seed = state.seed;
+        let id = state.fresh_id("3A");
+        let Some(account) = state.accounts.get_mut(&to.number) else { return Ok(()) };
+        let phone = account.phone();
+        let raw_id = account.raw_id(seed);
+        let Some(companion) = account.companions.get_mut(&to.device) else { return Ok(()) };
+        if companion.key_shared {
+            return Ok(());
+        }
+        companion.key_shared = true;
+        let keys = companion.publish(true);
+        drop(state);
+
+        let key = wa::message::AppStateSyncKey {
+            key_id: MessageField::some(wa::message::AppStateSyncKeyId {
+                key_id: Some(vec![0, 0, 0, 0, 0, 1]),
+            }),
+            key_data: MessageField::some(wa::message::AppStateSyncKeyData {
+                key_data: Some(seed.bytes(&format!("app state {}", to.number)).to_vec()),
+                fingerprint: MessageField::some(wa::message::AppStateSyncKeyFingerprint {
+                    raw_id: Some(raw_id),
+                    current_index: Some(u32::from(to.device)),
+                    device_indexes: vec![0, u32::from(to.device)],
+                }),
+                timestamp: Some(i64::try_from(now_ms).unwrap_or(i64::MAX)),
+            }),
+        };
+        let message = wa::Message {
+            protocol_message: MessageField::some(wa::message::ProtocolMessage {
+                r#type: Some(wa::message::protocol_message::Type::APP_STATE_SYNC_KEY_SHARE),
+                app_state_sync_key_share: MessageField::some(wa::message::AppStateSyncKeyShare {
+                    keys: vec![key],
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let plaintext = MessageUtils::encode_and_pad(&message);
+        let ciphertext = {
+            let mut phone = crate::account::lock(&phone);
+            let to_address = address(&to.number, to.device);
+            phone.start_session(&to_address, &bundle(to.device, &keys)?)?;
+            phone.encrypt(&to_address, &plaintext)?
+        };
+        let enc = NodeBuilder::new("enc")
+            .attr("v", 2)
+            .attr("type", ciphertext.kind)
+            .bytes(ciphertext.bytes)
+            .build();
+        let node = NodeBuilder::new("message")
+            .attr("from", pn(&to.number, PRIMARY))
+            .attr("id", id)
+            .attr("type", "text")
+            .attr("category", "peer")
+            .attr("t", now_ms / 1000)
+            .children([enc])
+            .build();
+        self.deliver(to, node);
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! A client's `<message>`: checked, acked, and brought to every device it has a copy for.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use crate::account::PRIMARY;
+use crate::connection::{Client, Flow};
+use crate::core::Core;
+use crate::faults::{Action, Facts, Stanza};
+use crate::ledger::{Entry, Outcome};
+use crate::stanza;
+use crate::state::{DeviceId, MessageKey, State};
+use crate::violations::Rule;
+
+/// The server's answers to messages it does not deliver.
+const BAD_REQUEST: u16 = 400;
+const NOT_FOUND: u16 = 404;
+const REACHOUT_LIMIT: u16 = 463;
+const MALFORMED: u16 = 479;
+/// Message ids are made of these, and not longer than this.
+const MAX_ID: usize = 128;
+
+/// One copy of a message on its way to a device.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub wire_ns: u64,
+    pub id: String,
+    pub from: DeviceId,
+    /// The address the message is for, in the form the sender used.
+    pub chat: Jid,
+    /// The number the message is for.
+    pub to: String,
+    /// The device this copy is for.
+    pub owner: DeviceId,
+    /// How many stanzas came under this id so far.
+    pub copy: u32,
+    /// The `<enc>` and what goes with it.
+    pub enc: Node,
+    pub device_identity: Option<Node>,
+    /// Attributes of the stanza that recipients see.
+    pub kind: String,
+    pub category: Option<String>,
+    /// The recipient's phone asks for the message again, as a fault rule wants.
+    pub ask_retry: bool,
+}
+
+impl Arrival {
+    pub fn key(&self) -> MessageKey {
+        (self.from.number.clone(), self.to.clone(), self.id.clone())
+    }
+
+    pub fn entry(&self, outcome: Outcome) -> Entry {
+        Entry {
+            seq: 0,
+            wire_ns: self.wire_ns,
+            id: self.id.clone(),
+            from: self.from.number.clone(),
+            from_device: self.from.device,
+            to: self.to.clone(),
+            owner: self.owner.number.clone(),
+            device: self.owner.device,
+            copy: self.copy,
+            outcome,
+            text: None,
+            error: None,
+        }
+    }
+}
+
+/// A message that passed the checks.
+struct Accepted {
+    copies: Vec<Arrival>,
+    to: DeviceId,
+}
+
+/// Why the server does not take a message.
+struct Refusal {
+    code: u16,
+    violation: Option<(Rule, String)>,
+}
+
+impl Refusal {
+    fn new(code: u16, rule: Rule, detail: impl Into<String>) -> Self {
+        Self { code, violation: Some((rule, detail.into())) }
+    }
+}
+
+impl Client {
+    pub(crate) fn handle_message(&mut self, node: &Node, arrived: u64) -> Flow {
+        let Some(sender) = self.device.clone() else {
+            self.violation(node, Rule::Unexpected, "a message before login");
+            return Flow::Drop;
+        };
+        let to = stanza::jid(node, "to").and_then(|jid| self.core.state().resolve(&jid));
+        let id = stanza::attr(node, "id").unwrap_or_default();
+        let facts = Facts {
+            stanza: Stanza::Message,
+            from: Some(&sender.number),
+            to: to.as_ref().map(|to| to.number.as_str()),
+            id: Some(&id),
+        };
+        let action = self.strike(facts);
+        if let Some(Action::Delay { ms, jitter_ms }) = action {
+            let ms = self.core.state().faults.jittered(ms, jitter_ms);
+            let until = self.core.clock.now_ms() + ms;
+            let core = std::sync::Arc::clone(&self.core);
+            let (connection, node) = (self.id, node.clone());
+            tokio::spawn(async move {
+                core.clock.sleep_until(until).await;
+                let mut client = Client { core, id: connection, device: Some(sender) };
+                client.take_message(&node, arrived, None);
+                client.core.notify();
+            });
+            return Flow::Continue;
+        }
+        self.take_message(node, arrived, action)
+    }
+
+    fn take_message(&mut self, node: &Node, arrived: u64, action: Option<Action>) -> Flow {
+        if let Some(flow) = action.as_ref().and_then(|action| self.break_off(action)) {
+            self.log_only(node, arrived, Outcome::Swallowed, None);
+            return flow;
+        }
+        if let Some(Action::AckError { code }) = action {
+            self.log_only(node, arrived, Outcome::Refused, Some(code));
+            self.send(ack(node, Some(code), self.core.clock.now_s()));
+            return Flow::Continue;
+        }
+        let to = stanza::jid(node, "to").and_then(|jid| self.core.state().resolve(&jid));
+        if let (Some(action), Some(to)) = (&action, &to) {
+            self.core.change_recipient(action, &to.number);
+        }
+        let mut accepted = match self.check(node, arrived, to) {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                if let Some((rule, detail)) = refusal.violation {
+                    self.violation(node, rule, detail);
+                }
+                self.log_only(node, arrived, Outcome::Refused, Some(refusal.code));
+                self.send(ack(node, Some(refusal.code), self.core.clock.now_s()));
+                return Flow::Continue;
+            }
+        };
+        if action == Some(Action::AskRetry) {
+            for copy in &mut accepted.copies {
+                copy.ask_retry = copy.owner.number == accepted.to.number;
+            }
+        }
+        let flow = self.acknowledge(node, action);
+        for copy in accepted.copies {
+            self.core.bring(copy);
+        }
+        flow
+    }
+
+    /// Acks the message, or does what a rule says instead, before anybody sees it: receipts must
+    /// not overtake the ack.
+    fn acknowledge(&mut self, node: &Node, action: Option<Action>) -> Flow {
+        let ack = ack(node, None, self.core.clock.now_s());
+        match action {
+            Some(Action::NoAck) => Flow::Continue,
+            Some(Action::LateAck { ms }) => {
+                let until = self.core.clock.now_ms() + ms;
+                let core = std::sync::Arc::clone(&self.core);
+                let connection = self.id;
+                tokio::spawn(async move {
+                    core.clock.sleep_until(until).await;
+                    core.state().send(connection, ack);
+                });
+                Flow::Continue
+            }
+            Some(Action::DropBeforeAck) => {
+                self.detach();
+                Flow::Drop
+            }
+            Some(Action::DropAfterAck) => {
+                self.send(ack);
+                self.detach();
+                Flow::Drop
+            }
+            _ => {
+                self.send(ack);
+                Flow::Continue
+            }
+        }
+    }
+
+    /// From here on what is for this client waits for its next connection.
+    fn detach(&self) {
+        let mut state = self.core.state();
+        if let Some(companion) = self.device.as_ref().and_then(|device| state.companion(device)) {
+            companion.connection = None;
+            companion.active = false;
+        }
+    }
+
+    /// Notes a message in the ledger that goes no further.
+    fn log_only(&self, node: &Node, arrived: u64, outcome: Outcome, error: Option<u16>) {
+        let Some(sender) = &self.device else { return };
+        let mut state = self.core.state();
+        let to = stanza::jid(node, "to");
+        let number = to
+            .and_then(|jid| state.resolve(&jid))
+            .map(|to| to.number)
+            .or_else(|| stanza::attr(node, "to"))
+            .unwrap_or_default();
+        let id = stanza::attr(node, "id").unwrap_or_default();
+        let copy = state.count_copy(&(sender.number.clone(), number.clone(), id.clone()));
+        state.log(Entry {
+            seq: 0,
+            wire_ns: arrived,
+            id,
+            from: sender.number.clone(),
+            from_device: sender.device,
+            to: number.clone(),
+            owner: number,
+            device: PRIMARY,
+            copy,
+            outcome,
+            text: None,
+            error,
+        });
+    }
+
+    /// What a real server looks at before it takes a message.
+    fn check(&self, node: &Node, arrived: u64, to: Option<DeviceId>) -> Result<Accepted, Refusal> {
+        let Some(sender) = self.device.clone() else {
+            return Err(Refusal::new(BAD_REQUEST, Rule::Unexpected, "not logged in"));
+        };
+        let id = stanza::attr(node, "id").unwrap_or_default();
+        if id.is_empty() || id.len() > MAX_ID || !id.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("message id {id:?}")));
+        }
+        let chat = stanza::jid(node, "to")
+            .ok_or_else(|| Refusal::new(MALFORMED, Rule::MalformedId, "a message without to"))?;
+        let to = to.ok_or_else(|| {
+            Refusal::new(NOT_FOUND, Rule::UnknownRecipient, format!("nobody is {chat}"))
+        })?;
+        if to.number.is_empty() || !to.number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("recipient {chat}")));
+        }
+        let now_s = self.core.clock.now_s();
+        let mut state = self.core.state();
+        let known = state.account(&to.number, now_s).ok().flatten().is_some();
+        if !known {
+            let detail = format!("{} is not on WhatsApp", to.number);
+            return Err(Refusal::new(NOT_FOUND, Rule::UnknownRecipient, detail));
+        }
+        let peer = stanza::attr(node, "category").as_deref() == Some("peer");
+        if !peer && !state.may_write(&sender.number, &to.number, now_s) {
+            return Err(Refusal { code: REACHOUT_LIMIT, violation: None });
+        }
+        let encs = copies_in(node, &chat);
+        let copy = state.count_copy(&(sender.number.clone(), to.number.clone(), id.clone()));
+        let device_identity = node.get_optional_child("device-identity").cloned();
+        let mut copies = Vec::with_capacity(encs.len());
+        for (jid, enc) in encs {
+            let Some(owner) = state.resolve(&jid) else {
+                return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("copy for {jid}")));
+            };
+            if let Some(problem) = wrong_device(&state, &owner, &to, &sender) {
+                return Err(Refusal::new(BAD_REQUEST, Rule::UnknownDevice, problem));
+            }
+            copies.push(Arrival {
+                wire_ns: arrived,
+                id: id.clone(),
+                from: sender.clone(),
+                chat: chat.clone(),
+                to: to.number.clone(),
+                owner,
+                copy,
+                enc,
+                device_identity: device_identity.clone(),
+                kind: stanza::attr(node, "type").unwrap_or_else(|| "text".to_owned()),
+                category: stanza::attr(node, "category"),
+                ask_retry: false,
+            });
+        }
+        if !copies.iter().any(|copy| copy.owner.number == to.number) {
+            let detail = format!("no copy for any device of {}", to.number);
+            return Err(Refusal::new(BAD_REQUEST, Rule::MissingCopy, detail));
+        }
+        Ok(Accepted { copies, to })
+    }
+}
+
+/// The copies a message carries: one for each of `<participants>`, or a single one for `to`.
+fn copies_in(node: &Node, to: &Jid) -> Vec<(Jid, Node)> {
+    let single = node.get_optional_child("enc").map(|enc| (to.clone(), enc.clone()));
+    let participants = node.get_optional_child("participants").into_iter().flat_map(|participants| {
+        participants.get_children_by_tag("to").filter_map(|to| {
+            Some((stanza::jid(to, "jid")?, to.get_optional_child("enc")?.clone()))
+        })
+    });
+    single.into_iter().chain(participants).collect()
+}
+
+/// Why a copy for this device makes no sense. A device that was there once may still be written to.
+fn wrong_device(state: &State, owner: &DeviceId, to: &DeviceId, sender: &DeviceId) -> Option<String> {
+    if owner == sender {
+        return Some("a copy for the sending device itself".to_owned());
+    }
+    if owner.number != to.number && owner.number != sender.number {
+        return Some(format!("a copy for {owner}, who has no part in this chat"));
+    }
+    let account = state.accounts.get(&owner.number)?;
+    (owner.device >= account.next_device)
+        .then(|| format!("a copy for {owner}, a device that never was"))
+}
+
+fn ack(node: &Node, error: Option<u16>, now_s: u64) -> Node {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", stanza::attr(node, "id").unwrap_or_default())
+        .attr("from", stanza::attr(node, "to").unwrap_or_default())
+        .attr("t", now_s);
+    if let Some(code) = error {
+        ack = ack.attr("error", code);
+    }
+    ack.build()
+}
+
+impl Core {
+    /// Brings one copy to its device: the simulated phone, or a linked client.
+    pub(crate) fn bring(self: &std::sync::Arc<Self>, copy: Arrival) {
+        if copy.owner.device == PRIMARY {
+            self.phone_receives(copy);
+        } else {
+            self.forward(&copy);
+        }
+    }
+
+    fn forward(&self, copy: &Arrival) {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let sender_lid = state.lid(&copy.from.number);
+        let Some(companion) = state.companion(&copy.owner) else { return };
+        let there = companion.connection.is_some() && companion.active;
+        state.log(copy.entry(if there { Outcome::Forwarded } else { Outcome::Queued }));
+        drop(state);
+        let by_lid = copy.chat.is_lid();
+        let pn = Jid::pn_device(copy.from.number.as_str(), copy.from.device);
+        let lid = Jid::lid_device(sender_lid, copy.from.device);
+        let mut node = NodeBuilder::new("message")
+            .attr("from", if by_lid { &lid } else { &pn })
+            .attr("id", &copy.id)
+            .attr("type", &copy.kind)
+            .attr("t", now_s)
+            .attr("notify", &copy.from.number);
+        if copy.owner.number == copy.from.number {
+            node = node.attr("recipient", copy.chat.to_non_ad());
+        } else if by_lid {
+            node = node.attr("sender_pn", pn.to_non_ad()).attr("addressing_mode", "lid");
+        } else {
+            node = node.attr("sender_lid", lid.to_non_ad());
+        }
+        if let Some(category) = &copy.category {
+            node = node.attr("category", category);
+        }
+        let children = std::iter::once(copy.enc.clone()).chain(copy.device_identity.clone());
+        self.deliver(&copy.owner, node.children(children).build());
+    }
+}

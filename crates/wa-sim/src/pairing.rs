@@ -1,0 +1,334 @@
+//! Linking a client to an account: by a QR that the phone scans, or by a code typed into it.
+
+use buffa::{Message, MessageField};
+use serde::Serialize;
+use wacore::pair_code::PairCodeUtils;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, SERVER_JID};
+use wacore_libsignal::crypto::hmac_sha256;
+use wacore_libsignal::protocol::PublicKey;
+use waproto::whatsapp as wa;
+
+use crate::account::{Companion, pn};
+use crate::connection::{Client, stream_error};
+use crate::core::Core;
+use crate::link_code::LinkCode;
+use crate::noise::Peer;
+use crate::outbox::Outbox;
+use crate::phone::{PublicPreKey, raw};
+use crate::state::DeviceId;
+use crate::violations::Rule;
+
+/// How many QR codes a client gets to show, one after the other.
+const REFS: usize = 6;
+const ACCOUNT_SIGNATURE_PREFIX: &[u8] = &[6, 0];
+const DEVICE_SIGNATURE_PREFIX: &[u8] = &[6, 1];
+/// How long the server waits after a pairing before it asks the client to log in, in
+/// milliseconds. At once made clients reconnect twice.
+const RESTART_AFTER_MS: u64 = 60;
+/// Where some clients let their QR's fields begin: after the `#` of a link.
+const LINK_END: char = '#';
+
+/// An unpaired client.
+pub(crate) struct Candidate {
+    refs: Vec<String>,
+    noise_key: [u8; 32],
+    registration: Registration,
+    pub link_code: Option<LinkCode>,
+    /// What it becomes once it has signed its device identity.
+    offered: Option<Offer>,
+}
+
+/// What a client says about itself when it registers.
+#[derive(Clone)]
+struct Registration {
+    id: u32,
+    identity: [u8; 32],
+    signed_prekey: PublicPreKey,
+    signature: Vec<u8>,
+    platform: String,
+}
+
+struct Offer {
+    iq: String,
+    device: DeviceId,
+    key_index: u32,
+}
+
+/// A client that has been linked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Linked {
+    /// The number it is linked to.
+    pub phone: String,
+    /// The number of the device; the phone itself is 0.
+    pub device: u16,
+    /// Its full address.
+    pub jid: String,
+}
+
+/// Why a phone could not link a client.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// The QR or code belongs to no client that is connected now.
+    #[error("no connected client shows this {0}; take the newest one it shows")]
+    Unknown(&'static str),
+    /// What was scanned is not a QR of WhatsApp.
+    #[error("this is not a WhatsApp QR: expected ref,noise,identity,secret[,platform], optionally after a link and #")]
+    Malformed,
+    /// The number is not on WhatsApp, so it has no phone.
+    #[error("{0} is not on WhatsApp; register it with PUT /control/numbers/{0}")]
+    NotRegistered(String),
+    /// The phone and the client did not come to terms.
+    #[error("pairing failed: {0}")]
+    Failed(String),
+}
+
+impl Client {
+    /// Gives an unpaired client references for its QR codes.
+    pub(crate) fn offer_pairing(&mut self, peer: &Peer) {
+        let Some(registration) = peer.payload.device_pairing_data.as_option().and_then(registration)
+        else {
+            self.send(crate::connection::failure(400, None, None));
+            return;
+        };
+        let mut state = self.core.state();
+        let refs: Vec<String> = (0..REFS).map(|_| state.fresh_id("2@")).collect();
+        let nodes: Vec<Node> = refs
+            .iter()
+            .map(|text| NodeBuilder::new("ref").bytes(text.as_bytes()).build())
+            .collect();
+        let id = state.fresh_id("");
+        let candidate =
+            Candidate { refs, noise_key: peer.static_key, registration, link_code: None, offered: None };
+        state.candidates.insert(self.id, candidate);
+        let pair_device = NodeBuilder::new("pair-device").children(nodes).build();
+        state.send(self.id, server_iq(&id, pair_device));
+    }
+
+    /// The client has signed its device identity: it is linked, and has to log in now.
+    pub(crate) fn finish_pairing(&mut self, node: &Node) {
+        let core = &self.core;
+        let mut state = core.state();
+        let Some(mut candidate) = state.candidates.remove(&self.id) else { return };
+        let id = node.attrs().optional_string("id").unwrap_or_default().into_owned();
+        let Some(offer) = candidate.offered.take().filter(|offer| offer.iq == id) else {
+            state.candidates.insert(self.id, candidate);
+            return;
+        };
+        let signed = node
+            .get_optional_child_by_tag(&["pair-device-sign", "device-identity"])
+            .and_then(|node| crate::stanza::bytes(node))
+            .unwrap_or_default()
+            .to_vec();
+        if !signature_holds(&signed, &candidate.registration.identity) {
+            drop(state);
+            self.violation(node, Rule::BadSignature, "device identity of a new companion");
+            return;
+        }
+        let registration = candidate.registration;
+        let now_s = core.clock.now_s();
+        if let Some(account) = state.accounts.get_mut(&offer.device.number) {
+            account.devices_changed = now_s;
+            account.companions.insert(
+                offer.device.device,
+                Companion {
+                    noise_key: candidate.noise_key,
+                    identity: registration.identity,
+                    registration_id: registration.id,
+                    signed_prekey: registration.signed_prekey,
+                    signature: registration.signature,
+                    one_time: Default::default(),
+                    uploaded: Default::default(),
+                    key_index: offer.key_index,
+                    device_identity: signed,
+                    platform: registration.platform,
+                    key_shared: false,
+                    outbox: Outbox::default(),
+                    connection: None,
+                    active: false,
+                },
+            );
+        }
+        drop(state);
+        let core = std::sync::Arc::clone(core);
+        let connection = self.id;
+        tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(RESTART_AFTER_MS)).await;
+            let state = core.state();
+            state.send(connection, stream_error(Some(515), None));
+            state.drop_connection(connection);
+        });
+    }
+}
+
+impl Core {
+    /// The phone of `number` scans a QR. Returns once the client has been told; it is linked when
+    /// it shows up among the account's devices.
+    pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<Linked, PairError> {
+        let body = qr.rsplit(LINK_END).next().unwrap_or(qr).trim();
+        let fields: Vec<&str> = body.split(',').collect();
+        let [reference, noise, identity, secret, ..] = fields.as_slice() else {
+            return Err(PairError::Malformed);
+        };
+        let key = |field: &str| {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD
+                .decode(field)
+                .ok()
+                .filter(|bytes| bytes.len() == 32)
+                .map(|bytes| raw(&bytes))
+                .ok_or(PairError::Malformed)
+        };
+        let (noise, identity, secret) = (key(noise)?, key(identity)?, key(secret)?);
+        let connection = self
+            .state()
+            .candidates
+            .iter()
+            .find(|(_, candidate)| {
+                candidate.refs.iter().any(|known| known == reference)
+                    && candidate.noise_key == noise
+                    && candidate.registration.identity == identity
+            })
+            .map(|(&connection, _)| connection)
+            .ok_or(PairError::Unknown("QR"))?;
+        self.vouch(connection, number, &secret)
+    }
+
+    /// The phone of `number` vouches for a client with the secret the two share.
+    pub(crate) fn vouch(
+        &self,
+        connection: u64,
+        number: &str,
+        secret: &[u8; 32],
+    ) -> Result<Linked, PairError> {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let seed = state.seed;
+        let iq = state.fresh_id("");
+        let identity = state
+            .candidates
+            .get(&connection)
+            .map(|candidate| candidate.registration.identity)
+            .ok_or(PairError::Unknown("QR"))?;
+        let account = state
+            .account(number, now_s)
+            .map_err(|error| PairError::Failed(error.to_string()))?
+            .ok_or_else(|| PairError::NotRegistered(number.to_owned()))?;
+        let (device, key_index) = (account.next_device, account.next_key_index);
+        account.next_device += 1;
+        account.next_key_index += 1;
+        let lid = account.lid.clone();
+
+        let details = wa::ADVDeviceIdentity {
+            raw_id: Some(account.raw_id(seed)),
+            timestamp: Some(now_s),
+            key_index: Some(key_index),
+            ..Default::default()
+        }
+        .encode_to_vec();
+        let mut phone = account.lock_phone();
+        let signed = [ACCOUNT_SIGNATURE_PREFIX, &details, &identity].concat();
+        let signature =
+            phone.sign(&signed).map_err(|error| PairError::Failed(error.to_string()))?;
+        let signed_identity = wa::ADVSignedDeviceIdentity {
+            details: Some(details),
+            account_signature_key: Some(phone.identity_public().to_vec()),
+            account_signature: Some(signature),
+            ..Default::default()
+        }
+        .encode_to_vec();
+        drop(phone);
+        let container = wa::ADVSignedDeviceIdentityHMAC {
+            hmac: Some(hmac_sha256(secret, &signed_identity).to_vec()),
+            details: Some(signed_identity),
+            ..Default::default()
+        }
+        .encode_to_vec();
+
+        let jid = pn(number, device);
+        let success = NodeBuilder::new("pair-success")
+            .children([
+                NodeBuilder::new("device-identity").bytes(container).build(),
+                // Without a name clients sync everything again at every login.
+                NodeBuilder::new("biz").attr("name", number).build(),
+                NodeBuilder::new("device")
+                    .attr("jid", &jid)
+                    .attr("lid", wacore_binary::Jid::lid_device(lid, device))
+                    .build(),
+                NodeBuilder::new("platform").attr("name", "android").build(),
+            ])
+            .build();
+        let id = DeviceId { number: number.to_owned(), device };
+        if let Some(candidate) = state.candidates.get_mut(&connection) {
+            candidate.offered = Some(Offer { iq: iq.clone(), device: id, key_index });
+        }
+        state.send(connection, server_iq(&iq, success));
+        Ok(Linked { phone: number.to_owned(), device, jid: jid.to_string() })
+    }
+
+    /// The phone unlinks one of its devices, which is logged out at once or when it comes back.
+    pub(crate) fn unlink(&self, id: &DeviceId) -> bool {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let Some(account) = state.accounts.get_mut(&id.number) else { return false };
+        let Some(companion) = account.companions.remove(&id.device) else { return false };
+        account.devices_changed = now_s;
+        if let Some(connection) = companion.connection {
+            state.send(connection, stream_error(Some(401), Some("device_removed")));
+            state.drop_connection(connection);
+        }
+        drop(state);
+        self.notify();
+        true
+    }
+}
+
+fn server_iq(id: &str, child: Node) -> Node {
+    NodeBuilder::new("iq")
+        .attr("from", SERVER_JID)
+        .attr("type", "set")
+        .attr("id", id)
+        .attr("xmlns", "md")
+        .children([child])
+        .build()
+}
+
+fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Option<Registration> {
+    let key = |bytes: &Option<Vec<u8>>| {
+        bytes.as_deref().filter(|bytes| bytes.len() == 32).map(raw)
+    };
+    let number = |bytes: &Option<Vec<u8>>| {
+        bytes.as_deref().map(|bytes| bytes.iter().fold(0u32, |n, &b| (n << 8) | u32::from(b)))
+    };
+    let platform = data
+        .device_props
+        .as_deref()
+        .and_then(|bytes| wa::DeviceProps::decode_from_slice(bytes).ok())
+        .and_then(|props| props.os)
+        .unwrap_or_default();
+    let registration = Registration {
+        id: number(&data.e_regid)?,
+        identity: key(&data.e_ident)?,
+        signed_prekey: PublicPreKey { id: number(&data.e_skey_id)?, key: key(&data.e_skey_val)? },
+        signature: data.e_skey_sig.clone()?,
+        platform,
+    };
+    let signer = PublicKey::from_djb_public_key_bytes(&registration.identity).ok()?;
+    let signed = PublicKey::from_djb_public_key_bytes(&registration.signed_prekey.key).ok()?;
+    signer.verify_signature(&signed.serialize(), &registration.signature).then_some(registration)
+}
+
+/// Whether a companion signed the identity its account gave it.
+fn signature_holds(device_identity: &[u8], companion: &[u8; 32]) -> bool {
+    let Ok(signed) = wa::ADVSignedDeviceIdentity::decode_from_slice(device_identity) else {
+        return false;
+    };
+    let (Some(details), Some(account), Some(signature)) =
+        (signed.details, signed.account_signature_key, signed.device_signature)
+    else {
+        return false;
+    };
+    let message = [DEVICE_SIGNATURE_PREFIX, &details, companion, &account].concat();
+    PublicKey::from_djb_public_key_bytes(companion)
+        .is_ok_and(|key| key.verify_signature(&message, &signature))
+}

@@ -1,0 +1,306 @@
+//! The simulator as a library: what the control API offers, for tests in Rust.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::account::{NumberSettings, PRIMARY};
+use crate::control::{AccountInfo, DeviceInfo};
+use crate::core::Core;
+use crate::faults::Rule;
+use crate::ledger::Entry;
+use crate::limits::Limits;
+use crate::pairing::{Linked, PairError};
+use crate::seed::Seed;
+use crate::server::{Server, WEBSOCKET_PATH};
+use crate::simulated::{WriteError, Written};
+use crate::state::{DeviceId, Message, MessageFilter, State};
+use crate::violations::Violation;
+
+/// How long a client may take to finish a pairing it was offered.
+const PAIRING: Duration = Duration::from_secs(15);
+
+/// How a simulator starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What all keys and ids derive from: the same seed gives the same run.
+    pub seed: u64,
+    /// Where accounts, sessions and the ledger are kept over a restart; nowhere if absent.
+    pub data: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), seed: 0, data: None }
+    }
+}
+
+/// A running simulator. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Simulator {
+    core: Arc<Core>,
+    server: Arc<Server>,
+}
+
+/// What was waited for did not happen in time.
+#[derive(Debug, thiserror::Error)]
+#[error("waited {0:?} in vain")]
+pub struct TimedOut(Duration);
+
+impl Simulator {
+    /// Starts a simulator.
+    ///
+    /// # Errors
+    /// If it cannot listen on the address.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let core = Arc::new(Core::new(Seed(config.seed))?);
+        let server = Server::start(Arc::clone(&core), config.listen).await?;
+        Ok(Self { core, server: Arc::new(server) })
+    }
+
+    /// Where it listens, for clients and for the control API.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Where clients connect.
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}{WEBSOCKET_PATH}", self.addr())
+    }
+
+    /// The phone of `phone` scans the QR a client shows. Returns when the client is linked.
+    ///
+    /// # Errors
+    /// If no client shows this QR, the number is not on WhatsApp, or the client does not finish.
+    pub async fn scan(&self, qr: &str, phone: &str) -> Result<Linked, PairError> {
+        let linked = self.core.scan(qr, phone)?;
+        self.core.linked(linked).await
+    }
+
+    /// The user of `phone` types in the code a client shows. Returns when the client is linked.
+    ///
+    /// # Errors
+    /// As for [`Self::scan`]; a wrong code shows as a client that does not finish.
+    pub async fn pair(&self, code: &str, phone: &str) -> Result<Linked, PairError> {
+        self.core.pair(code, phone).await
+    }
+
+    /// Unlinks a device from its phone. False if there is no such device.
+    pub fn unlink(&self, phone: &str, device: u16) -> bool {
+        self.core.unlink(&DeviceId { number: phone.to_owned(), device })
+    }
+
+    /// Sets whether a number is on WhatsApp and which receipts it sends.
+    pub fn set_number(&self, phone: &str, settings: NumberSettings) {
+        self.core.state().numbers.insert(phone.to_owned(), settings);
+        self.core.notify();
+    }
+
+    /// What recipients decrypted, in the order they did: one entry per message id.
+    pub fn messages(&self, filter: MessageFilter) -> Vec<Message> {
+        self.core.state().filtered(&filter)
+    }
+
+    /// The simulated phone of `from` writes to `to`.
+    ///
+    /// # Errors
+    /// If one of the two is not on WhatsApp.
+    pub async fn write(&self, from: &str, to: &str, text: &str) -> Result<Written, WriteError> {
+        self.core.write(from, to, text)
+    }
+
+    /// All accounts there are.
+    pub fn accounts(&self) -> Vec<AccountInfo> {
+        self.core.account_infos()
+    }
+
+    /// Replaces the fault rules.
+    pub fn set_faults(&self, rules: Vec<Rule>) {
+        self.core.state().faults.set(rules);
+    }
+
+    /// Sets what the server limits an account to.
+    pub fn set_limits(&self, phone: &str, limits: Limits) {
+        self.core.state().limits.insert(phone.to_owned(), limits);
+    }
+
+    /// What clients did wrong so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.core.all_violations()
+    }
+
+    /// Everything that happened to messages, from the entry after `after` on; 0 gives all.
+    pub fn ledger(&self, after: u64) -> Vec<Entry> {
+        self.core.state().ledger_after(after)
+    }
+
+    /// The phone of a number installs its app anew. False if it has no account yet.
+    pub fn reinstall(&self, phone: &str) -> bool {
+        self.core.reinstall(phone)
+    }
+
+    /// The phone of a number is out of reach for this much simulated time.
+    pub fn go_offline(&self, phone: &str, time: Duration) {
+        self.core.go_offline(phone, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// The simulated time, in Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.core.clock.now_ms()
+    }
+
+    /// Turns the simulated time forward.
+    pub fn advance(&self, time: Duration) {
+        self.core.clock.advance(time);
+        self.core.notify();
+    }
+
+    /// Changes whenever something happens in the simulated world.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.core.subscribe()
+    }
+
+    /// Waits until the condition holds.
+    ///
+    /// # Errors
+    /// If it does not within the timeout.
+    pub async fn wait_for(
+        &self,
+        condition: impl Fn(&Self) -> bool,
+        timeout: Duration,
+    ) -> Result<(), TimedOut> {
+        let mut changed = self.changed();
+        let held = async {
+            while !condition(self) {
+                // The sender lives in the core, which `self` keeps alive.
+                let _ = changed.changed().await;
+            }
+        };
+        tokio::time::timeout(timeout, held).await.map_err(|_| TimedOut(timeout))
+    }
+
+    /// Stops listening and breaks all connections. Everything else stays as it is.
+    pub async fn pause(&self) {
+        self.server.pause().await;
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    /// If something else has taken the port meanwhile.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.server.resume().await
+    }
+
+    /// Stops for good.
+    pub async fn stop(self) {
+        self.server.pause().await;
+    }
+}
+
+impl Core {
+    /// Waits until a client that was offered a pairing is linked.
+    pub(crate) async fn linked(&self, linked: Linked) -> Result<Linked, PairError> {
+        let id = DeviceId { number: linked.phone.clone(), device: linked.device };
+        self.until(|state| state.companion(&id).map(|_| ())).await?;
+        Ok(linked)
+    }
+
+    /// Types a code into a phone, and waits until the client is linked.
+    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<Linked, PairError> {
+        let before = self
+            .state()
+            .accounts
+            .get(number)
+            .and_then(|account| account.companions.keys().next_back().copied())
+            .unwrap_or(PRIMARY);
+        self.type_code(code, number)?;
+        self.until(|state| {
+            let newest = *state.accounts.get(number)?.companions.keys().next_back()?;
+            (newest > before).then_some(())
+        })
+        .await?;
+        self.newest_device(number, before).ok_or_else(|| PairError::Failed("unlinked again".to_owned()))
+    }
+
+    async fn until<T>(&self, probe: impl Fn(&mut State) -> Option<T>) -> Result<T, PairError> {
+        let mut changed = self.subscribe();
+        let found = async {
+            loop {
+                let found = probe(&mut self.state());
+                if let Some(found) = found {
+                    return found;
+                }
+                let _ = changed.changed().await;
+            }
+        };
+        tokio::time::timeout(PAIRING, found)
+            .await
+            .map_err(|_| PairError::Failed(format!("the client did not finish within {PAIRING:?}")))
+    }
+
+    pub(crate) fn account_infos(&self) -> Vec<AccountInfo> {
+        let now_ms = self.clock.now_ms();
+        self.state()
+            .accounts
+            .values()
+            .map(|account| AccountInfo {
+                phone: account.number.clone(),
+                lid: account.lid.clone(),
+                online: account.offline_until.is_none_or(|until| until <= now_ms),
+                devices: account
+                    .companions
+                    .iter()
+                    .map(|(&device, companion)| DeviceInfo {
+                        device,
+                        platform: companion.platform.clone(),
+                        connected: companion.connection.is_some(),
+                        prekeys: companion.one_time.len(),
+                        unacknowledged: companion.outbox.len(),
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// The recorded violations, and what is overdue to be acknowledged right now.
+    pub(crate) fn all_violations(&self) -> Vec<Violation> {
+        let (now_ns, now_ms) = (self.clock.wire_ns(), self.clock.now_ms());
+        let state = self.state();
+        let mut all = state.violations.clone();
+        for account in state.accounts.values() {
+            for (device, companion) in &account.companions {
+                let Some(connection) = companion.connection else { continue };
+                all.extend(companion.outbox.overdue(connection, now_ns).map(|node| Violation {
+                    at: now_ms,
+                    device: format!("{}:{device}", account.number),
+                    stanza: format!("{} {}", node.tag, crate::stanza::attr(node, "id").unwrap_or_default()),
+                    rule: crate::violations::Rule::Unacked,
+                    detail: "not acknowledged within 30 s".to_owned(),
+                }));
+            }
+        }
+        all
+    }
+}
+
+impl State {
+    pub(crate) fn filtered(&self, filter: &MessageFilter) -> Vec<Message> {
+        let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        self.messages
+            .iter()
+            .filter(|message| same(&filter.to, &message.to) && same(&filter.from, &message.from))
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn ledger_after(&self, after: u64) -> Vec<Entry> {
+        let start = usize::try_from(after).unwrap_or(usize::MAX).min(self.ledger.len());
+        self.ledger[start..].to_vec()
+    }
+}

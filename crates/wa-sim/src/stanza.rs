@@ -1,0 +1,48 @@
+//! Reading and building the small things that stanzas share.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeContent, SERVER_JID};
+
+/// The content of a node that carries bytes, however the client encoded them.
+pub(crate) fn bytes(node: &Node) -> Option<&[u8]> {
+    match &node.content {
+        Some(NodeContent::Bytes(bytes)) => Some(bytes),
+        Some(NodeContent::String(text)) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// A number sent as big-endian bytes.
+pub(crate) fn uint(node: &Node) -> Option<u32> {
+    let bytes = bytes(node)?;
+    (bytes.len() <= 4).then(|| bytes.iter().fold(0, |n, &byte| (n << 8) | u32::from(byte)))
+}
+
+pub(crate) fn attr(node: &Node, name: &str) -> Option<String> {
+    node.attrs.get(name).map(|value| value.as_str().into_owned())
+}
+
+pub(crate) fn jid(node: &Node, name: &str) -> Option<Jid> {
+    node.attrs.get(name).and_then(wacore_binary::NodeValue::to_jid)
+}
+
+/// The answer to a request that went well.
+pub(crate) fn result(request: &Node, children: impl IntoIterator<Item = Node>) -> Node {
+    let children: Vec<Node> = children.into_iter().collect();
+    let node = answer(request, "result");
+    if children.is_empty() { node.build() } else { node.children(children).build() }
+}
+
+/// The answer to a request that did not.
+pub(crate) fn error(request: &Node, code: u16, text: &str) -> Node {
+    let error = NodeBuilder::new("error").attr("code", code).attr("text", text).build();
+    answer(request, "error").children([error]).build()
+}
+
+fn answer(request: &Node, kind: &str) -> NodeBuilder {
+    let from = attr(request, "to").unwrap_or_else(|| SERVER_JID.to_owned());
+    NodeBuilder::new("iq")
+        .attr("from", from)
+        .attr("type", kind)
+        .attr("id", attr(request, "id").unwrap_or_default())
+}

@@ -1,0 +1,254 @@
+//! The simulated world: numbers, accounts, connections, messages and what is known about them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+use wacore_binary::{Jid, Node};
+
+use crate::account::{Account, NumberSettings, lid_of};
+use crate::faults::Faults;
+use crate::ledger::Entry;
+use crate::limits::Limits;
+use crate::pairing::Candidate;
+use crate::seed::Seed;
+use crate::violations::Violation;
+
+/// How far a message got, as its sender sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// One tick: the server has it.
+    Sent,
+    /// Two ticks: a device of the recipient has it.
+    Delivered,
+    /// Two blue ticks.
+    Read,
+}
+
+/// A message as people see it: one entry per sender, recipient and message id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The message id its sender chose.
+    pub id: String,
+    /// The sender's number, digits only.
+    pub from: String,
+    /// The recipient's number, digits only.
+    pub to: String,
+    /// The text, as the recipient decrypted it.
+    pub text: String,
+    /// When the recipient's phone had it, in simulated Unix milliseconds.
+    pub at: u64,
+    /// How many stanzas came under this id.
+    pub copies: u32,
+    /// How far it got.
+    pub status: Status,
+}
+
+/// Which messages to list. An absent field matches all.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct MessageFilter {
+    /// The recipient's number.
+    pub to: Option<String>,
+    /// The sender's number.
+    pub from: Option<String>,
+}
+
+/// What a connection's task is told to do.
+pub(crate) enum Outgoing {
+    Send(Node),
+    /// Close the TCP connection without a word.
+    Drop,
+}
+
+/// A connection as others reach it.
+pub(crate) struct Connection {
+    pub outgoing: UnboundedSender<Outgoing>,
+    /// The linked device at its other end, once logged in.
+    pub device: Option<DeviceId>,
+}
+
+/// A device of an account: its number and which of its devices.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct DeviceId {
+    pub number: String,
+    pub device: u16,
+}
+
+impl std::fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.number, self.device)
+    }
+}
+
+/// Sender, recipient and id: what makes a message one.
+pub(crate) type MessageKey = (String, String, String);
+
+pub(crate) struct State {
+    pub seed: Seed,
+    pub numbers: BTreeMap<String, NumberSettings>,
+    /// Which number a hidden id belongs to, for all that were ever told to a client.
+    pub lids: HashMap<String, String>,
+    pub accounts: BTreeMap<String, Account>,
+    pub limits: HashMap<String, Limits>,
+    pub connections: HashMap<u64, Connection>,
+    /// Unpaired clients that show a QR or wait for a code.
+    pub candidates: HashMap<u64, Candidate>,
+    pub messages: Vec<Message>,
+    pub by_key: HashMap<MessageKey, usize>,
+    /// How many stanzas came under each message.
+    pub copies: HashMap<MessageKey, u32>,
+    /// Who has written to whom, sender first.
+    pub chats: HashSet<(String, String)>,
+    /// Receipts kept back until another one has gone to the same device.
+    pub held: HashMap<DeviceId, Vec<Node>>,
+    pub ledger: Vec<Entry>,
+    pub violations: Vec<Violation>,
+    pub faults: Faults,
+    ids: StdRng,
+    next_connection: u64,
+}
+
+impl State {
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            numbers: BTreeMap::new(),
+            lids: HashMap::new(),
+            accounts: BTreeMap::new(),
+            limits: HashMap::new(),
+            connections: HashMap::new(),
+            candidates: HashMap::new(),
+            messages: Vec::new(),
+            by_key: HashMap::new(),
+            copies: HashMap::new(),
+            chats: HashSet::new(),
+            held: HashMap::new(),
+            ledger: Vec::new(),
+            violations: Vec::new(),
+            faults: Faults::new(seed),
+            ids: seed.rng("ids"),
+            next_connection: 1,
+        }
+    }
+
+    pub fn settings(&self, number: &str) -> NumberSettings {
+        let set = self.numbers.get(number).copied();
+        set.unwrap_or_else(|| NumberSettings::default_for(number))
+    }
+
+    /// The hidden id of a number, which from now on can be resolved back.
+    pub fn lid(&mut self, number: &str) -> String {
+        let lid = lid_of(self.seed, number);
+        self.lids.entry(lid.clone()).or_insert_with(|| number.to_owned());
+        lid
+    }
+
+    /// The device an address stands for, be it by number or by hidden id.
+    pub fn resolve(&self, jid: &Jid) -> Option<DeviceId> {
+        let number = if jid.is_lid() {
+            self.lids.get(jid.user.as_str())?.clone()
+        } else if jid.is_pn() {
+            jid.user.to_string()
+        } else {
+            return None;
+        };
+        Some(DeviceId { number, device: jid.device })
+    }
+
+    /// The account of a number, made if new; none if the number is not on WhatsApp.
+    pub fn account(&mut self, number: &str, now_s: u64) -> anyhow::Result<Option<&mut Account>> {
+        if !self.settings(number).registered {
+            return Ok(None);
+        }
+        if !self.accounts.contains_key(number) {
+            let account = Account::new(self.seed, number, now_s)?;
+            self.lids.insert(account.lid.clone(), number.to_owned());
+            self.accounts.insert(number.to_owned(), account);
+        }
+        Ok(self.accounts.get_mut(number))
+    }
+
+    pub fn companion(&mut self, id: &DeviceId) -> Option<&mut crate::account::Companion> {
+        self.accounts.get_mut(&id.number)?.companions.get_mut(&id.device)
+    }
+
+    pub fn next_connection(&mut self) -> u64 {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        id
+    }
+
+    /// An id for a stanza of the server, or with another prefix for a phone's message.
+    pub fn fresh_id(&mut self, prefix: &str) -> String {
+        format!("{prefix}{:016X}", self.ids.random::<u64>())
+    }
+
+    /// Sends on a connection, if it is still there.
+    pub fn send(&self, connection: u64, node: Node) {
+        if let Some(connection) = self.connections.get(&connection) {
+            // A closed channel means the connection is going away.
+            let _ = connection.outgoing.send(Outgoing::Send(node));
+        }
+    }
+
+    pub fn drop_connection(&self, connection: u64) {
+        if let Some(connection) = self.connections.get(&connection) {
+            let _ = connection.outgoing.send(Outgoing::Drop);
+        }
+    }
+
+    pub fn message(&mut self, key: &MessageKey) -> Option<&mut Message> {
+        self.by_key.get(key).and_then(|&index| self.messages.get_mut(index))
+    }
+
+    pub fn record_message(&mut self, message: Message) {
+        let key = (message.from.clone(), message.to.clone(), message.id.clone());
+        self.chats.insert((message.from.clone(), message.to.clone()));
+        self.by_key.insert(key, self.messages.len());
+        self.messages.push(message);
+    }
+
+    pub fn log(&mut self, mut entry: Entry) {
+        entry.seq = self.ledger.len() as u64 + 1;
+        self.ledger.push(entry);
+    }
+
+    /// Counts a stanza that came under a message id, and tells the count.
+    pub fn count_copy(&mut self, key: &MessageKey) -> u32 {
+        let count = self.copies.entry(key.clone()).or_insert(0);
+        *count += 1;
+        let count = *count;
+        if let Some(message) = self.message(key) {
+            message.copies = count;
+        }
+        count
+    }
+
+    /// Whether the server's limits let `from` write to `to` now. A new chat counts as used.
+    pub fn may_write(&mut self, from: &str, to: &str, now_s: u64) -> bool {
+        let Some(limits) = self.limits.get_mut(from) else { return true };
+        let wrote_to_us = self.chats.contains(&(to.to_owned(), from.to_owned()));
+        let known = wrote_to_us || self.chats.contains(&(from.to_owned(), to.to_owned()));
+        if limits.reachout_until.is_some_and(|until| until > now_s) && !wrote_to_us {
+            return false;
+        }
+        match limits.new_chats {
+            Some(cap) if !known => {
+                let allowed = limits.new_chats_used < cap;
+                limits.new_chats_used += u32::from(allowed);
+                allowed
+            }
+            _ => true,
+        }
+    }
+
+    /// Raises a message's status; receipts may come twice or out of order.
+    pub fn raise(&mut self, key: &MessageKey, status: Status) {
+        if let Some(message) = self.message(key) {
+            message.status = message.status.max(status);
+        }
+    }
+}
