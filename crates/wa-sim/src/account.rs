@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use buffa::Message;
 use serde::{Deserialize, Serialize};
 use wacore_binary::Jid;
-use wacore_libsignal::protocol::{
-    DeviceId, IdentityKey, PreKeyBundle, ProtocolAddress, PublicKey,
-};
+use wacore_libsignal::protocol::{DeviceId, IdentityKey, PreKeyBundle, ProtocolAddress, PublicKey};
 use waproto::whatsapp as wa;
 
 use crate::outbox::Outbox;
@@ -71,11 +69,18 @@ pub(crate) struct Companion {
     pub connection: Option<u64>,
     /// Whether it has asked for its queue (`passive`/`active`) on that connection.
     pub active: bool,
+    /// The Signal state of a device that is no client but simulated, as the phone is.
+    pub simulated: Option<Arc<Mutex<Phone>>>,
 }
 
 impl Companion {
     /// The keys others need to write to this device. Each call uses up a one-time key.
     pub fn publish(&mut self, one_time: bool) -> PublishedKeys {
+        if let Some(keys) =
+            self.simulated.as_ref().and_then(|phone| lock(phone).publish(one_time).ok())
+        {
+            return keys;
+        }
         PublishedKeys {
             registration_id: self.registration_id,
             identity: self.identity,
@@ -100,8 +105,8 @@ pub(crate) struct Account {
     pub devices_changed: u64,
     /// Until when the phone is out of reach, in simulated milliseconds.
     pub offline_until: Option<u64>,
-    /// Message ids the phone has shown: it drops a repeated one.
-    pub shown: HashSet<(String, String)>,
+    /// The messages each device has shown, by sender and id: it drops a repeated one.
+    shown: HashSet<(u16, String, String)>,
     /// Stanzas that wait for the phone to come back.
     pub waiting: VecDeque<crate::message::Arrival>,
 }
@@ -139,8 +144,30 @@ impl Account {
         Ok(())
     }
 
-    pub fn device_numbers(&self) -> Vec<u16> {
-        std::iter::once(PRIMARY).chain(self.companions.keys().copied()).collect()
+    /// Whether a device shows this message, as it has not seen it before.
+    pub fn shows(&mut self, device: u16, from: &str, id: &str) -> bool {
+        self.shown.insert((device, from.to_owned(), id.to_owned()))
+    }
+
+    /// The Signal state of a device, if it is simulated.
+    pub fn simulated(&self, device: u16) -> Option<Arc<Mutex<Phone>>> {
+        if device == PRIMARY {
+            Some(self.phone())
+        } else {
+            self.companions.get(&device)?.simulated.clone()
+        }
+    }
+
+    pub fn devices(&self) -> impl Iterator<Item = u16> {
+        std::iter::once(PRIMARY).chain(self.companions.keys().copied())
+    }
+
+    /// The devices that are clients at the other end of a connection.
+    pub fn clients(&self) -> impl Iterator<Item = u16> {
+        self.companions
+            .iter()
+            .filter(|(_, companion)| companion.simulated.is_none())
+            .map(|(&id, _)| id)
     }
 
     /// The signed list of valid key indexes that goes with a device list.
@@ -180,7 +207,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The hidden id of a number: 15 digits that do not give the number away.
 pub(crate) fn lid_of(seed: Seed, number: &str) -> String {
     let bytes = seed.bytes(&format!("lid {number}"));
-    let value = u64::from_be_bytes([0, 0, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]]);
+    let value =
+        u64::from_be_bytes([0, 0, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]]);
     format!("{}", 100_000_000_000_000 + value % 900_000_000_000_000)
 }
 

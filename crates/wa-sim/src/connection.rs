@@ -109,7 +109,8 @@ impl Client {
             Some(Action::Silence) => return hold_open(link).await,
             _ => {}
         }
-        let (peer, mut transport) = self.handshake(&mut link, fault == Some(Action::RefuseIk)).await?;
+        let (peer, mut transport) =
+            self.handshake(&mut link, fault == Some(Action::RefuseIk)).await?;
         if let Flow::Silence = self.greet(&peer) {
             return hold_open(link).await;
         }
@@ -135,7 +136,11 @@ impl Client {
         }
     }
 
-    async fn handshake(&self, link: &mut Link, refuse_ik: bool) -> anyhow::Result<(Box<Peer>, Transport)> {
+    async fn handshake(
+        &self,
+        link: &mut Link,
+        refuse_ik: bool,
+    ) -> anyhow::Result<(Box<Peer>, Transport)> {
         let hello = link.receive().await?;
         match self.core.identity.responder(self.id).hello(&hello, refuse_ik)? {
             Hello::Done { answer, peer, transport } => {

@@ -31,6 +31,7 @@ pub(crate) fn routes() -> Router<Arc<Core>> {
         .route("/control/limits/{phone}", put(set_limits))
         .route("/control/faults", put(set_faults).get(faults))
         .route("/control/violations", get(violations).delete(clear_violations))
+        .route("/control/ledger", get(ledger))
         .route("/control/time", get(time).post(advance))
 }
 
@@ -71,7 +72,10 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<
             .await
             .map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))?;
         serde_json::from_slice(&bytes).map(Body).map_err(|error| {
-            Refused(StatusCode::BAD_REQUEST, format!("send a JSON body with the documented fields: {error}"))
+            Refused(
+                StatusCode::BAD_REQUEST,
+                format!("send a JSON body with the documented fields: {error}"),
+            )
         })
     }
 }
@@ -82,7 +86,9 @@ fn digits(phone: &str) -> Result<String, Refused> {
     if (5..=15).contains(&number.len()) {
         Ok(number)
     } else {
-        let message = format!("{phone:?} is no phone number; write it as digits with its country code, like 6281299990000");
+        let message = format!(
+            "{phone:?} is no phone number; write it as digits with its country code, like 6281299990000"
+        );
         Err(Refused(StatusCode::BAD_REQUEST, message))
     }
 }
@@ -93,7 +99,10 @@ struct Scan {
     phone: String,
 }
 
-async fn scan(State(core): State<Arc<Core>>, Body(body): Body<Scan>) -> Result<Json<Linked>, Refused> {
+async fn scan(
+    State(core): State<Arc<Core>>,
+    Body(body): Body<Scan>,
+) -> Result<Json<Linked>, Refused> {
     let number = digits(&body.phone)?;
     let linked = core.scan(&body.qr, &number)?;
     Ok(Json(core.linked(linked).await?))
@@ -105,7 +114,10 @@ struct Pair {
     phone: String,
 }
 
-async fn pair(State(core): State<Arc<Core>>, Body(body): Body<Pair>) -> Result<Json<Linked>, Refused> {
+async fn pair(
+    State(core): State<Arc<Core>>,
+    Body(body): Body<Pair>,
+) -> Result<Json<Linked>, Refused> {
     let number = digits(&body.phone)?;
     Ok(Json(core.pair(&body.code, &number).await?))
 }
@@ -155,7 +167,10 @@ struct Write {
     text: String,
 }
 
-async fn write(State(core): State<Arc<Core>>, Body(body): Body<Write>) -> Result<Json<Written>, Refused> {
+async fn write(
+    State(core): State<Arc<Core>>,
+    Body(body): Body<Write>,
+) -> Result<Json<Written>, Refused> {
     let (from, to) = (digits(&body.from)?, digits(&body.to)?);
     Ok(Json(core.write(&from, &to, &body.text)?))
 }
@@ -199,30 +214,44 @@ struct Change {
     ms: Option<u64>,
 }
 
-/// What can befall an account from outside: `reinstall`, `offline`, `unlink`.
+/// What can befall an account from outside: `reinstall`, `offline`, `link`, `unlink`.
 async fn change(
     State(core): State<Arc<Core>>,
     Path((phone, change)): Path<(String, String)>,
     Body(body): Body<Change>,
 ) -> Result<Json<Value>, Refused> {
     let number = digits(&phone)?;
-    let missing = || Refused(StatusCode::NOT_FOUND, format!("nobody has written to or linked {number} yet"));
+    let missing =
+        || Refused(StatusCode::NOT_FOUND, format!("nobody has written to or linked {number} yet"));
     match change.as_str() {
         "reinstall" => core.reinstall(&number).then_some(()).ok_or_else(missing)?,
         "offline" => {
             let ms = body.ms.ok_or_else(|| {
-                Refused(StatusCode::BAD_REQUEST, "say for how long, in milliseconds: {\"ms\": 60000}".to_owned())
+                Refused(
+                    StatusCode::BAD_REQUEST,
+                    "say for how long, in milliseconds: {\"ms\": 60000}".to_owned(),
+                )
             })?;
             core.go_offline(&number, ms);
+        }
+        "link" => {
+            let device = core
+                .add_device(&number)
+                .map_err(|error| Refused(StatusCode::CONFLICT, error.to_string()))?
+                .ok_or_else(|| PairError::NotRegistered(number.clone()))?;
+            return Ok(Json(json!({ "device": device })));
         }
         "unlink" => {
             let device = body.device.ok_or_else(|| {
                 Refused(StatusCode::BAD_REQUEST, "say which device: {\"device\": 1}".to_owned())
             })?;
-            core.unlink(&DeviceId { number: number.clone(), device }).then_some(()).ok_or_else(missing)?;
+            core.unlink(&DeviceId { number: number.clone(), device })
+                .then_some(())
+                .ok_or_else(missing)?;
         }
         other => {
-            let message = format!("{other} is not possible; use reinstall, offline or unlink");
+            let message =
+                format!("{other} is not possible; use reinstall, offline, link or unlink");
             return Err(Refused(StatusCode::NOT_FOUND, message));
         }
     }
@@ -240,7 +269,10 @@ async fn set_limits(
     Ok(Json(limits))
 }
 
-async fn set_faults(State(core): State<Arc<Core>>, Body(rules): Body<Vec<Rule>>) -> Json<Vec<Rule>> {
+async fn set_faults(
+    State(core): State<Arc<Core>>,
+    Body(rules): Body<Vec<Rule>>,
+) -> Json<Vec<Rule>> {
     let mut state = core.state();
     state.faults.set(rules);
     Json(state.faults.rules())
@@ -257,6 +289,44 @@ async fn violations(State(core): State<Arc<Core>>) -> Json<Vec<Violation>> {
 async fn clear_violations(State(core): State<Arc<Core>>) -> StatusCode {
     core.state().violations.clear();
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LedgerQuery {
+    /// Only entries after the one with this `seq`.
+    after: u64,
+    /// Stay and send what comes, until the reader goes away.
+    follow: bool,
+}
+
+/// How many entries are rendered at a time, so that a long ledger is not held twice.
+const LEDGER_PAGE: usize = 1000;
+
+/// The ledger as one JSON object a line, streamed.
+async fn ledger(State(core): State<Arc<Core>>, Query(query): Query<LedgerQuery>) -> Response {
+    let changed = core.subscribe();
+    let start = (core, changed, query.after);
+    let pages = futures_util::stream::unfold(start, move |(core, mut changed, after)| async move {
+        loop {
+            let page = core.state().ledger_after(after, LEDGER_PAGE);
+            if let Some(last) = page.last() {
+                let after = last.seq;
+                let mut lines = String::new();
+                for entry in &page {
+                    // Strings and numbers always serialize.
+                    lines.push_str(&serde_json::to_string(entry).unwrap_or_default());
+                    lines.push('\n');
+                }
+                return Some((Ok::<_, std::convert::Infallible>(lines), (core, changed, after)));
+            }
+            if !query.follow || changed.changed().await.is_err() {
+                return None;
+            }
+        }
+    });
+    let body = axum::body::Body::from_stream(pages);
+    ([(axum::http::header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
 async fn time(State(core): State<Arc<Core>>) -> Json<Value> {

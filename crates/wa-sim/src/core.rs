@@ -45,7 +45,13 @@ impl Core {
         self.changed.subscribe()
     }
 
-    pub fn violation(&self, device: Option<&DeviceId>, stanza: &Node, rule: Rule, detail: impl Into<String>) {
+    pub fn violation(
+        &self,
+        device: Option<&DeviceId>,
+        stanza: &Node,
+        rule: Rule,
+        detail: impl Into<String>,
+    ) {
         let id = stanza.attrs.get("id").map(|id| id.as_str().into_owned()).unwrap_or_default();
         let violation = Violation {
             at: self.clock.now_ms(),

@@ -224,8 +224,7 @@ impl Faults {
 
     /// Replaces all rules. Counters start anew, and so do the dice.
     pub fn set(&mut self, rules: Vec<Rule>) {
-        self.rules =
-            rules.into_iter().map(|rule| Active { rule, matched: 0, fired: 0 }).collect();
+        self.rules = rules.into_iter().map(|rule| Active { rule, matched: 0, fired: 0 }).collect();
         self.dice = self.seed.rng("faults");
     }
 

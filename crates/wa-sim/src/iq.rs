@@ -5,6 +5,7 @@ mod encrypt;
 mod mex;
 mod usync;
 
+pub(crate) use encrypt::{KEY_TYPE, key_node, skey_node};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
@@ -27,11 +28,19 @@ impl Client {
                 Flow::Continue
             }
             Some("error") => {
-                self.violation(node, Rule::Unexpected, "the client refused a request of the server");
+                self.violation(
+                    node,
+                    Rule::Unexpected,
+                    "the client refused a request of the server",
+                );
                 Flow::Continue
             }
             _ => {
-                self.violation(node, Rule::Unexpected, "an iq needs type get, set, result or error");
+                self.violation(
+                    node,
+                    Rule::Unexpected,
+                    "an iq needs type get, set, result or error",
+                );
                 Flow::Continue
             }
         }
@@ -98,9 +107,22 @@ impl Client {
             }
             "encrypt" => vec![self.encrypt(node, action)],
             "usync" => vec![self.usync(node)],
-            "abt" | "w" | "blocklist" | "privacy" | "w:sync:app:state" | "w:m" | "w:profile:picture"
-            | "status" | "disappearing_mode" | "urn:xmpp:whatsapp:dirty" | "w:biz" | "w:stats"
-            | "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "tos" | "spam" => {
+            "abt"
+            | "w"
+            | "blocklist"
+            | "privacy"
+            | "w:sync:app:state"
+            | "w:m"
+            | "w:profile:picture"
+            | "status"
+            | "disappearing_mode"
+            | "urn:xmpp:whatsapp:dirty"
+            | "w:biz"
+            | "w:stats"
+            | "urn:xmpp:whatsapp:push"
+            | "urn:xmpp:whatsapp:account"
+            | "tos"
+            | "spam" => {
                 vec![self.account_data(&namespace, node)]
             }
             "w:mex" => vec![self.mex(node)],

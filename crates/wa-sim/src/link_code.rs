@@ -57,7 +57,8 @@ impl Client {
             .to_vec();
         let mut state = self.core.state();
         let reference = state.fresh_id("").into_bytes();
-        let candidate = state.candidates.get_mut(&self.id).context("this client is linked already")?;
+        let candidate =
+            state.candidates.get_mut(&self.id).context("this client is linked already")?;
         candidate.link_code = Some(LinkCode {
             number: jid.user.to_string(),
             wrapped,
@@ -83,7 +84,8 @@ impl Client {
             .map(raw)
             .context("no companion identity")?;
         let mut state = self.core.state();
-        let candidate = state.candidates.get_mut(&self.id).context("this client is linked already")?;
+        let candidate =
+            state.candidates.get_mut(&self.id).context("this client is linked already")?;
         let code = candidate.link_code.take().context("no code was asked for")?;
         let (ephemeral, theirs) = code.exchange.context("the code was not typed in yet")?;
         let account = state.accounts.get(&code.number).context("no such account")?;
@@ -122,7 +124,8 @@ impl Core {
             .ok_or(PairError::Unknown("code"))?;
         let failed = |error: wacore::pair_code::PairCodeError| PairError::Failed(error.to_string());
         // With a wrong code this gives a wrong key, which shows when the bundle does not open.
-        let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&link.wrapped, &code).map_err(failed)?;
+        let theirs =
+            PairCodeUtils::decrypt_primary_ephemeral_pub(&link.wrapped, &code).map_err(failed)?;
         let ephemeral = KeyPair::generate(&mut seed.rng(&format!("link code {id}")));
         let ours = raw(ephemeral.public_key.public_key_bytes());
         let wrapped = PairCodeUtils::encrypt_ephemeral_pub(&ours, &code);
@@ -169,8 +172,9 @@ fn open_bundle(
     own_identity: &wacore_libsignal::protocol::PrivateKey,
 ) -> anyhow::Result<[u8; 32]> {
     ensure!(sealed.len() > SALT + NONCE, "the key bundle is too short");
-    let shared =
-        ephemeral.private_key.calculate_agreement(&PublicKey::from_djb_public_key_bytes(theirs)?)?;
+    let shared = ephemeral
+        .private_key
+        .calculate_agreement(&PublicKey::from_djb_public_key_bytes(theirs)?)?;
     let (salt, rest) = sealed.split_at(SALT);
     let (nonce, ciphertext) = rest.split_at(NONCE);
     let key = hkdf_sha256(&shared, 32, Some(salt), b"link_code_pairing_key_bundle_encryption_key")
@@ -182,7 +186,7 @@ fn open_bundle(
     let identities =
         own_identity.calculate_agreement(&PublicKey::from_djb_public_key_bytes(identity)?)?;
     let secret = [&shared[..], &identities[..], &bundle[64..]].concat();
-    let adv = hkdf_sha256(&secret, 32, None, b"adv_secret")
-        .map_err(|_| anyhow::anyhow!("no secret"))?;
+    let adv =
+        hkdf_sha256(&secret, 32, None, b"adv_secret").map_err(|_| anyhow::anyhow!("no secret"))?;
     Ok(raw(&adv))
 }

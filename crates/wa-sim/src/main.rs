@@ -24,11 +24,17 @@ struct Cli {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        )
         .init();
     let Cli { listen, seed, data } = Cli::parse();
     let simulator = wa_sim::Simulator::start(wa_sim::Config { listen, seed, data }).await?;
-    tracing::info!("clients connect to {}, control API at http://{}/control", simulator.ws_url(), simulator.addr());
+    tracing::info!(
+        "clients connect to {}, control API at http://{}/control",
+        simulator.ws_url(),
+        simulator.addr()
+    );
     shutdown().await?;
     simulator.stop().await;
     Ok(())

@@ -1,9 +1,12 @@
 //! A client's `<message>`: checked, acked, and brought to every device it has a copy for.
 
+use std::collections::BTreeSet;
+
+use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::account::PRIMARY;
+use crate::account::{PRIMARY, lid_of};
 use crate::connection::{Client, Flow};
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
@@ -71,6 +74,8 @@ impl Arrival {
 struct Accepted {
     copies: Vec<Arrival>,
     to: DeviceId,
+    /// The hash of the devices it should have been for, if the client's list is out of date.
+    device_hash: Option<String>,
 }
 
 /// Why the server does not take a message.
@@ -146,7 +151,11 @@ impl Client {
                 copy.ask_retry = copy.owner.number == accepted.to.number;
             }
         }
-        let flow = self.acknowledge(node, action);
+        let mut ack = ack(node, None, self.core.clock.now_s());
+        if let Some(hash) = accepted.device_hash {
+            ack.attrs.insert("phash", hash);
+        }
+        let flow = self.acknowledge(ack, action);
         for copy in accepted.copies {
             self.core.bring(copy);
         }
@@ -155,8 +164,7 @@ impl Client {
 
     /// Acks the message, or does what a rule says instead, before anybody sees it: receipts must
     /// not overtake the ack.
-    fn acknowledge(&mut self, node: &Node, action: Option<Action>) -> Flow {
-        let ack = ack(node, None, self.core.clock.now_s());
+    fn acknowledge(&mut self, ack: Node, action: Option<Action>) -> Flow {
         match action {
             Some(Action::NoAck) => Flow::Continue,
             Some(Action::LateAck { ms }) => {
@@ -280,23 +288,32 @@ impl Client {
             let detail = format!("no copy for any device of {}", to.number);
             return Err(Refusal::new(BAD_REQUEST, Rule::MissingCopy, detail));
         }
-        Ok(Accepted { copies, to })
+        let whole = node.get_optional_child("participants").is_some();
+        let device_hash =
+            if whole { stale_devices(&state, &copies, &sender, &to, &chat) } else { None };
+        Ok(Accepted { copies, to, device_hash })
     }
 }
 
 /// The copies a message carries: one for each of `<participants>`, or a single one for `to`.
 fn copies_in(node: &Node, to: &Jid) -> Vec<(Jid, Node)> {
     let single = node.get_optional_child("enc").map(|enc| (to.clone(), enc.clone()));
-    let participants = node.get_optional_child("participants").into_iter().flat_map(|participants| {
-        participants.get_children_by_tag("to").filter_map(|to| {
-            Some((stanza::jid(to, "jid")?, to.get_optional_child("enc")?.clone()))
-        })
-    });
+    let participants =
+        node.get_optional_child("participants").into_iter().flat_map(|participants| {
+            participants.get_children_by_tag("to").filter_map(|to| {
+                Some((stanza::jid(to, "jid")?, to.get_optional_child("enc")?.clone()))
+            })
+        });
     single.into_iter().chain(participants).collect()
 }
 
 /// Why a copy for this device makes no sense. A device that was there once may still be written to.
-fn wrong_device(state: &State, owner: &DeviceId, to: &DeviceId, sender: &DeviceId) -> Option<String> {
+fn wrong_device(
+    state: &State,
+    owner: &DeviceId,
+    to: &DeviceId,
+    sender: &DeviceId,
+) -> Option<String> {
     if owner == sender {
         return Some("a copy for the sending device itself".to_owned());
     }
@@ -306,6 +323,41 @@ fn wrong_device(state: &State, owner: &DeviceId, to: &DeviceId, sender: &DeviceI
     let account = state.accounts.get(&owner.number)?;
     (owner.device >= account.next_device)
         .then(|| format!("a copy for {owner}, a device that never was"))
+}
+
+/// The hash of the devices a message should have been for, if it was for others. It makes the
+/// client ask for the device lists again.
+fn stale_devices(
+    state: &State,
+    copies: &[Arrival],
+    sender: &DeviceId,
+    to: &DeviceId,
+    chat: &Jid,
+) -> Option<String> {
+    let numbers: BTreeSet<&str> = [to.number.as_str(), sender.number.as_str()].into();
+    let should: Vec<DeviceId> = numbers
+        .into_iter()
+        .filter_map(|number| state.accounts.get(number))
+        .flat_map(|account| {
+            account.devices().map(|device| DeviceId { number: account.number.clone(), device })
+        })
+        .filter(|device| device != sender)
+        .collect();
+    let missing = should.iter().any(|device| copies.iter().all(|copy| copy.owner != *device));
+    if !missing && copies.len() == should.len() {
+        return None;
+    }
+    let jids: Vec<Jid> = should
+        .iter()
+        .map(|id| {
+            if chat.is_lid() {
+                Jid::lid_device(lid_of(state.seed, &id.number), id.device)
+            } else {
+                Jid::pn_device(id.number.as_str(), id.device)
+            }
+        })
+        .collect();
+    MessageUtils::participant_list_hash(&jids).ok()
 }
 
 fn ack(node: &Node, error: Option<u16>, now_s: u64) -> Node {
@@ -323,10 +375,14 @@ fn ack(node: &Node, error: Option<u16>, now_s: u64) -> Node {
 impl Core {
     /// Brings one copy to its device: the simulated phone, or a linked client.
     pub(crate) fn bring(self: &std::sync::Arc<Self>, copy: Arrival) {
-        if copy.owner.device == PRIMARY {
-            self.phone_receives(copy);
-        } else {
-            self.forward(&copy);
+        let simulated = self
+            .state()
+            .accounts
+            .get(&copy.owner.number)
+            .and_then(|account| account.simulated(copy.owner.device));
+        match simulated {
+            Some(phone) => self.phone_receives(copy, &phone),
+            None => self.forward(&copy),
         }
     }
 

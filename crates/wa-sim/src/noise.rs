@@ -35,7 +35,13 @@ impl ServerIdentity {
         let intermediate = KeyPair::generate(&mut seed.rng("noise intermediate"));
         let key = KeyPair::generate(&mut seed.rng("noise static"));
         let chain = wa::CertChain {
-            intermediate: certificate(seed, INTERMEDIATE_SERIAL, ROOT_SERIAL, &intermediate, &root)?,
+            intermediate: certificate(
+                seed,
+                INTERMEDIATE_SERIAL,
+                ROOT_SERIAL,
+                &intermediate,
+                &root,
+            )?,
             leaf: certificate(seed, LEAF_SERIAL, INTERMEDIATE_SERIAL, &key, &intermediate)?,
         };
         Ok(Self { key, certificates: chain.encode_to_vec(), seed })
@@ -131,8 +137,7 @@ impl Responder<'_> {
         let ephemeral = key(hello.ephemeral, "client ephemeral")?;
         match (hello.r#static, hello.payload) {
             (Some(client_static), Some(payload)) => {
-                if !refuse_ik
-                    && let Ok(done) = self.accept_ik(&ephemeral, &client_static, &payload)
+                if !refuse_ik && let Ok(done) = self.accept_ik(&ephemeral, &client_static, &payload)
                 {
                     return Ok(done);
                 }
@@ -143,7 +148,12 @@ impl Responder<'_> {
         }
     }
 
-    fn accept_ik(&self, ephemeral: &[u8; 32], client_static: &[u8], payload: &[u8]) -> anyhow::Result<Hello> {
+    fn accept_ik(
+        &self,
+        ephemeral: &[u8; 32],
+        client_static: &[u8],
+        payload: &[u8],
+    ) -> anyhow::Result<Hello> {
         let own = self.server.key.private_key.serialize();
         let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER)?;
         noise.authenticate(self.server.key.public_key.public_key_bytes());
@@ -204,8 +214,7 @@ impl Finish {
         let encrypted_static = finish.r#static.context("client finish without static")?;
         let encrypted_payload = finish.payload.context("client finish without payload")?;
         let client_static = key(Some(self.noise.decrypt(&encrypted_static)?), "client static")?;
-        self.noise
-            .mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
+        self.noise.mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
         let payload = self.noise.decrypt(&encrypted_payload)?;
         Ok((Box::new(peer(client_static, &payload)?), Transport::new(self.noise)?))
     }

@@ -1,21 +1,23 @@
 //! Linking a client to an account: by a QR that the phone scans, or by a code typed into it.
 
-use buffa::{Message, MessageField};
+use std::sync::{Arc, Mutex};
+
+use buffa::Message;
 use serde::Serialize;
-use wacore::pair_code::PairCodeUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
 use wacore_libsignal::crypto::hmac_sha256;
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
-use crate::account::{Companion, pn};
+use crate::account::{Account, Companion, pn};
 use crate::connection::{Client, stream_error};
 use crate::core::Core;
 use crate::link_code::LinkCode;
 use crate::noise::Peer;
 use crate::outbox::Outbox;
-use crate::phone::{PublicPreKey, raw};
+use crate::phone::{Phone, PublicPreKey, raw};
+use crate::seed::Seed;
 use crate::state::DeviceId;
 use crate::violations::Rule;
 
@@ -73,7 +75,9 @@ pub enum PairError {
     #[error("no connected client shows this {0}; take the newest one it shows")]
     Unknown(&'static str),
     /// What was scanned is not a QR of WhatsApp.
-    #[error("this is not a WhatsApp QR: expected ref,noise,identity,secret[,platform], optionally after a link and #")]
+    #[error(
+        "this is not a WhatsApp QR: expected ref,noise,identity,secret[,platform], optionally after a link and #"
+    )]
     Malformed,
     /// The number is not on WhatsApp, so it has no phone.
     #[error("{0} is not on WhatsApp; register it with PUT /control/numbers/{0}")]
@@ -86,7 +90,8 @@ pub enum PairError {
 impl Client {
     /// Gives an unpaired client references for its QR codes.
     pub(crate) fn offer_pairing(&mut self, peer: &Peer) {
-        let Some(registration) = peer.payload.device_pairing_data.as_option().and_then(registration)
+        let Some(registration) =
+            peer.payload.device_pairing_data.as_option().and_then(registration)
         else {
             self.send(crate::connection::failure(400, None, None));
             return;
@@ -98,8 +103,13 @@ impl Client {
             .map(|text| NodeBuilder::new("ref").bytes(text.as_bytes()).build())
             .collect();
         let id = state.fresh_id("");
-        let candidate =
-            Candidate { refs, noise_key: peer.static_key, registration, link_code: None, offered: None };
+        let candidate = Candidate {
+            refs,
+            noise_key: peer.static_key,
+            registration,
+            link_code: None,
+            offered: None,
+        };
         state.candidates.insert(self.id, candidate);
         let pair_device = NodeBuilder::new("pair-device").children(nodes).build();
         state.send(self.id, server_iq(&id, pair_device));
@@ -146,11 +156,12 @@ impl Client {
                     outbox: Outbox::default(),
                     connection: None,
                     active: false,
+                    simulated: None,
                 },
             );
         }
         drop(state);
-        let core = std::sync::Arc::clone(core);
+        let core = Arc::clone(core);
         let connection = self.id;
         tokio::spawn(async move {
             tokio::time::sleep(std::time::Duration::from_millis(RESTART_AFTER_MS)).await;
@@ -219,25 +230,9 @@ impl Core {
         account.next_key_index += 1;
         let lid = account.lid.clone();
 
-        let details = wa::ADVDeviceIdentity {
-            raw_id: Some(account.raw_id(seed)),
-            timestamp: Some(now_s),
-            key_index: Some(key_index),
-            ..Default::default()
-        }
-        .encode_to_vec();
-        let mut phone = account.lock_phone();
-        let signed = [ACCOUNT_SIGNATURE_PREFIX, &details, &identity].concat();
-        let signature =
-            phone.sign(&signed).map_err(|error| PairError::Failed(error.to_string()))?;
-        let signed_identity = wa::ADVSignedDeviceIdentity {
-            details: Some(details),
-            account_signature_key: Some(phone.identity_public().to_vec()),
-            account_signature: Some(signature),
-            ..Default::default()
-        }
-        .encode_to_vec();
-        drop(phone);
+        let signed_identity = signed_identity(account, seed, key_index, &identity, now_s)
+            .map_err(|error| PairError::Failed(error.to_string()))?
+            .encode_to_vec();
         let container = wa::ADVSignedDeviceIdentityHMAC {
             hmac: Some(hmac_sha256(secret, &signed_identity).to_vec()),
             details: Some(signed_identity),
@@ -266,6 +261,53 @@ impl Core {
         Ok(Linked { phone: number.to_owned(), device, jid: jid.to_string() })
     }
 
+    /// Links a simulated device to a phone: one more that messages have to be encrypted for.
+    pub(crate) fn add_device(&self, number: &str) -> anyhow::Result<Option<u16>> {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let seed = state.seed;
+        let Some(account) = state.account(number, now_s)? else { return Ok(None) };
+        let (device, key_index) = (account.next_device, account.next_key_index);
+        account.next_device += 1;
+        account.next_key_index += 1;
+        let mut phone = Phone::new(seed, &format!("{number} device {device}"), 0)?;
+        let identity = phone.identity_public();
+        let mut signed = signed_identity(account, seed, key_index, &identity, now_s)?;
+        let message = [
+            DEVICE_SIGNATURE_PREFIX,
+            signed.details.as_deref().unwrap_or_default(),
+            &identity,
+            signed.account_signature_key.as_deref().unwrap_or_default(),
+        ]
+        .concat();
+        signed.device_signature = Some(phone.sign(&message)?);
+        let keys = phone.publish(false)?;
+        account.devices_changed = now_s;
+        account.companions.insert(
+            device,
+            Companion {
+                noise_key: [0; 32],
+                identity,
+                registration_id: keys.registration_id,
+                signed_prekey: keys.signed_prekey,
+                signature: keys.signature,
+                one_time: Default::default(),
+                uploaded: Default::default(),
+                key_index,
+                device_identity: signed.encode_to_vec(),
+                platform: "simulated".to_owned(),
+                key_shared: true,
+                outbox: Outbox::default(),
+                connection: None,
+                active: false,
+                simulated: Some(Arc::new(Mutex::new(phone))),
+            },
+        );
+        drop(state);
+        self.notify();
+        Ok(Some(device))
+    }
+
     /// The phone unlinks one of its devices, which is logged out at once or when it comes back.
     pub(crate) fn unlink(&self, id: &DeviceId) -> bool {
         let now_s = self.clock.now_s();
@@ -283,6 +325,31 @@ impl Core {
     }
 }
 
+/// The account's word for a device with this identity. The device's own signature is to be added.
+fn signed_identity(
+    account: &Account,
+    seed: Seed,
+    key_index: u32,
+    identity: &[u8; 32],
+    now_s: u64,
+) -> anyhow::Result<wa::ADVSignedDeviceIdentity> {
+    let details = wa::ADVDeviceIdentity {
+        raw_id: Some(account.raw_id(seed)),
+        timestamp: Some(now_s),
+        key_index: Some(key_index),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let mut phone = account.lock_phone();
+    let signature = phone.sign(&[ACCOUNT_SIGNATURE_PREFIX, &details, identity].concat())?;
+    Ok(wa::ADVSignedDeviceIdentity {
+        details: Some(details),
+        account_signature_key: Some(phone.identity_public().to_vec()),
+        account_signature: Some(signature),
+        ..Default::default()
+    })
+}
+
 fn server_iq(id: &str, child: Node) -> Node {
     NodeBuilder::new("iq")
         .attr("from", SERVER_JID)
@@ -294,9 +361,7 @@ fn server_iq(id: &str, child: Node) -> Node {
 }
 
 fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Option<Registration> {
-    let key = |bytes: &Option<Vec<u8>>| {
-        bytes.as_deref().filter(|bytes| bytes.len() == 32).map(raw)
-    };
+    let key = |bytes: &Option<Vec<u8>>| bytes.as_deref().filter(|bytes| bytes.len() == 32).map(raw);
     let number = |bytes: &Option<Vec<u8>>| {
         bytes.as_deref().map(|bytes| bytes.iter().fold(0u32, |n, &b| (n << 8) | u32::from(b)))
     };

@@ -104,15 +104,25 @@ impl Phone {
         Ok(PublishedKeys {
             registration_id: self.identities.registration_id,
             identity: self.identity_public(),
-            signed_prekey: PublicPreKey { id: SIGNED_PREKEY_ID, key: raw(signed.public_key_bytes()) },
+            signed_prekey: PublicPreKey {
+                id: SIGNED_PREKEY_ID,
+                key: raw(signed.public_key_bytes()),
+            },
             signature: self.signature.clone(),
             one_time,
         })
     }
 
-    pub fn decrypt(&mut self, from: &ProtocolAddress, kind: &str, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub fn decrypt(
+        &mut self,
+        from: &ProtocolAddress,
+        kind: &str,
+        bytes: &[u8],
+    ) -> anyhow::Result<Vec<u8>> {
         let message = match kind {
-            "pkmsg" => CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes)?),
+            "pkmsg" => {
+                CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes)?)
+            }
             "msg" => CiphertextMessage::SignalMessage(SignalMessage::try_from(bytes)?),
             other => bail!("cannot decrypt enc type {other}"),
         };
@@ -137,7 +147,11 @@ impl Phone {
     }
 
     /// Starts a session from the other device's published keys.
-    pub fn start_session(&mut self, with: &ProtocolAddress, bundle: &PreKeyBundle) -> anyhow::Result<()> {
+    pub fn start_session(
+        &mut self,
+        with: &ProtocolAddress,
+        bundle: &PreKeyBundle,
+    ) -> anyhow::Result<()> {
         ready(process_prekey_bundle(
             with,
             &mut self.sessions,
@@ -149,7 +163,11 @@ impl Phone {
         Ok(())
     }
 
-    pub fn encrypt(&mut self, to: &ProtocolAddress, plaintext: &[u8]) -> anyhow::Result<Ciphertext> {
+    pub fn encrypt(
+        &mut self,
+        to: &ProtocolAddress,
+        plaintext: &[u8],
+    ) -> anyhow::Result<Ciphertext> {
         let message =
             ready(message_encrypt(plaintext, to, &mut self.sessions, &mut self.identities))??;
         match message {
@@ -233,7 +251,11 @@ impl SessionStore for Sessions {
         Ok(self.0.contains_key(address.as_str()))
     }
 
-    async fn store_session(&mut self, address: &ProtocolAddress, record: SessionRecord) -> SignalResult<()> {
+    async fn store_session(
+        &mut self,
+        address: &ProtocolAddress,
+        record: SessionRecord,
+    ) -> SignalResult<()> {
         self.0.insert(address.as_str().to_owned(), record);
         Ok(())
     }
@@ -259,8 +281,7 @@ impl PreKeys {
 #[async_trait]
 impl PreKeyStore for PreKeys {
     async fn get_pre_key(&self, id: PreKeyId) -> SignalResult<PreKeyRecord> {
-        let pair =
-            self.outstanding.get(&id.into()).ok_or(SignalProtocolError::InvalidPreKeyId)?;
+        let pair = self.outstanding.get(&id.into()).ok_or(SignalProtocolError::InvalidPreKeyId)?;
         Ok(PreKeyRecord::new(id, pair))
     }
 
@@ -287,7 +308,11 @@ impl SignedPreKeyStore for SignedPreKey {
         }
     }
 
-    async fn save_signed_pre_key(&mut self, _: SignedPreKeyId, record: &SignedPreKeyRecord) -> SignalResult<()> {
+    async fn save_signed_pre_key(
+        &mut self,
+        _: SignedPreKeyId,
+        record: &SignedPreKeyRecord,
+    ) -> SignalResult<()> {
         self.0 = record.clone();
         Ok(())
     }

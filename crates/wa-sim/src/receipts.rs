@@ -39,8 +39,8 @@ impl Core {
             .accounts
             .get(&copy.from.number)
             .into_iter()
-            .flat_map(|account| account.companions.keys())
-            .map(|&device| DeviceId { number: copy.from.number.clone(), device })
+            .flat_map(|account| account.clients())
+            .map(|device| DeviceId { number: copy.from.number.clone(), device })
             .collect();
         let wait = match action {
             Some(Action::Swallow) => return,
@@ -164,7 +164,7 @@ impl Client {
             .state()
             .accounts
             .get(&writer.number)
-            .map(|account| account.companions.keys().copied().collect())
+            .map(|account| account.clients().collect())
             .unwrap_or_default();
         for device in devices {
             if !retry || device == writer.device {
@@ -193,7 +193,9 @@ impl Client {
             let Some(account) = state.accounts.get(&writer.number) else { continue };
             account.lock_phone().forget_session(&address(&reader.number, reader.device));
             drop(state);
-            if let Err(error) = self.core.send_written(&writer.number, &recipient, id, &text, reader) {
+            if let Err(error) =
+                self.core.send_written(&writer.number, &recipient, id, &text, reader)
+            {
                 tracing::error!("could not write a message again: {error:#}");
             }
         }

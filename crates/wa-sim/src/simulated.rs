@@ -1,6 +1,6 @@
 //! What simulated phones do: they decrypt, show, answer with receipts, and write.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use wacore::messages::{MessageUtils, decode_plaintext, unwrap_device_sent, wrap_device_sent};
@@ -11,8 +11,10 @@ use waproto::whatsapp as wa;
 use crate::account::{PRIMARY, Receipts, address, bundle, lock, pn};
 use crate::core::Core;
 use crate::faults::Action;
+use crate::iq::{KEY_TYPE, key_node, skey_node};
 use crate::ledger::Outcome;
 use crate::message::Arrival;
+use crate::phone::Phone;
 use crate::stanza;
 use crate::state::{DeviceId, Message, Status};
 use crate::violations::Rule;
@@ -42,7 +44,7 @@ pub enum WriteError {
 
 impl Core {
     /// A copy reaches a simulated phone.
-    pub(crate) fn phone_receives(self: &Arc<Self>, copy: Arrival) {
+    pub(crate) fn phone_receives(self: &Arc<Self>, copy: Arrival, phone: &Mutex<Phone>) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
         let Some(account) = state.accounts.get_mut(&copy.owner.number) else { return };
@@ -53,11 +55,10 @@ impl Core {
             state.log(entry);
             return;
         }
-        let phone = account.phone();
         let reinstalled = account.installation > 0;
         drop(state);
 
-        let decrypted = decrypt(&mut lock(&phone), &copy);
+        let decrypted = decrypt(&mut lock(phone), &copy);
         match decrypted {
             Ok(message) => self.phone_shows(copy, message),
             Err(error) => {
@@ -78,13 +79,13 @@ impl Core {
         let text = text_of(&unwrap_device_sent(message));
         let mut state = self.state();
         let first = match state.accounts.get_mut(&copy.owner.number) {
-            Some(account) => account.shown.insert((copy.from.number.clone(), copy.id.clone())),
+            Some(account) => account.shows(copy.owner.device, &copy.from.number, &copy.id),
             None => return,
         };
         let mut entry = copy.entry(if first { Outcome::Decrypted } else { Outcome::Duplicate });
         entry.text.clone_from(&text);
         state.log(entry);
-        if own {
+        if own || copy.owner.device != PRIMARY {
             return;
         }
         if first && let Some(text) = text {
@@ -128,7 +129,17 @@ impl Core {
             .build();
         let registration =
             NodeBuilder::new("registration").bytes(keys.registration_id.to_be_bytes()).build();
-        let node = self.receipt_head(copy, "retry").children([retry, registration]).build();
+        let key_nodes = keys.one_time.iter().map(|key| key_node("key", key, None));
+        let key_nodes = [
+            NodeBuilder::new("type").bytes([KEY_TYPE]).build(),
+            NodeBuilder::new("identity").bytes(keys.identity).build(),
+        ]
+        .into_iter()
+        .chain(key_nodes)
+        .chain([skey_node(&keys.signed_prekey, &keys.signature)]);
+        let key_nodes = NodeBuilder::new("keys").children(key_nodes).build();
+        let node =
+            self.receipt_head(copy, "retry").children([retry, registration, key_nodes]).build();
         self.deliver(&copy.from, node);
         self.notify();
     }
@@ -154,7 +165,9 @@ impl Core {
                 self.reinstall(number);
             }
             Action::AddDevice => {
-                self.add_device(number);
+                if let Err(error) = self.add_device(number) {
+                    tracing::error!("could not add a device: {error:#}");
+                }
             }
             Action::RemoveDevice => {
                 let last = self
@@ -204,7 +217,7 @@ impl Core {
         let waiting = std::mem::take(&mut account.waiting);
         drop(state);
         for copy in waiting {
-            self.phone_receives(copy);
+            self.bring(copy);
         }
         self.notify();
     }
@@ -223,7 +236,7 @@ impl Core {
             .iter()
             .filter_map(|number| state.accounts.get(*number))
             .flat_map(|account| {
-                account.companions.keys().map(|&device| DeviceId { number: account.number.clone(), device })
+                account.clients().map(|device| DeviceId { number: account.number.clone(), device })
             })
             .collect();
         let theirs = devices.iter().filter(|device| device.number == to).count();
@@ -256,7 +269,8 @@ impl Core {
     ) -> anyhow::Result<()> {
         let own = device.number == from;
         let message = wa::Message { conversation: Some(text.to_owned()), ..Default::default() };
-        let message = if own { wrap_device_sent(message, pn(to, PRIMARY).to_string()) } else { message };
+        let message =
+            if own { wrap_device_sent(message, pn(to, PRIMARY).to_string()) } else { message };
         let plaintext = MessageUtils::encode_and_pad(&message);
         let there = address(&device.number, device.device);
 
@@ -298,7 +312,7 @@ impl Core {
     }
 }
 
-fn decrypt(phone: &mut crate::phone::Phone, copy: &Arrival) -> anyhow::Result<wa::Message> {
+fn decrypt(phone: &mut Phone, copy: &Arrival) -> anyhow::Result<wa::Message> {
     let kind = stanza::attr(&copy.enc, "type").context("an <enc> without type")?;
     let bytes = stanza::bytes(&copy.enc).context("an empty <enc>")?;
     let plaintext = phone.decrypt(&address(&copy.from.number, copy.from.device), &kind, bytes)?;

@@ -136,12 +136,20 @@ impl Simulator {
 
     /// Everything that happened to messages, from the entry after `after` on; 0 gives all.
     pub fn ledger(&self, after: u64) -> Vec<Entry> {
-        self.core.state().ledger_after(after)
+        self.core.state().ledger_after(after, usize::MAX)
     }
 
     /// The phone of a number installs its app anew. False if it has no account yet.
     pub fn reinstall(&self, phone: &str) -> bool {
         self.core.reinstall(phone)
+    }
+
+    /// Links one more simulated device to a number, and tells which; none if it is not registered.
+    ///
+    /// # Errors
+    /// If its keys cannot be made.
+    pub fn add_device(&self, phone: &str) -> anyhow::Result<Option<u16>> {
+        self.core.add_device(phone)
     }
 
     /// The phone of a number is out of reach for this much simulated time.
@@ -225,7 +233,8 @@ impl Core {
             (newest > before).then_some(())
         })
         .await?;
-        self.newest_device(number, before).ok_or_else(|| PairError::Failed("unlinked again".to_owned()))
+        self.newest_device(number, before)
+            .ok_or_else(|| PairError::Failed("unlinked again".to_owned()))
     }
 
     async fn until<T>(&self, probe: impl Fn(&mut State) -> Option<T>) -> Result<T, PairError> {
@@ -279,7 +288,11 @@ impl Core {
                 all.extend(companion.outbox.overdue(connection, now_ns).map(|node| Violation {
                     at: now_ms,
                     device: format!("{}:{device}", account.number),
-                    stanza: format!("{} {}", node.tag, crate::stanza::attr(node, "id").unwrap_or_default()),
+                    stanza: format!(
+                        "{} {}",
+                        node.tag,
+                        crate::stanza::attr(node, "id").unwrap_or_default()
+                    ),
                     rule: crate::violations::Rule::Unacked,
                     detail: "not acknowledged within 30 s".to_owned(),
                 }));
@@ -299,8 +312,9 @@ impl State {
             .collect()
     }
 
-    pub(crate) fn ledger_after(&self, after: u64) -> Vec<Entry> {
-        let start = usize::try_from(after).unwrap_or(usize::MAX).min(self.ledger.len());
-        self.ledger[start..].to_vec()
+    /// At most `limit` entries after the one with this number.
+    pub(crate) fn ledger_after(&self, after: u64, limit: usize) -> Vec<Entry> {
+        let start = usize::try_from(after).unwrap_or(usize::MAX);
+        self.ledger.iter().skip(start).take(limit).cloned().collect()
     }
 }

@@ -28,14 +28,19 @@ impl Client {
                 let categories =
                     ["last", "online", "profile", "status", "groupadd", "readreceipts", "calladd"]
                         .map(|name| {
-                            NodeBuilder::new("category").attr("name", name).attr("value", "all").build()
+                            NodeBuilder::new("category")
+                                .attr("name", name)
+                                .attr("value", "all")
+                                .build()
                         });
                 stanza::result(node, [NodeBuilder::new("privacy").children(categories).build()])
             }
             "w:sync:app:state" => stanza::result(node, [app_state(node)]),
             "w:m" => {
-                let connection =
-                    NodeBuilder::new("media_conn").attr("auth", "sim").attr("ttl", REFRESH_S).build();
+                let connection = NodeBuilder::new("media_conn")
+                    .attr("auth", "sim")
+                    .attr("ttl", REFRESH_S)
+                    .build();
                 stanza::result(node, [connection])
             }
             "w:profile:picture" if !set => stanza::error(node, 404, "item-not-found"),

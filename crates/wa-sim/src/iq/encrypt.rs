@@ -14,7 +14,7 @@ use crate::state::{DeviceId, State};
 use crate::violations::Rule;
 
 /// The key type of Curve25519, in every bundle.
-const KEY_TYPE: u8 = 5;
+pub(crate) const KEY_TYPE: u8 = 5;
 /// Not on WhatsApp, or no such device.
 const NOT_ACCEPTABLE: u16 = 406;
 
@@ -48,8 +48,10 @@ impl Client {
 
     /// Others' keys. Each bundle takes away a one-time key of its device.
     fn bundles(&mut self, node: &Node, request: &Node, one_time: bool) -> Node {
-        let jids: Vec<Jid> =
-            request.get_children_by_tag("user").filter_map(|user| stanza::jid(user, "jid")).collect();
+        let jids: Vec<Jid> = request
+            .get_children_by_tag("user")
+            .filter_map(|user| stanza::jid(user, "jid"))
+            .collect();
         let now_s = self.core.clock.now_s();
         let mut state = self.core.state();
         let found: Vec<(Jid, Option<Node>)> = jids
@@ -97,7 +99,11 @@ impl Client {
             for key in keys {
                 if companion.uploaded.insert(key.id) {
                     companion.one_time.push_back(key);
-                } else if companion.one_time.iter().any(|known| known.id == key.id && known.key != key.key) {
+                } else if companion
+                    .one_time
+                    .iter()
+                    .any(|known| known.id == key.id && known.key != key.key)
+                {
                     repeated.push(key.id);
                 }
             }
@@ -171,7 +177,8 @@ fn digest(companion: &Companion) -> Node {
         &companion.signature,
         &publics,
     );
-    let ids = companion.one_time.iter().map(|key| NodeBuilder::new("id").bytes(id_bytes(key.id)).build());
+    let ids =
+        companion.one_time.iter().map(|key| NodeBuilder::new("id").bytes(id_bytes(key.id)).build());
     NodeBuilder::new("digest")
         .children([
             NodeBuilder::new("registration").bytes(companion.registration_id.to_be_bytes()).build(),
@@ -202,13 +209,13 @@ fn id_bytes(id: u32) -> Vec<u8> {
     id.to_be_bytes()[1..].to_vec()
 }
 
-pub(crate) fn prekey(node: &Node) -> Option<PublicPreKey> {
+fn prekey(node: &Node) -> Option<PublicPreKey> {
     let id = node.get_optional_child("id").and_then(stanza::uint)?;
     let key = node.get_optional_child("value").and_then(stanza::bytes)?;
     (key.len() == 32).then(|| PublicPreKey { id, key: raw(key) })
 }
 
-pub(crate) fn signed_prekey(node: &Node) -> Option<(PublicPreKey, Vec<u8>)> {
+fn signed_prekey(node: &Node) -> Option<(PublicPreKey, Vec<u8>)> {
     let signature = node.get_optional_child("signature").and_then(stanza::bytes)?;
     Some((prekey(node)?, signature.to_vec()))
 }

@@ -40,8 +40,10 @@ impl Client {
                 answer = answer.attr(name, value.clone());
             }
         }
-        let results: Vec<Node> =
-            protocols.iter().map(|name| NodeBuilder::new_dynamic((*name).to_owned()).build()).collect();
+        let results: Vec<Node> = protocols
+            .iter()
+            .map(|name| NodeBuilder::new_dynamic((*name).to_owned()).build())
+            .collect();
         let answer = answer
             .children([
                 NodeBuilder::new("result").children(results).build(),
@@ -110,15 +112,22 @@ impl Asked {
 fn devices(state: &State, number: &str) -> Node {
     let account = state.accounts.get(number);
     let primary = NodeBuilder::new("device").attr("id", PRIMARY).build();
-    let companions = account.into_iter().flat_map(|account| &account.companions).map(|(id, companion)| {
-        NodeBuilder::new("device").attr("id", *id).attr("key-index", companion.key_index).build()
-    });
-    let list = NodeBuilder::new("device-list").children(std::iter::once(primary).chain(companions)).build();
+    let companions =
+        account.into_iter().flat_map(|account| &account.companions).map(|(id, companion)| {
+            NodeBuilder::new("device")
+                .attr("id", *id)
+                .attr("key-index", companion.key_index)
+                .build()
+        });
+    let list = NodeBuilder::new("device-list")
+        .children(std::iter::once(primary).chain(companions))
+        .build();
     let mut children = vec![list];
     if let Some(account) = account.filter(|account| !account.companions.is_empty())
         && let Ok(signed) = account.key_index_list(state.seed)
     {
-        let keys = NodeBuilder::new("key-index-list").attr("ts", account.devices_changed).bytes(signed);
+        let keys =
+            NodeBuilder::new("key-index-list").attr("ts", account.devices_changed).bytes(signed);
         children.push(keys.build());
     }
     NodeBuilder::new("devices").children(children).build()

@@ -1,0 +1,8 @@
+//! The real whatsapp-rust client against the simulator.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod control;
+mod messages;
+mod pairing;
