@@ -4,5 +4,8 @@
 
 mod client;
 mod control;
+mod faults;
 mod messages;
+mod outages;
 mod pairing;
+mod strictness;
