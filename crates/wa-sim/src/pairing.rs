@@ -127,14 +127,20 @@ impl Client {
         };
         let signed = node
             .get_optional_child_by_tag(&["pair-device-sign", "device-identity"])
-            .and_then(|node| crate::stanza::bytes(node))
-            .unwrap_or_default()
-            .to_vec();
-        if !signature_holds(&signed, &candidate.registration.identity) {
+            .and_then(crate::stanza::bytes)
+            .unwrap_or_default();
+        let signer = state
+            .accounts
+            .get(&offer.device.number)
+            .map(|account| account.lock_phone().identity_public())
+            .unwrap_or_default();
+        let Some(device_identity) =
+            countersigned(signed, &candidate.registration.identity, &signer)
+        else {
             drop(state);
             self.violation(node, Rule::BadSignature, "device identity of a new companion");
             return;
-        }
+        };
         let registration = candidate.registration;
         let now_s = core.clock.now_s();
         if let Some(account) = state.accounts.get_mut(&offer.device.number) {
@@ -150,7 +156,7 @@ impl Client {
                     one_time: Default::default(),
                     uploaded: Default::default(),
                     key_index: offer.key_index,
-                    device_identity: signed,
+                    device_identity,
                     platform: registration.platform,
                     key_shared: false,
                     outbox: Outbox::default(),
@@ -383,17 +389,16 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Opt
     signer.verify_signature(&signed.serialize(), &registration.signature).then_some(registration)
 }
 
-/// Whether a companion signed the identity its account gave it.
-fn signature_holds(device_identity: &[u8], companion: &[u8; 32]) -> bool {
-    let Ok(signed) = wa::ADVSignedDeviceIdentity::decode_from_slice(device_identity) else {
-        return false;
-    };
-    let (Some(details), Some(account), Some(signature)) =
-        (signed.details, signed.account_signature_key, signed.device_signature)
-    else {
-        return false;
-    };
-    let message = [DEVICE_SIGNATURE_PREFIX, &details, companion, &account].concat();
-    PublicKey::from_djb_public_key_bytes(companion)
-        .is_ok_and(|key| key.verify_signature(&message, &signature))
+/// The identity an account gave a companion, if the companion has signed it. The account's key is
+/// filled in where the companion left it out, as some do.
+fn countersigned(bytes: &[u8], companion: &[u8; 32], account: &[u8; 32]) -> Option<Vec<u8>> {
+    let mut signed = wa::ADVSignedDeviceIdentity::decode_from_slice(bytes).ok()?;
+    let details = signed.details.as_deref()?;
+    let message = [DEVICE_SIGNATURE_PREFIX, details, companion, account].concat();
+    let key = PublicKey::from_djb_public_key_bytes(companion).ok()?;
+    if !key.verify_signature(&message, signed.device_signature.as_deref()?) {
+        return None;
+    }
+    signed.account_signature_key = Some(account.to_vec());
+    Some(signed.encode_to_vec())
 }
