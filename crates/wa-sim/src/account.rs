@@ -1,9 +1,12 @@
 //! An account: a number, its simulated phone, and the companions linked to it.
 
+mod saved;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buffa::Message;
+pub(crate) use saved::SavedAccount;
 use serde::{Deserialize, Serialize};
 use wacore_binary::Jid;
 use wacore_libsignal::protocol::{DeviceId, IdentityKey, PreKeyBundle, ProtocolAddress, PublicKey};

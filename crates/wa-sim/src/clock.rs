@@ -39,6 +39,11 @@ impl Clock {
         self.now_ms() / 1000
     }
 
+    /// How far the clock was turned forward in all.
+    pub fn turned(&self) -> Duration {
+        *self.turned.borrow()
+    }
+
     /// Turns the clock forward.
     pub fn advance(&self, by: Duration) {
         self.turned.send_modify(|turned| *turned += by);

@@ -1,6 +1,7 @@
 //! What all parts of the simulator share.
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::warn;
@@ -9,7 +10,6 @@ use wacore_binary::Node;
 use crate::account::lock;
 use crate::clock::Clock;
 use crate::noise::ServerIdentity;
-use crate::seed::Seed;
 use crate::state::{DeviceId, State};
 use crate::violations::{Rule, Violation};
 
@@ -22,11 +22,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub fn new(seed: Seed) -> anyhow::Result<Self> {
+    pub fn new(state: State, turned: Duration) -> anyhow::Result<Self> {
+        let clock = Clock::new();
+        clock.advance(turned);
         Ok(Self {
-            identity: ServerIdentity::new(seed)?,
-            clock: Clock::new(),
-            state: Mutex::new(State::new(seed)),
+            identity: ServerIdentity::new(state.seed)?,
+            clock,
+            state: Mutex::new(state),
             changed: watch::Sender::new(0),
         })
     }

@@ -14,6 +14,8 @@ pub enum Outcome {
     Undecryptable,
     /// Handed to a linked client.
     Forwarded,
+    /// The linked client said that it has it.
+    Confirmed,
     /// Waits for a device that is out of reach.
     Queued,
     /// The server answered with an error instead of delivering.

@@ -9,10 +9,12 @@
 //! ```
 
 mod account;
+mod base64_bytes;
 mod clock;
 mod connection;
 mod control;
 mod core;
+mod data;
 mod faults;
 mod iq;
 mod ledger;

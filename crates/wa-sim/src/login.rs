@@ -102,7 +102,7 @@ impl Core {
         let mut state = self.state();
         let seed = state.seed;
         let id = state.fresh_id("3A");
-        let Some(account) = state.accounts.get_mut(&to.number) else { return Ok(()) };
+        let Some(account) = state.account_mut(&to.number) else { return Ok(()) };
         let phone = account.phone();
         let raw_id = account.raw_id(seed);
         let Some(companion) = account.companions.get_mut(&to.device) else { return Ok(()) };

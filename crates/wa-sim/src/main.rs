@@ -36,8 +36,7 @@ async fn main() -> anyhow::Result<()> {
         simulator.addr()
     );
     shutdown().await?;
-    simulator.stop().await;
-    Ok(())
+    simulator.stop().await
 }
 
 /// Returns on Ctrl-C or SIGTERM.

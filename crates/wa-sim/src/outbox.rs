@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 
-use wacore_binary::Node;
+use wacore_binary::{Node, OwnedNodeRef, marshal};
+
+use crate::base64_bytes::{decode, encode};
 
 /// How long a client on a working connection may take to acknowledge, in nanoseconds.
 const UNACKED_NS: u64 = 30_000_000_000;
@@ -56,6 +58,21 @@ impl Outbox {
             }
             _ => None,
         })
+    }
+
+    /// The stanzas as base64 of their wire form.
+    pub fn save(&self) -> anyhow::Result<Vec<String>> {
+        self.0.iter().map(|item| Ok(encode(&marshal(&item.node)?))).collect()
+    }
+
+    pub fn restore(saved: &[String]) -> anyhow::Result<Self> {
+        let node = |text: &String| {
+            // The first byte tells how the rest is packed: not at all.
+            let bytes = decode(text)?.split_off(1);
+            let node = OwnedNodeRef::new(bytes)?.to_owned_node();
+            Ok(Item { node, sent: None })
+        };
+        saved.iter().map(node).collect::<anyhow::Result<_>>().map(Self)
     }
 
     pub fn len(&self) -> usize {

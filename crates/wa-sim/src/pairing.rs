@@ -143,7 +143,7 @@ impl Client {
         };
         let registration = candidate.registration;
         let now_s = core.clock.now_s();
-        if let Some(account) = state.accounts.get_mut(&offer.device.number) {
+        if let Some(account) = state.account_mut(&offer.device.number) {
             account.devices_changed = now_s;
             account.companions.insert(
                 offer.device.device,
@@ -318,7 +318,7 @@ impl Core {
     pub(crate) fn unlink(&self, id: &DeviceId) -> bool {
         let now_s = self.clock.now_s();
         let mut state = self.state();
-        let Some(account) = state.accounts.get_mut(&id.number) else { return false };
+        let Some(account) = state.account_mut(&id.number) else { return false };
         let Some(companion) = account.companions.remove(&id.device) else { return false };
         account.devices_changed = now_s;
         if let Some(connection) = companion.connection {

@@ -1,5 +1,7 @@
 //! The Signal side of a simulated phone: its keys, its sessions, what it encrypts and decrypts.
 
+mod saved;
+
 use std::collections::HashMap;
 
 use anyhow::{Context, bail};
@@ -13,6 +15,8 @@ use wacore_libsignal::protocol::{
     SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, Timestamp,
     UsePQRatchet, message_decrypt, message_encrypt, process_prekey_bundle,
 };
+
+pub(crate) use saved::SavedPhone;
 
 use crate::seed::Seed;
 

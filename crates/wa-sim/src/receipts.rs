@@ -9,9 +9,10 @@ use crate::account::{PRIMARY, address};
 use crate::connection::{Client, Flow};
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
+use crate::ledger::{Entry, Outcome};
 use crate::message::Arrival;
 use crate::stanza;
-use crate::state::{DeviceId, Status};
+use crate::state::{DeviceId, MessageKey, Status};
 use crate::violations::Rule;
 
 impl Core {
@@ -137,11 +138,32 @@ impl Client {
         if writer.number != device.number {
             for id in &ids {
                 let key = (writer.number.clone(), device.number.clone(), id.clone());
-                self.core.state().raise(&key, status);
+                let mut state = self.core.state();
+                state.raise(&key, status);
+                if status == Status::Delivered {
+                    state.log(self.confirmation(&key, &writer, &device));
+                }
             }
             self.pass_on(node, &device, &writer, to.as_ref());
         }
         Flow::Continue
+    }
+
+    fn confirmation(&self, key: &MessageKey, writer: &DeviceId, reader: &DeviceId) -> Entry {
+        Entry {
+            seq: 0,
+            wire_ns: self.core.clock.wire_ns(),
+            id: key.2.clone(),
+            from: writer.number.clone(),
+            from_device: writer.device,
+            to: reader.number.clone(),
+            owner: reader.number.clone(),
+            device: reader.device,
+            copy: 1,
+            outcome: Outcome::Confirmed,
+            text: None,
+            error: None,
+        }
     }
 
     /// Passes a receipt on to the linked clients of whoever wrote the message.

@@ -12,7 +12,7 @@ use crate::account::{PRIMARY, Receipts, address, bundle, lock, pn};
 use crate::core::Core;
 use crate::faults::Action;
 use crate::iq::{KEY_TYPE, key_node, skey_node};
-use crate::ledger::Outcome;
+use crate::ledger::{Entry, Outcome};
 use crate::message::Arrival;
 use crate::phone::Phone;
 use crate::stanza;
@@ -47,7 +47,7 @@ impl Core {
     pub(crate) fn phone_receives(self: &Arc<Self>, copy: Arrival, phone: &Mutex<Phone>) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
-        let Some(account) = state.accounts.get_mut(&copy.owner.number) else { return };
+        let Some(account) = state.account_mut(&copy.owner.number) else { return };
         let own = copy.owner.number == copy.from.number;
         if !own && account.offline_until.is_some_and(|until| until > now_ms) {
             let entry = copy.entry(Outcome::Queued);
@@ -78,7 +78,7 @@ impl Core {
         let own = copy.owner.number == copy.from.number;
         let text = text_of(&unwrap_device_sent(message));
         let mut state = self.state();
-        let first = match state.accounts.get_mut(&copy.owner.number) {
+        let first = match state.account_mut(&copy.owner.number) {
             Some(account) => account.shows(copy.owner.device, &copy.from.number, &copy.id),
             None => return,
         };
@@ -118,7 +118,7 @@ impl Core {
     fn ask_retry(&self, copy: &Arrival) {
         let now_s = self.clock.now_s();
         let mut state = self.state();
-        let Some(account) = state.accounts.get_mut(&copy.owner.number) else { return };
+        let Some(account) = state.account_mut(&copy.owner.number) else { return };
         let Ok(keys) = account.lock_phone().publish(true) else { return };
         drop(state);
         let retry = NodeBuilder::new("retry")
@@ -188,7 +188,7 @@ impl Core {
     pub(crate) fn reinstall(&self, number: &str) -> bool {
         let mut state = self.state();
         let seed = state.seed;
-        state.accounts.get_mut(number).is_some_and(|account| account.reinstall(seed).is_ok())
+        state.account_mut(number).is_some_and(|account| account.reinstall(seed).is_ok())
     }
 
     /// The phone is out of reach for so many simulated milliseconds; what comes meanwhile waits.
@@ -209,7 +209,7 @@ impl Core {
     fn come_back(self: &Arc<Self>, number: &str) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
-        let Some(account) = state.accounts.get_mut(number) else { return };
+        let Some(account) = state.account_mut(number) else { return };
         if account.offline_until.is_some_and(|until| until > now_ms) {
             return;
         }
@@ -308,6 +308,26 @@ impl Core {
             node.attr("sender_lid", Jid::lid(lid))
         };
         self.deliver(device, node.children([enc]).build());
+        let mut state = self.state();
+        // The phone's session has moved on.
+        state.account_mut(from);
+        let there = state.companion(device).is_some_and(|companion| companion.active);
+        let key = (from.to_owned(), to.to_owned(), id.to_owned());
+        let copy = state.copies.get(&key).copied().unwrap_or(1);
+        state.log(Entry {
+            seq: 0,
+            wire_ns: self.clock.wire_ns(),
+            id: id.to_owned(),
+            from: from.to_owned(),
+            from_device: PRIMARY,
+            to: to.to_owned(),
+            owner: device.number.clone(),
+            device: device.device,
+            copy,
+            outcome: if there { Outcome::Forwarded } else { Outcome::Queued },
+            text: Some(text.to_owned()),
+            error: None,
+        });
         Ok(())
     }
 }

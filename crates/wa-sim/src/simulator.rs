@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::account::{NumberSettings, PRIMARY};
 use crate::control::{AccountInfo, DeviceInfo};
 use crate::core::Core;
+use crate::data::Data;
 use crate::faults::Rule;
 use crate::ledger::Entry;
 use crate::limits::Limits;
@@ -45,6 +47,8 @@ impl Default for Config {
 pub struct Simulator {
     core: Arc<Core>,
     server: Arc<Server>,
+    data: Option<Arc<Data>>,
+    keeper: Option<AbortHandle>,
 }
 
 /// What was waited for did not happen in time.
@@ -56,11 +60,21 @@ impl Simulator {
     /// Starts a simulator.
     ///
     /// # Errors
-    /// If it cannot listen on the address.
+    /// If it cannot listen on the address, or the data directory is damaged.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let core = Arc::new(Core::new(Seed(config.seed))?);
+        let (data, state, turned) = match &config.data {
+            Some(directory) => {
+                let (data, state, turned) = Data::open(directory, config.seed)?;
+                (Some(Arc::new(data)), state, turned)
+            }
+            None => (None, State::new(Seed(config.seed), 0), Duration::ZERO),
+        };
+        let core = Arc::new(Core::new(state, turned)?);
         let server = Server::start(Arc::clone(&core), config.listen).await?;
-        Ok(Self { core, server: Arc::new(server) })
+        let keeper = data
+            .as_ref()
+            .map(|data| tokio::spawn(Arc::clone(data).keep(Arc::clone(&core))).abort_handle());
+        Ok(Self { core, server: Arc::new(server), data, keeper })
     }
 
     /// Where it listens, for clients and for the control API.
@@ -205,9 +219,19 @@ impl Simulator {
         self.server.resume().await
     }
 
-    /// Stops for good.
-    pub async fn stop(self) {
+    /// Stops for good. With a data directory, another simulator can go on from there.
+    ///
+    /// # Errors
+    /// If the data directory cannot be written.
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.server.pause().await;
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+        match &self.data {
+            Some(data) => data.flush(&self.core),
+            None => Ok(()),
+        }
     }
 }
 

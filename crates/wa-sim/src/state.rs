@@ -1,6 +1,6 @@
 //! The simulated world: numbers, accounts, connections, messages and what is known about them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use wacore_binary::{Jid, Node};
 
 use crate::account::{Account, NumberSettings, lid_of};
+use crate::data::Journal;
 use crate::faults::Faults;
 use crate::ledger::Entry;
 use crate::limits::Limits;
@@ -83,6 +84,9 @@ impl std::fmt::Display for DeviceId {
     }
 }
 
+/// Connections of different runs on one data directory are numbered from different bases.
+const RUN_SHIFT: u32 = 32;
+
 /// Sender, recipient and id: what makes a message one.
 pub(crate) type MessageKey = (String, String, String);
 
@@ -92,7 +96,7 @@ pub(crate) struct State {
     /// Which number a hidden id belongs to, for all that were ever told to a client.
     pub lids: HashMap<String, String>,
     pub accounts: BTreeMap<String, Account>,
-    pub limits: HashMap<String, Limits>,
+    pub limits: BTreeMap<String, Limits>,
     pub connections: HashMap<u64, Connection>,
     /// Unpaired clients that show a QR or wait for a code.
     pub candidates: HashMap<u64, Candidate>,
@@ -105,6 +109,10 @@ pub(crate) struct State {
     /// Receipts kept back until another one has gone to the same device.
     pub held: HashMap<DeviceId, Vec<Node>>,
     pub ledger: Vec<Entry>,
+    /// The files of a data directory, if there is one.
+    pub journal: Option<Journal>,
+    /// Accounts that differ from their files.
+    pub changed_accounts: BTreeSet<String>,
     pub violations: Vec<Violation>,
     pub faults: Faults,
     ids: StdRng,
@@ -112,13 +120,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(seed: Seed) -> Self {
+    /// An empty world. `run` counts the starts on one data directory: ids must not come again.
+    pub fn new(seed: Seed, run: u64) -> Self {
         Self {
             seed,
             numbers: BTreeMap::new(),
             lids: HashMap::new(),
             accounts: BTreeMap::new(),
-            limits: HashMap::new(),
+            limits: BTreeMap::new(),
             connections: HashMap::new(),
             candidates: HashMap::new(),
             messages: Vec::new(),
@@ -127,10 +136,12 @@ impl State {
             chats: HashSet::new(),
             held: HashMap::new(),
             ledger: Vec::new(),
+            journal: None,
+            changed_accounts: BTreeSet::new(),
             violations: Vec::new(),
             faults: Faults::new(seed),
-            ids: seed.rng("ids"),
-            next_connection: 1,
+            ids: seed.rng(&format!("ids {run}")),
+            next_connection: (run << RUN_SHIFT) + 1,
         }
     }
 
@@ -142,7 +153,12 @@ impl State {
     /// The hidden id of a number, which from now on can be resolved back.
     pub fn lid(&mut self, number: &str) -> String {
         let lid = lid_of(self.seed, number);
-        self.lids.entry(lid.clone()).or_insert_with(|| number.to_owned());
+        if !self.lids.contains_key(&lid) {
+            self.lids.insert(lid.clone(), number.to_owned());
+            if let Some(journal) = &mut self.journal {
+                journal.lid(number);
+            }
+        }
         lid
     }
 
@@ -168,11 +184,20 @@ impl State {
             self.lids.insert(account.lid.clone(), number.to_owned());
             self.accounts.insert(number.to_owned(), account);
         }
-        Ok(self.accounts.get_mut(number))
+        Ok(self.account_mut(number))
+    }
+
+    /// An account to be changed, which its file will follow.
+    pub fn account_mut(&mut self, number: &str) -> Option<&mut Account> {
+        let account = self.accounts.get_mut(number)?;
+        if self.journal.is_some() && !self.changed_accounts.contains(number) {
+            self.changed_accounts.insert(number.to_owned());
+        }
+        Some(account)
     }
 
     pub fn companion(&mut self, id: &DeviceId) -> Option<&mut crate::account::Companion> {
-        self.accounts.get_mut(&id.number)?.companions.get_mut(&id.device)
+        self.account_mut(&id.number)?.companions.get_mut(&id.device)
     }
 
     pub fn next_connection(&mut self) -> u64 {
@@ -205,14 +230,29 @@ impl State {
     }
 
     pub fn record_message(&mut self, message: Message) {
+        if let Some(journal) = &mut self.journal {
+            journal.message(&message);
+        }
+        self.restore_message(message);
+    }
+
+    /// Takes in a message, or what has become of it, without noting it down.
+    pub fn restore_message(&mut self, message: Message) {
         let key = (message.from.clone(), message.to.clone(), message.id.clone());
         self.chats.insert((message.from.clone(), message.to.clone()));
+        if let Some(known) = self.message(&key) {
+            *known = message;
+            return;
+        }
         self.by_key.insert(key, self.messages.len());
         self.messages.push(message);
     }
 
     pub fn log(&mut self, mut entry: Entry) {
         entry.seq = self.ledger.len() as u64 + 1;
+        if let Some(journal) = &mut self.journal {
+            journal.entry(&entry);
+        }
         self.ledger.push(entry);
     }
 
@@ -221,9 +261,7 @@ impl State {
         let count = self.copies.entry(key.clone()).or_insert(0);
         *count += 1;
         let count = *count;
-        if let Some(message) = self.message(key) {
-            message.copies = count;
-        }
+        self.change_message(key, |message| message.copies = count);
         count
     }
 
@@ -247,8 +285,14 @@ impl State {
 
     /// Raises a message's status; receipts may come twice or out of order.
     pub fn raise(&mut self, key: &MessageKey, status: Status) {
-        if let Some(message) = self.message(key) {
-            message.status = message.status.max(status);
+        self.change_message(key, |message| message.status = message.status.max(status));
+    }
+
+    fn change_message(&mut self, key: &MessageKey, change: impl FnOnce(&mut Message)) {
+        let Some(&index) = self.by_key.get(key) else { return };
+        change(&mut self.messages[index]);
+        if let Some(journal) = &mut self.journal {
+            journal.message(&self.messages[index]);
         }
     }
 }

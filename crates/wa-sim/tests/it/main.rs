@@ -8,4 +8,5 @@ mod faults;
 mod messages;
 mod outages;
 mod pairing;
+mod restart;
 mod strictness;

@@ -1,0 +1,221 @@
+//! The data directory: what survives a restart of the simulator.
+//!
+//! `ledger.jsonl`, `messages.jsonl` and `lids.jsonl` are appended to as things happen, so that not
+//! even a kill loses a line. `accounts/*.json` and `simulator.json` are written a moment after they
+//! change: an account that is a moment old recovers as a real phone does, by asking for a message
+//! again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, NumberSettings, SavedAccount};
+use crate::core::Core;
+use crate::ledger::{Entry, Outcome};
+use crate::limits::Limits;
+use crate::seed::Seed;
+use crate::state::{Message, State};
+
+const ACCOUNTS: &str = "accounts";
+const SIMULATOR: &str = "simulator.json";
+const LEDGER: &str = "ledger.jsonl";
+const MESSAGES: &str = "messages.jsonl";
+const LIDS: &str = "lids.jsonl";
+
+/// How long changes of accounts are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The files that are appended to.
+pub(crate) struct Journal {
+    ledger: File,
+    messages: File,
+    lids: File,
+}
+
+impl Journal {
+    fn open(directory: &Path) -> anyhow::Result<Self> {
+        let open = |name: &str| {
+            let path = directory.join(name);
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .with_context(|| format!("cannot write {}", path.display()))
+        };
+        Ok(Self { ledger: open(LEDGER)?, messages: open(MESSAGES)?, lids: open(LIDS)? })
+    }
+
+    pub fn entry(&mut self, entry: &Entry) {
+        append(&mut self.ledger, entry);
+    }
+
+    pub fn message(&mut self, message: &Message) {
+        append(&mut self.messages, message);
+    }
+
+    pub fn lid(&mut self, number: &str) {
+        append(&mut self.lids, &number);
+    }
+}
+
+fn append(file: &mut File, value: &impl Serialize) {
+    let line = serde_json::to_string(value).map(|line| line + "\n");
+    let written =
+        line.map_err(std::io::Error::from).and_then(|line| file.write_all(line.as_bytes()));
+    if let Err(error) = written {
+        tracing::error!(
+            "the data directory cannot be written, and this run will not be whole in it: {error}"
+        );
+    }
+}
+
+/// What is no account's.
+#[derive(Default, Serialize, Deserialize)]
+struct World {
+    seed: u64,
+    /// How often the simulator was started on this directory.
+    run: u64,
+    turned_ms: u64,
+    numbers: BTreeMap<String, NumberSettings>,
+    limits: BTreeMap<String, Limits>,
+}
+
+/// A data directory in use.
+pub(crate) struct Data {
+    directory: PathBuf,
+    run: u64,
+}
+
+impl Data {
+    /// Opens or makes a directory, and tells the state it holds. The seed of an existing directory
+    /// overrides `seed`: its keys derive from it.
+    pub fn open(directory: &Path, seed: u64) -> anyhow::Result<(Self, State, Duration)> {
+        fs::create_dir_all(directory.join(ACCOUNTS))
+            .with_context(|| format!("cannot make the data directory {}", directory.display()))?;
+        let path = directory.join(SIMULATOR);
+        let mut world =
+            if path.exists() { read(&path)? } else { World { seed, ..World::default() } };
+        if world.seed != seed {
+            tracing::warn!(
+                kept = world.seed,
+                "the data directory was made with another seed, which is kept"
+            );
+        }
+        world.run += 1;
+        let seed = Seed(world.seed);
+        let mut state = State::new(seed, world.run);
+        state.numbers = world.numbers.clone();
+        state.limits = world.limits.clone();
+        for file in fs::read_dir(directory.join(ACCOUNTS))? {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let saved: SavedAccount = read(&path)?;
+                let number = saved.number.clone();
+                let account = Account::restore(saved, seed, world.run)
+                    .with_context(|| format!("{} does not hold a sound account", path.display()))?;
+                state.lids.insert(account.lid.clone(), number.clone());
+                state.accounts.insert(number, account);
+            }
+        }
+        for number in lines::<String>(&directory.join(LIDS))? {
+            state.lid(&number);
+        }
+        for message in lines::<Message>(&directory.join(MESSAGES))? {
+            state.restore_message(message);
+        }
+        for entry in lines::<Entry>(&directory.join(LEDGER))? {
+            restore_entry(&mut state, entry);
+        }
+        state.journal = Some(Journal::open(directory)?);
+        let data = Self { directory: directory.to_owned(), run: world.run };
+        write(&data.directory.join(SIMULATOR), &world)?;
+        Ok((data, state, Duration::from_millis(world.turned_ms)))
+    }
+
+    /// Writes what has changed since the last time.
+    pub fn flush(&self, core: &Core) -> anyhow::Result<()> {
+        let mut state = core.state();
+        let changed = std::mem::take(&mut state.changed_accounts);
+        let accounts = changed
+            .iter()
+            .filter_map(|number| state.accounts.get(number))
+            .map(Account::save)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let world = World {
+            seed: state.seed.0,
+            run: self.run,
+            turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
+            numbers: state.numbers.clone(),
+            limits: state.limits.clone(),
+        };
+        drop(state);
+        for account in accounts {
+            let name = format!("{}.json", account.number);
+            write(&self.directory.join(ACCOUNTS).join(name), &account)?;
+        }
+        write(&self.directory.join(SIMULATOR), &world)
+    }
+
+    /// Keeps flushing, until it is aborted.
+    pub async fn keep(self: Arc<Self>, core: Arc<Core>) {
+        let mut changed = core.subscribe();
+        while changed.changed().await.is_ok() {
+            tokio::time::sleep(GATHER).await;
+            if let Err(error) = self.flush(&core) {
+                tracing::error!("could not write the data directory: {error:#}");
+            }
+        }
+    }
+}
+
+fn restore_entry(state: &mut State, entry: Entry) {
+    let key = (entry.from.clone(), entry.to.clone(), entry.id.clone());
+    let copies = state.copies.entry(key).or_default();
+    *copies = (*copies).max(entry.copy);
+    if entry.outcome == Outcome::Decrypted
+        && let Some(account) = state.accounts.get_mut(&entry.owner)
+    {
+        account.shows(entry.device, &entry.from, &entry.id);
+    }
+    state.ledger.push(entry);
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("{} is damaged; remove it, or start with another --data", path.display())
+    })
+}
+
+/// Replaces a file as a whole, so that a kill leaves the old one or the new one.
+fn write(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, serde_json::to_vec(value)?)
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The values of a file of JSON lines. A last line that was cut off by a kill is left out.
+fn lines<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let reader = BufReader::new(File::open(path)?);
+    let mut values = Vec::new();
+    for line in reader.lines() {
+        match serde_json::from_str(&line?) {
+            Ok(value) => values.push(value),
+            Err(error) => {
+                tracing::warn!("{} has a line that cannot be read: {error}", path.display())
+            }
+        }
+    }
+    Ok(values)
+}
