@@ -42,3 +42,107 @@ pub const PENDING: &str = "Belum terkirim: masih dalam antrean";
 /// The gateway cannot be reached.
 pub const GATEWAY_DOWN: &str =
     "WhatsApp Gateway tidak dapat dihubungi. Periksa WA_GATEWAY_URL dan pastikan gateway berjalan";
+
+/// A send whose ODP has no active customer.
+pub fn no_recipients_at(odp: &str) -> String {
+    format!("Tidak ada pelanggan aktif di ODP {odp}")
+}
+
+/// The result of `POST /api/send/notification`.
+pub fn notification_processed(customers: u64) -> String {
+    format!("Notifikasi berhasil diproses untuk {customers} pelanggan")
+}
+
+/// The result of `POST /api/send/by-odp/{odp}`.
+pub fn notification_processed_at(customers: u64, odp: &str) -> String {
+    format!("{} di ODP {odp}", notification_processed(customers))
+}
+
+/// The result of `POST /api/send/custom`.
+pub fn message_processed(customers: u64) -> String {
+    format!("Pesan berhasil diproses untuk {customers} pelanggan")
+}
+
+/// The link is up.
+pub fn connected_as(phone: &str) -> String {
+    format!("WhatsApp terhubung sebagai {phone}")
+}
+
+/// The link is up, as `/qr` says it.
+pub const ALREADY_CONNECTED: &str = "WhatsApp sudah terhubung";
+/// Nothing is known of the link yet.
+pub const WAITING_FOR_GATEWAY: &str = "Menunggu WhatsApp Gateway...";
+/// A QR waits to be scanned.
+pub const SCAN_QR: &str = "Silakan scan QR code untuk menghubungkan WhatsApp";
+/// There is no QR yet.
+pub const QR_NOT_READY: &str = "QR Code belum tersedia, tunggu beberapa detik...";
+/// The connection is being renewed.
+pub const RESTARTING: &str = "WhatsApp sedang direstart";
+/// The phone is unlinked.
+pub const LOGGED_OUT: &str = "Berhasil logout";
+
+/// No such path; the words of the replaced system's framework.
+pub const NOT_FOUND: &str = "Not Found";
+/// The path exists, but not with this method.
+pub const METHOD_NOT_ALLOWED: &str = "Method Not Allowed";
+/// The body is neither JSON nor anything else that can be read.
+pub const UNREADABLE_BODY: &str = "There was an error parsing the body";
+/// The body is larger than any request needs.
+pub const BODY_TOO_LARGE: &str = "Isi permintaan terlalu besar. Bagi menjadi beberapa permintaan";
+/// Something in kabari itself is wrong.
+pub const INTERNAL: &str =
+    "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi";
+/// A key is required and missing, or wrong.
+pub const UNAUTHORIZED: &str =
+    "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
+/// Without a key, only this machine may ask.
+pub const FOREIGN_HOST: &str =
+    "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
+/// No campaign has this id.
+pub const CAMPAIGN_NOT_FOUND: &str = "Pengiriman tidak ditemukan";
+/// No delivery has this id.
+pub const DELIVERY_NOT_FOUND: &str = "Penerima tidak ditemukan";
+/// The same send was made a moment ago.
+pub const DUPLICATE_SEND: &str =
+    "Pesan yang sama baru saja dikirim ke penerima yang sama. Kirim dengan force: true bila memang perlu diulang";
+/// A retry of a campaign without failures.
+pub const NOTHING_TO_RETRY: &str = "Tidak ada penerima yang gagal untuk dikirim ulang";
+/// An `uncertain` decision about a delivery that is not uncertain.
+pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
+
+/// A control that means nothing in this status.
+pub fn not_allowed(status: &str) -> String {
+    format!("Tidak bisa dilakukan: status pengiriman sekarang {status}")
+}
+
+/// A database that does not answer. `settings` are the variables that say where it is.
+pub fn database_unreachable(database: &str, settings: &str) -> String {
+    format!(
+        "Database {database} tidak dapat dihubungi. Pastikan server database berjalan dan {settings} benar, lalu coba lagi"
+    )
+}
+
+/// A database that refuses the account.
+pub fn database_denied(database: &str, settings: &str) -> String {
+    format!("Database {database} menolak akses. Periksa {settings} dan hak akses akunnya")
+}
+
+/// A database without some tables or columns.
+pub fn database_lacks(database: &str, what: &str, settings: &str) -> String {
+    format!("Database {database} tidak memiliki {what}. Pastikan {settings} menunjuk database yang benar")
+}
+
+/// A database whose disk is full.
+pub fn database_full(database: &str) -> String {
+    format!("Disk untuk database {database} penuh. Kosongkan ruang, lalu coba lagi")
+}
+
+/// A database that can only be read.
+pub fn database_read_only(database: &str) -> String {
+    format!("Database {database} hanya bisa dibaca. Izinkan kabari menulis, lalu coba lagi")
+}
+
+/// A database whose rows others hold.
+pub fn database_busy(database: &str) -> String {
+    format!("Database {database} sedang sibuk. Coba lagi sebentar lagi")
+}

@@ -1,0 +1,129 @@
+//! The API's documentation: `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. Nothing of
+//! it is loaded from elsewhere, so it also works on a machine without internet.
+
+use super::error::{ApiError, Answer};
+use super::validation::PathText;
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use std::sync::Arc;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi, openapi};
+use utoipa_swagger_ui::Config;
+
+/// No page may load or send anything elsewhere, whatever a description may hold. Both viewers
+/// style their elements inline, and ReDoc searches in a worker made from a blob.
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The files of the viewers change only with kabari itself.
+const CACHE: &str = "public, max-age=3600";
+
+const REDOC_SCRIPT: &[u8] = include_bytes!("../../assets/redoc.standalone.js");
+
+const SWAGGER_PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>kabari API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/swagger-ui-standalone-preset.js"></script>
+<script src="/docs/swagger-initializer.js"></script>
+</body>
+</html>
+"#;
+
+const REDOC_PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>kabari API</title>
+<link rel="icon" href="data:,">
+<style>body { margin: 0; }</style>
+</head>
+<body>
+<redoc spec-url="/openapi.json"></redoc>
+<script src="/redoc/redoc.standalone.js"></script>
+</body>
+</html>
+"#;
+
+/// What the documentation says before the first operation.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "kabari",
+        description = "Tells an internet provider's customers on WhatsApp that their network is down, in \
+            maintenance, or back.\n\nA send is recorded as a **campaign** with one **delivery** per recipient \
+            before anything goes out; it survives restarts and lost callers. Failures of single recipients \
+            answer 200: read `success`.",
+        license(name = "MIT"),
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "service", description = "Is it up?"),
+        (name = "whatsapp", description = "The link to WhatsApp"),
+        (name = "billing", description = "Notices and customers, as the billing database has them"),
+        (name = "send", description = "Send to customers, and wait for the report or not"),
+        (name = "campaigns", description = "What was sent, how far it is, and control over it"),
+    ),
+)]
+pub struct Description;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme(
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                "X-API-Key",
+                "Needed when API_KEY is set",
+            ))),
+        );
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The three documents and the files they load.
+pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> Router<S> {
+    let json = Bytes::from(openapi.to_pretty_json().unwrap_or_default());
+    // Its default asks validator.swagger.io whether the document is valid.
+    let config = Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true));
+    Router::new()
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(CONTENT_TYPE, "application/json")], json).into_response() }),
+        )
+        .route("/docs", get(|| async { page(Html(SWAGGER_PAGE)) }))
+        .route("/docs/{file}", get(move |PathText(file)| async move { swagger_file(&file, config) }))
+        .route("/redoc", get(|| async { page(Html(REDOC_PAGE)) }))
+        .route("/redoc/redoc.standalone.js", get(|| async { file("text/javascript", REDOC_SCRIPT) }))
+}
+
+fn swagger_file(name: &str, config: Arc<Config<'static>>) -> Answer<Response> {
+    let found = utoipa_swagger_ui::serve(name, config)
+        .map_err(|error| ApiError::Internal(format!("swagger ui: {error}")))?;
+    let served = found.ok_or_else(ApiError::no_such_path)?;
+    Ok(file(&served.content_type, Bytes::from(served.bytes.into_owned())))
+}
+
+fn file(content_type: &str, bytes: impl IntoResponse) -> Response {
+    page(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, CACHE)], bytes))
+}
+
+fn page(content: impl IntoResponse) -> Response {
+    ([(CONTENT_SECURITY_POLICY, CONTENT_POLICY)], content).into_response()
+}

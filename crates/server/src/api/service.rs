@@ -1,0 +1,88 @@
+//! `/` and `/health`.
+
+use super::Api;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What is served here.
+#[derive(Serialize, ToSchema)]
+pub struct Service {
+    /// Kept from the replaced system.
+    #[schema(example = "WhatsApp Notification Service")]
+    service: &'static str,
+    #[schema(example = "running")]
+    status: &'static str,
+    /// Where the documentation is.
+    #[schema(example = "/docs")]
+    docs: &'static str,
+    /// kabari's own version.
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+}
+
+/// What is served here
+#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, body = Service)))]
+pub async fn index() -> Json<Service> {
+    Json(Service {
+        service: "WhatsApp Notification Service",
+        status: "running",
+        docs: "/docs",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// How kabari is.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `healthy`, or `unhealthy` if a database does not do what it should.
+    #[schema(example = "healthy")]
+    status: &'static str,
+    /// The billing database: `connected`, or what to do about it.
+    #[schema(example = "connected")]
+    database: String,
+    /// kabari's own database: `connected`, or what to do about it.
+    #[schema(example = "connected")]
+    state_database: String,
+    /// The link to WhatsApp, as in `/api/whatsapp/status`. Waiting for a phone is healthy.
+    #[schema(example = "connected")]
+    whatsapp: &'static str,
+}
+
+/// Whether everything it needs is there
+///
+/// 503 when a database is down. The link to WhatsApp is shown but does not count: a send waits
+/// for it.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "service",
+    responses(
+        (status = 200, description = "Healthy", body = Health),
+        (status = 503, description = "A database is down", body = Health, example = json!({
+            "status": "unhealthy",
+            "database": "the billing database cannot be reached (connection refused); check that it runs",
+            "state_database": "connected",
+            "whatsapp": "connected",
+        })),
+    )
+)]
+pub async fn health(State(api): State<Arc<Api>>) -> (StatusCode, Json<Health>) {
+    let (billing, state) = tokio::join!(api.billing.check(), api.state.ping());
+    let healthy = billing.is_ok() && state.is_ok();
+    let word = |checked: Result<(), crate::store::StoreError>| match checked {
+        Ok(()) => "connected".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let health = Health {
+        status: if healthy { "healthy" } else { "unhealthy" },
+        database: word(billing),
+        state_database: word(state),
+        whatsapp: super::whatsapp::state_name(api.gateway.link().borrow().state),
+    };
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
+}

@@ -1,0 +1,301 @@
+//! What comes in: bodies, queries and path segments, read as the replaced system's framework
+//! (FastAPI with pydantic 2) read them, with the same errors.
+
+mod coerce;
+mod extract;
+mod json;
+
+pub use extract::{Body, PathText, Query};
+
+use super::error::ApiError;
+use kabari_domain::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use utoipa::ToSchema;
+
+/// From this size on a number of seconds would be a time after the year 2600: it is milliseconds.
+const MILLISECONDS_FROM: i64 = 20_000_000_000;
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "missing", "loc": ["body", "message"], "msg": "Field required", "input": {"phone": "081234567801"}
+}))]
+pub struct FieldError {
+    /// What kind of error, in pydantic's terms.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// Where: `body`, `query`, `path` or `header`, then the field, then the place in it.
+    #[schema(value_type = Vec<Value>)]
+    pub loc: Vec<Value>,
+    /// The same for people.
+    pub msg: Cow<'static, str>,
+    /// What came instead.
+    #[schema(value_type = Value)]
+    pub input: Value,
+    /// Values the message speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub ctx: Option<Value>,
+}
+
+impl FieldError {
+    /// An error in `source` as a whole, or in the part of it that `place` leads to.
+    fn new(source: &str, place: &[Value], fault: Fault, input: Value) -> FieldError {
+        let mut loc = vec![json!(source)];
+        loc.extend_from_slice(place);
+        FieldError { kind: fault.kind.into(), loc, msg: fault.msg, input, ctx: fault.ctx }
+    }
+
+    /// A header's value cannot be used.
+    pub fn in_header(name: &str, kind: &'static str, msg: &'static str, input: &str) -> FieldError {
+        FieldError::new("header", &[json!(name)], Fault::new(kind, msg), json!(input))
+    }
+}
+
+/// What is wrong with one value, wherever it stands.
+#[derive(Debug)]
+struct Fault {
+    kind: &'static str,
+    msg: Cow<'static, str>,
+    ctx: Option<Value>,
+}
+
+impl Fault {
+    fn new(kind: &'static str, msg: impl Into<Cow<'static, str>>) -> Fault {
+        Fault { kind, msg: msg.into(), ctx: None }
+    }
+
+    fn missing() -> Fault {
+        Fault::new("missing", "Field required")
+    }
+}
+
+/// A request's body or query that can be read from its fields.
+///
+/// A field that is wrong is noted in [`Fields`] and read as its default, so that all faults are
+/// reported at once; a value read with faults is never used.
+pub trait FromFields: Sized {
+    /// Reads the fields in the order in which faults are to be reported.
+    fn read(fields: &mut Fields) -> Self;
+}
+
+/// The fields of one body or query, and what was found wrong with them.
+pub struct Fields {
+    source: &'static str,
+    values: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    fn new(source: &'static str, values: Map<String, Value>) -> Fields {
+        Fields { source, values, errors: Vec::new() }
+    }
+
+    /// Reads everything, or says everything that is wrong.
+    fn read<T: FromFields>(mut self) -> Result<T, ApiError> {
+        let value = T::read(&mut self);
+        if self.errors.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.errors)) }
+    }
+
+    /// An integer; absent and null are the same.
+    pub fn integer(&mut self, name: &str) -> Option<i64> {
+        let value = self.present(name)?;
+        let read = coerce::integer(&value);
+        self.note(&[json!(name)], read, value)
+    }
+
+    /// A truth value; absent and null are the same.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.present(name)?;
+        let read = coerce::boolean(&value);
+        self.note(&[json!(name)], read, value)
+    }
+
+    /// A list of integers; absent and null are the same, an empty list is not.
+    pub fn integers(&mut self, name: &str) -> Option<Vec<i64>> {
+        let value = self.present(name)?;
+        let Value::Array(items) = value else {
+            let fault = Fault::new("list_type", "Input should be a valid list");
+            return self.note(&[json!(name)], Err(fault), value);
+        };
+        let mut integers = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            let read = coerce::integer(&item);
+            integers.extend(self.note(&[json!(name), json!(place)], read, item));
+        }
+        Some(integers)
+    }
+
+    /// A text of at most `max` characters; absent and null are the same.
+    pub fn text(&mut self, name: &str, max: usize) -> Option<String> {
+        let value = self.present(name)?;
+        let read = text_within(&value, 0, max);
+        self.note(&[json!(name)], read, value)
+    }
+
+    /// A text of `min` to `max` characters that must be there.
+    pub fn required_text(&mut self, name: &str, min: usize, max: usize) -> String {
+        let place = [json!(name)];
+        let Some(value) = self.values.get(name).cloned() else {
+            let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
+            self.errors.push(FieldError::new(self.source, &place, Fault::missing(), whole));
+            return String::new();
+        };
+        let read = text_within(&value, min, max);
+        self.note(&place, read, value).unwrap_or_default()
+    }
+
+    /// One of a few words that must be there; the first is the default of a faulty field.
+    pub fn required_choice<T: Copy>(&mut self, name: &str, choices: &[(&'static str, T)]) -> T {
+        let word = self.required_text(name, 0, usize::MAX);
+        let found = choices.iter().find(|(choice, _)| *choice == word);
+        if found.is_none() && self.errors.iter().all(|error| error.loc.last() != Some(&json!(name))) {
+            let words: Vec<_> = choices.iter().map(|(choice, _)| format!("'{choice}'")).collect();
+            let fault = Fault::new("literal_error", format!("Input should be {}", words.join(" or ")));
+            self.errors.push(FieldError::new(self.source, &[json!(name)], fault, json!(word)));
+        }
+        found.unwrap_or(&choices[0]).1
+    }
+
+    /// A point in time: RFC 3339 with its offset from UTC, or seconds (or milliseconds) since
+    /// 1970; absent and null are the same.
+    pub fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let value = self.present(name)?;
+        let read = time(&value);
+        self.note(&[json!(name)], read, value)
+    }
+
+    fn present(&self, name: &str) -> Option<Value> {
+        self.values.get(name).filter(|value| !value.is_null()).cloned()
+    }
+
+    fn note<T>(&mut self, place: &[Value], read: Result<T, Fault>, input: Value) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.errors.push(FieldError::new(self.source, place, fault, input));
+                None
+            }
+        }
+    }
+}
+
+/// The integer in a path segment.
+pub fn path_integer(name: &str, segment: &str) -> Result<i64, ApiError> {
+    let input = json!(segment);
+    coerce::integer(&input)
+        .map_err(|fault| ApiError::Invalid(vec![FieldError::new("path", &[json!(name)], fault, input)]))
+}
+
+fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
+    let Value::String(text) = value else {
+        return Err(Fault::new("string_type", "Input should be a valid string"));
+    };
+    let length = text.chars().count();
+    let (kind, bound, msg) = if length < min {
+        ("string_too_short", "min_length", format!("String should have at least {min} {}", characters(min)))
+    } else if length > max {
+        ("string_too_long", "max_length", format!("String should have at most {max} {}", characters(max)))
+    } else {
+        return Ok(text.clone());
+    };
+    let limit = if kind == "string_too_short" { min } else { max };
+    Err(Fault { ctx: Some(json!({ bound: limit })), ..Fault::new(kind, msg) })
+}
+
+fn characters(count: usize) -> &'static str {
+    if count == 1 { "character" } else { "characters" }
+}
+
+fn time(value: &Value) -> Result<Timestamp, Fault> {
+    let number = match value {
+        Value::String(text) => match chrono::DateTime::parse_from_rfc3339(text) {
+            Ok(time) => return Ok(Timestamp(time.timestamp_millis())),
+            Err(_) => text.parse().ok(),
+        },
+        Value::Number(number) => number.as_f64().map(|seconds| seconds as i64),
+        _ => None,
+    };
+    match number {
+        Some(millis) if millis.abs() >= MILLISECONDS_FROM => Ok(Timestamp(millis)),
+        Some(seconds) => Ok(Timestamp(seconds * 1000)),
+        None => Err(Fault::new(
+            "datetime_parsing",
+            "Input should be a time with its offset from UTC, like 2026-01-10T08:05:00+07:00, \
+             or seconds since 1970",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Everything {
+        text: String,
+        number: Option<i64>,
+        numbers: Option<Vec<i64>>,
+        flag: Option<bool>,
+        time: Option<Timestamp>,
+    }
+
+    impl FromFields for Everything {
+        fn read(fields: &mut Fields) -> Self {
+            Everything {
+                text: fields.required_text("text", 1, 3),
+                number: fields.integer("number"),
+                numbers: fields.integers("numbers"),
+                flag: fields.boolean("flag"),
+                time: fields.time("time"),
+            }
+        }
+    }
+
+    fn read(body: Value) -> Result<Everything, Vec<(String, Vec<Value>)>> {
+        let Value::Object(values) = body else { panic!("not an object") };
+        match Fields::new("body", values).read::<Everything>() {
+            Ok(everything) => Ok(everything),
+            Err(ApiError::Invalid(errors)) => {
+                Err(errors.into_iter().map(|error| (error.kind.into_owned(), error.loc)).collect())
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn absent_and_null_are_the_same_but_not_for_what_must_be_there() {
+        let read_ = read(json!({"text": "ab", "number": null})).unwrap_or_else(|e| panic!("{e:?}"));
+        assert_eq!((read_.text.as_str(), read_.number, read_.flag), ("ab", None, None));
+        assert_eq!((read_.numbers, read_.time), (None, None));
+        assert_eq!(read(json!({})).err(), Some(vec![("missing".into(), vec![json!("body"), json!("text")])]));
+        let null = read(json!({"text": null})).err();
+        assert_eq!(null, Some(vec![("string_type".into(), vec![json!("body"), json!("text")])]));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once_in_order() {
+        let errors = read(json!({
+            "text": "abcd", "number": "x", "numbers": [1, null, "2", 3.5], "flag": "maybe", "time": "besok"
+        }))
+        .err()
+        .unwrap_or_default();
+        let kinds: Vec<_> = errors.iter().map(|(kind, _)| kind.as_str()).collect();
+        assert_eq!(
+            kinds,
+            ["string_too_long", "int_parsing", "int_type", "int_from_float", "bool_parsing", "datetime_parsing"]
+        );
+        assert_eq!(errors[2].1, [json!("body"), json!("numbers"), json!(1)]);
+    }
+
+    #[test]
+    fn times_are_read_in_three_forms() {
+        let expected = Some(Timestamp(1_768_007_100_000));
+        for time in [json!("2026-01-10T08:05:00+07:00"), json!("2026-01-10T01:05:00Z"), json!(1_768_007_100)] {
+            let read_ = read(json!({"text": "a", "time": time})).unwrap_or_else(|e| panic!("{e:?}"));
+            assert_eq!(read_.time, expected);
+        }
+        assert!(read(json!({"text": "a", "time": "2026-01-10T08:05:00"})).is_err(), "which zone?");
+    }
+}

@@ -1,0 +1,265 @@
+//! The link to WhatsApp: `/api/whatsapp/*`.
+
+use super::Api;
+use super::error::{Answer, InvalidBody};
+use super::validation::{Body, Fields, FromFields};
+use axum::Json;
+use axum::extract::State;
+use kabari_domain::{Phone, wording};
+use kabari_gateway::{GatewayError, Limits, Link, LinkState};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// How long a status waits for WhatsApp to tell its limits; without them it is still true.
+const LIMITS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest text that could be a phone number, a remark included.
+pub const MAX_PHONE_CHARS: usize = 255;
+
+/// How the link is.
+#[derive(Serialize, ToSchema)]
+pub struct Status {
+    /// Whether messages can be sent now.
+    #[schema(example = true)]
+    connected: bool,
+    /// The linked number, E.164 digits.
+    #[schema(example = "6281299990000")]
+    phone_number: Option<String>,
+    /// The same for people.
+    #[schema(example = "WhatsApp terhubung sebagai 6281299990000")]
+    message: String,
+    /// The QR to scan, as a `data:image/png;base64,` address.
+    qr_code: Option<String>,
+    /// `starting`, `not_linked`, `connecting`, `connected`, `unreachable`, `logged_out`,
+    /// `replaced`, `banned` or `client_outdated`.
+    #[schema(example = "connected")]
+    state: &'static str,
+    /// When a ban ends, RFC 3339.
+    banned_until: Option<String>,
+    /// What WhatsApp itself allows this number; null where it does not say.
+    limits: Option<ShownLimits>,
+}
+
+/// Limits that WhatsApp puts on the number.
+#[derive(Serialize, ToSchema)]
+pub struct ShownLimits {
+    /// Until then, people who never wrote to us cannot be written to. RFC 3339.
+    reach_out_until: Option<String>,
+    /// How many new chats may still be opened in this period.
+    #[schema(example = 40)]
+    new_chats_left: Option<u32>,
+}
+
+/// The name of a link's state in the API.
+pub fn state_name(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Starting => "starting",
+        LinkState::NotLinked => "not_linked",
+        LinkState::Connecting => "connecting",
+        LinkState::Connected => "connected",
+        LinkState::Unreachable => "unreachable",
+        LinkState::LoggedOut => "logged_out",
+        LinkState::Replaced => "replaced",
+        LinkState::Banned { .. } => "banned",
+        LinkState::ClientOutdated => "client_outdated",
+    }
+}
+
+fn message(link: &Link) -> String {
+    match (link.state, &link.phone, &link.error) {
+        (LinkState::Connected, Some(phone), _) => wording::connected_as(phone),
+        (LinkState::Connected, None, _) => wording::ALREADY_CONNECTED.to_owned(),
+        _ if link.qr_png.is_some() => wording::SCAN_QR.to_owned(),
+        (_, _, Some(error)) => error.clone(),
+        (LinkState::Unreachable, ..) => wording::GATEWAY_DOWN.to_owned(),
+        _ => wording::WAITING_FOR_GATEWAY.to_owned(),
+    }
+}
+
+/// What WhatsApp allows the number now, as far as it can be known in a moment.
+pub async fn limits(api: &Api) -> Option<ShownLimits> {
+    let Limits { reach_out_until, new_chats_left } =
+        tokio::time::timeout(LIMITS_TIMEOUT, api.gateway.limits()).await.ok()?.ok()?;
+    Some(ShownLimits {
+        reach_out_until: reach_out_until.map(|until| until.to_rfc3339()),
+        new_chats_left,
+    })
+}
+
+/// How the link to WhatsApp is
+#[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", responses(
+    (status = 200, body = Status, examples(
+        ("connected" = (value = json!({
+            "connected": true, "phone_number": "6281299990000",
+            "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
+            "state": "connected", "banned_until": null,
+            "limits": {"reach_out_until": null, "new_chats_left": 40}
+        }))),
+        ("to be linked" = (value = json!({
+            "connected": false, "phone_number": null,
+            "message": "Silakan scan QR code untuk menghubungkan WhatsApp",
+            "qr_code": "data:image/png;base64,iVBORw0KGgo...",
+            "state": "not_linked", "banned_until": null, "limits": null
+        }))),
+    ))
+))]
+pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
+    let link = api.gateway.link().borrow().clone();
+    let connected = link.is_connected();
+    let limits = if connected { limits(&api).await } else { None };
+    let banned_until = match link.state {
+        LinkState::Banned { until } => Some(until.to_rfc3339()),
+        _ => None,
+    };
+    Json(Status {
+        connected,
+        message: message(&link),
+        state: state_name(link.state),
+        banned_until,
+        limits,
+        phone_number: link.phone.filter(|_| connected),
+        qr_code: link.qr_png.filter(|_| !connected),
+    })
+}
+
+/// The QR to scan, if the link needs one.
+#[derive(Serialize, ToSchema)]
+pub struct Qr {
+    /// Whether there is a QR, or none is needed.
+    success: bool,
+    /// The QR as a `data:image/png;base64,` address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qr: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// The number that is linked already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+}
+
+/// The QR code to scan
+#[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", responses(
+    (status = 200, body = Qr, examples(
+        ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
+        ("linked already" = (value = json!({"success": true, "message": "WhatsApp sudah terhubung", "phone": "6281299990000"}))),
+        ("not yet there" = (value = json!({"success": false, "message": "QR Code belum tersedia, tunggu beberapa detik..."}))),
+    ))
+))]
+pub async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
+    let link = api.gateway.link().borrow().clone();
+    Json(if link.is_connected() {
+        let message = Some(wording::ALREADY_CONNECTED.to_owned());
+        Qr { success: true, qr: None, message, phone: link.phone }
+    } else if let Some(png) = link.qr_png {
+        Qr { success: true, qr: Some(png), message: None, phone: None }
+    } else {
+        let reason = match link.state {
+            LinkState::Unreachable => wording::GATEWAY_DOWN,
+            _ => wording::QR_NOT_READY,
+        };
+        Qr { success: false, qr: None, message: Some(reason.to_owned()), phone: None }
+    })
+}
+
+/// Whether it worked.
+#[derive(Serialize, ToSchema)]
+pub struct Outcome {
+    #[schema(example = true)]
+    success: bool,
+    /// What happened, for people.
+    #[schema(example = "WhatsApp sedang direstart")]
+    message: Option<String>,
+}
+
+impl Outcome {
+    fn of(result: Result<(), GatewayError>, done: &str) -> Json<Outcome> {
+        Json(match result {
+            Ok(()) => Outcome { success: true, message: Some(done.to_owned()) },
+            Err(error) => Outcome { success: false, message: Some(error.to_string()) },
+        })
+    }
+}
+
+/// Whether the link is up
+///
+/// The link is made by itself; this only tells. Kept for programs written for the replaced system.
+#[utoipa::path(post, path = "/api/whatsapp/connect", tag = "whatsapp", responses(
+    (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
+))]
+pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
+    let link = api.gateway.link().borrow().clone();
+    let success = link.is_connected();
+    let message = if success { Some(message(&link)) } else { link.error };
+    Json(Outcome { success, message })
+}
+
+/// Make a new connection
+///
+/// The session is kept; no new QR is needed.
+#[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", responses(
+    (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
+))]
+pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
+    Outcome::of(api.gateway.restart().await, wording::RESTARTING)
+}
+
+/// Unlink the phone
+///
+/// The session is deleted and a new QR offered.
+#[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", responses(
+    (status = 200, body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
+))]
+pub async fn logout(State(api): State<Arc<Api>>) -> Json<Outcome> {
+    Outcome::of(api.gateway.logout().await, wording::LOGGED_OUT)
+}
+
+/// Which phone is to be linked.
+#[derive(ToSchema)]
+#[schema(example = json!({"phone": "081299990000"}))]
+pub struct PairRequest {
+    /// The phone's own number.
+    phone: String,
+}
+
+impl FromFields for PairRequest {
+    fn read(fields: &mut Fields) -> Self {
+        PairRequest { phone: fields.required_text("phone", 1, MAX_PHONE_CHARS) }
+    }
+}
+
+/// The code, or why there is none.
+#[derive(Serialize, ToSchema)]
+pub struct Pairing {
+    success: bool,
+    /// To be typed into the phone: WhatsApp, Linked devices, Link with phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Link by a code instead of the QR
+#[utoipa::path(post, path = "/api/whatsapp/pair", tag = "whatsapp", request_body = PairRequest, responses(
+    (status = 200, body = Pairing, examples(
+        ("code" = (value = json!({"success": true, "code": "ABCD-1234"}))),
+        ("no number" = (value = json!({"success": false, "error": "Nomor telepon tidak valid atau 0"}))),
+    )),
+    (status = 422, body = InvalidBody),
+))]
+pub async fn pair(
+    State(api): State<Arc<Api>>,
+    Body { request, .. }: Body<PairRequest>,
+) -> Answer<Json<Pairing>> {
+    let paired = match Phone::parse(&request.phone) {
+        Ok(phone) => api.gateway.pair(&phone).await.map_err(|error| error.to_string()),
+        Err(_) => Err(wording::INVALID_PHONE.to_owned()),
+    };
+    Ok(Json(match paired {
+        Ok(code) => Pairing { success: true, code: Some(code), error: None },
+        Err(error) => Pairing { success: false, code: None, error: Some(error) },
+    }))
+}
