@@ -146,3 +146,6 @@ pub fn database_read_only(database: &str) -> String {
 pub fn database_busy(database: &str) -> String {
     format!("Database {database} sedang sibuk. Coba lagi sebentar lagi")
 }
+
+/// With this customer's name in it, the text is longer than WhatsApp takes.
+pub const TEXT_TOO_LONG: &str = "Pesan terlalu panjang untuk WhatsApp";

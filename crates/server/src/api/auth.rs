@@ -35,9 +35,9 @@ pub async fn guard(
 
 fn is_open(path: &str) -> bool {
     let below = |prefix: &&str| {
-        path.strip_prefix(**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    OPEN_PATHS.contains(&path) || OPEN_PREFIXES.iter().any(|prefix| below(&prefix))
+    OPEN_PATHS.contains(&path) || OPEN_PREFIXES.iter().any(|prefix| below(prefix))
 }
 
 fn require_key(headers: &HeaderMap, key: &str) -> Result<(), ApiError> {

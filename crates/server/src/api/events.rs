@@ -1,0 +1,94 @@
+//! A campaign's progress as server-sent events.
+
+use super::campaigns::{self, CampaignBody, campaign_id};
+use super::error::{Answer, ErrorBody};
+use super::validation::PathText;
+use super::{Api, moved};
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::{Stream, stream};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Progress is not told more often than this: counting a large campaign costs the database time.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A comment is sent when nothing else was for this long, so that proxies keep the connection.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Follow a campaign
+///
+/// `state` when its status changes, `progress` when its counts do; the data of both is the
+/// campaign. The first event comes at once, and the stream ends when the campaign does.
+#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/events", tag = "campaigns",
+    params(("campaign_id" = i64, Path, example = 12)),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String, example = json!(
+            "event: state\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"queued\":3}}\n\n\
+             event: progress\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"accepted\":1,\"queued\":2}}\n\n"
+        )),
+        (status = 404, description = "No such campaign", body = ErrorBody),
+    )
+)]
+pub async fn events(
+    State(api): State<Arc<Api>>,
+    PathText(id): PathText,
+) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    let id = campaign_id(&id)?;
+    let changes = api.state.changes();
+    let first = campaigns::load(&api, id).await?;
+    let watching = Watching { api, id, changes, ready: VecDeque::new(), last: None };
+    let stream = stream::unfold((watching, Some(first)), |(mut watching, seen)| async {
+        if let Some(campaign) = seen {
+            watching.tell(campaign);
+        }
+        let event = watching.next().await?;
+        Some((Ok(event), (watching, None)))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)))
+}
+
+/// Somebody who follows a campaign.
+struct Watching {
+    api: Arc<Api>,
+    id: i64,
+    changes: watch::Receiver<u64>,
+    /// Events that are still to be sent.
+    ready: VecDeque<Event>,
+    /// What was told last.
+    last: Option<CampaignBody>,
+}
+
+impl Watching {
+    /// The next event; `None` when the campaign has ended and that was told.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.last.as_ref().is_some_and(CampaignBody::has_ended) {
+                return None;
+            }
+            tokio::join!(tokio::time::sleep(PROGRESS_EVERY), moved(&mut self.changes));
+            match campaigns::load(&self.api, self.id).await {
+                Ok(campaign) => self.tell(campaign),
+                Err(error) => tracing::warn!(campaign = self.id, %error, "events wait for the database"),
+            }
+        }
+    }
+
+    fn tell(&mut self, campaign: CampaignBody) {
+        let name = match &self.last {
+            Some(last) if last.is_as_far_as(&campaign) => return,
+            Some(last) if last.has_same_status(&campaign) => "progress",
+            _ => "state",
+        };
+        // A campaign's body is plain data: writing it cannot fail.
+        self.ready.extend(Event::default().event(name).json_data(&campaign));
+        self.last = Some(campaign);
+    }
+}

@@ -1,0 +1,129 @@
+//! The HTTP API on :8001.
+//!
+//! Each file is one endpoint, or a few that belong together, with its shapes and documentation.
+//! Requests are read in [`validation`], errors written in [`error`], long answers in
+//! [`streamed`]. A send only records what is to be done and waits for the state database to say
+//! that it is: who sends is somebody else.
+
+mod auth;
+mod campaigns;
+mod csv;
+mod customers;
+mod docs;
+mod error;
+mod events;
+mod notices;
+mod send;
+mod service;
+mod streamed;
+mod validation;
+mod whatsapp;
+
+use crate::config::Pace;
+use crate::store::{Billing, State};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use error::ApiError;
+use kabari_gateway::Gateway;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The largest body: a list of some hundred thousand customer ids.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a waiter looks away after a change: others usually follow.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How often a waiter looks without a change: another node may have made one.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the API works with.
+pub struct Api {
+    /// Customers and notices.
+    pub billing: Billing,
+    /// Campaigns and deliveries.
+    pub state: State,
+    /// The link to WhatsApp.
+    pub gateway: Arc<dyn Gateway>,
+    /// How it is set up.
+    pub settings: ApiSettings,
+}
+
+/// How the API is set up.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Where customers can follow an outage; goes into notices.
+    pub status_page_url: Option<String>,
+    /// What callers must show. Without one, only this machine is served.
+    pub api_key: Option<String>,
+    /// A send is refused if the same was made within this time; zero turns that off.
+    pub duplicate_guard: Duration,
+    /// How fast messages go out, to tell when a send ends.
+    pub pace: Pace,
+}
+
+/// Everything the API serves.
+pub fn router(api: Api) -> Router {
+    let api = Arc::new(api);
+    let (router, openapi) = operations().split_for_parts();
+    router
+        .merge(docs::routes(&openapi))
+        .fallback(|| async { ApiError::no_such_path() })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), auth::guard))
+        .layer(CatchPanicLayer::custom(error::from_panic))
+        .with_state(api)
+}
+
+/// The documentation of everything the API serves.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    operations().into_openapi()
+}
+
+fn operations() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(docs::Description::openapi())
+        .routes(routes!(service::index))
+        .routes(routes!(service::health))
+        .routes(routes!(whatsapp::status))
+        .routes(routes!(whatsapp::qr))
+        .routes(routes!(whatsapp::connect))
+        .routes(routes!(whatsapp::restart))
+        .routes(routes!(whatsapp::logout))
+        .routes(routes!(whatsapp::pair))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::one))
+        .routes(routes!(customers::list))
+        .routes(routes!(send::notification))
+        .routes(routes!(send::custom))
+        .routes(routes!(send::phone))
+        .routes(routes!(send::by_odp))
+        .routes(routes!(campaigns::list))
+        .routes(routes!(campaigns::one))
+        .routes(routes!(campaigns::deliveries))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::cancel))
+        .routes(routes!(campaigns::retry))
+        .routes(routes!(csv::report))
+        .routes(routes!(events::events))
+        .routes(routes!(campaigns::resolve))
+}
+
+/// Where a campaign is found.
+fn campaign_path(id: i64) -> String {
+    format!("/api/campaigns/{id}")
+}
+
+/// Returns soon after something in the state database has changed, or may have.
+async fn moved(changes: &mut watch::Receiver<u64>) {
+    match tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
+        Ok(_) => tokio::time::sleep(SETTLE).await,
+        Err(_) => {}
+    }
+}

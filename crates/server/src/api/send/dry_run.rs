@@ -1,0 +1,82 @@
+//! What a send would do.
+
+use super::{Plan, SendOptions};
+use crate::api::error::Answer;
+use crate::api::streamed::{self, JSON};
+use crate::api::{Api, whatsapp};
+use crate::store::state::NewDelivery;
+use axum::response::Response;
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The answer but for its recipients, which are written before it.
+#[derive(Serialize)]
+struct Forecast {
+    success: bool,
+    dry_run: bool,
+    message: String,
+    total_customers: u64,
+    to_send: u64,
+    skipped_count: u64,
+    /// How long it takes by itself.
+    duration_seconds: u64,
+    /// When it would end if nothing else is sent meanwhile. RFC 3339.
+    ends_at: String,
+    whatsapp: &'static str,
+    limits: Option<whatsapp::ShownLimits>,
+}
+
+#[derive(Serialize)]
+struct WouldGet {
+    phone: Option<String>,
+    customer_name: String,
+    /// The text; null if nothing would be sent.
+    text: Option<String>,
+    /// Why nothing would be sent.
+    error: Option<String>,
+}
+
+/// Who would get which text, who would not and why, and how long it would take.
+pub async fn answer(api: Arc<Api>, plan: Plan, options: SendOptions) -> Answer<Response> {
+    streamed::answer(JSON, move |mut writer| async move {
+        let (mut total, mut to_send) = (0, 0);
+        let recipients = plan.audience.recipients(&api, &plan.template).inspect_ok(|recipient| {
+            total += 1;
+            to_send += u64::from(recipient.phone.is_some());
+        });
+        writer.text(r#"{"results":"#).await?;
+        let template = &plan.template;
+        writer.array(recipients.map_ok(|recipient| would_get(recipient, template))).await?;
+
+        let duration = api.settings.pace.duration_of(to_send);
+        let now = api.state.now().await?;
+        let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
+        let link = api.gateway.link().borrow().state;
+        let forecast = Forecast {
+            success: true,
+            dry_run: true,
+            message: plan.wording.processed(total),
+            total_customers: total,
+            to_send,
+            skipped_count: total - to_send,
+            duration_seconds: duration.as_secs_f64().ceil() as u64,
+            ends_at: (starts_at + duration).to_rfc3339(),
+            whatsapp: whatsapp::state_name(link),
+            limits: whatsapp::limits(&api).await,
+        };
+        writer.rest_of_object(&forecast).await?;
+        Ok(writer)
+    })
+    .await
+}
+
+fn would_get(recipient: NewDelivery, template: &str) -> WouldGet {
+    let text = recipient.text.unwrap_or_else(|| template.to_owned());
+    WouldGet {
+        text: recipient.phone.is_some().then_some(text),
+        phone: recipient.phone.map(|phone| phone.digits().to_owned()).or(recipient.phone_raw),
+        customer_name: recipient.customer_name,
+        error: recipient.error,
+    }
+}

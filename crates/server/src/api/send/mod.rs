@@ -1,0 +1,244 @@
+//! The sends. Each is recorded as a campaign before anything goes out; then the caller waits for
+//! the report, or is told where to look for it.
+
+mod audience;
+mod dry_run;
+mod record;
+mod report;
+mod request;
+
+pub use record::{accepted, idempotency_key, settle};
+pub use report::{Report, reason};
+use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
+
+use super::Api;
+use super::error::{Answer, ApiError, DuplicateBody, ErrorBody, InvalidBody};
+use super::validation::{Body, PathText};
+use crate::store::state::CampaignKind;
+use audience::Audience;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use kabari_domain::{Notice, wording};
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// The longest text WhatsApp takes.
+pub const MAX_MESSAGE_CHARS: usize = 65_536;
+
+/// What goes out, and to whom.
+pub struct Plan {
+    kind: CampaignKind,
+    notice_id: Option<i64>,
+    /// One line for lists.
+    subject: String,
+    /// The text, placeholders still in it.
+    template: String,
+    audience: Audience,
+    wording: Wording,
+}
+
+/// How the answer speaks of the send.
+#[derive(Clone)]
+enum Wording {
+    Notification,
+    Custom,
+    ByOdp(String),
+    Phone,
+}
+
+impl Wording {
+    fn processed(&self, customers: u64) -> String {
+        match (self, customers) {
+            (Wording::ByOdp(odp), 0) => wording::no_recipients_at(odp),
+            (_, 0) => wording::NO_RECIPIENTS.to_owned(),
+            (Wording::ByOdp(odp), _) => wording::notification_processed_at(customers, odp),
+            (Wording::Notification, _) => wording::notification_processed(customers),
+            (Wording::Custom | Wording::Phone, _) => wording::message_processed(customers),
+        }
+    }
+}
+
+/// Headers that every send understands.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the headers")]
+pub struct SendHeaders {
+    /// Any text of 1 to 255 characters. The same key with the same request, within 7 days, answers
+    /// with the report of the first one and sends nothing.
+    #[param(rename = "Idempotency-Key", example = "gangguan-2026-01-10-pagi")]
+    idempotency_key: Option<String>,
+    /// `respond-async` answers 202 at once, with the campaign and its `Location`.
+    #[param(rename = "Prefer", example = "respond-async")]
+    prefer: Option<String>,
+}
+
+/// Send a notice to those it concerns
+///
+/// To the customers named, or else to those of the notice's ODPs, or else to everybody; only to
+/// active ones, one message per number. The report comes when the last message is done: the answer
+/// begins at once and white space keeps the connection until then.
+#[utoipa::path(post, path = "/api/send/notification", tag = "send", params(SendHeaders),
+    request_body(content = NotificationRequest, examples(
+        ("newest active notice" = (value = json!({}))),
+        ("one notice" = (value = json!({"notice_id": 1}))),
+        ("some customers" = (value = json!({"notice_id": 1, "customer_ids": [1, 2]}))),
+        ("only look" = (value = json!({"notice_id": 1, "dry_run": true}))),
+    )),
+    responses(
+        (status = 200, description = "The report, or what it would be with `dry_run`", body = Report),
+        (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 404, description = "No such notice", body = ErrorBody),
+        (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
+        (status = 422, body = InvalidBody),
+        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
+    )
+)]
+pub async fn notification(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Body { request, json }: Body<NotificationRequest>,
+) -> Answer<Response> {
+    let notice = match request.notice_id {
+        Some(id) => find_notice(&api, id).await?,
+        None => {
+            let newest = api.billing.newest_active_notice().await?;
+            newest.ok_or(ApiError::NotFound(wording::NO_ACTIVE_NOTICE))?
+        }
+    };
+    let plan = Plan {
+        kind: CampaignKind::Notification,
+        notice_id: Some(notice.id),
+        template: text_of(&api, &notice, request.custom_message),
+        audience: Audience::of(request.customer_ids, Some(&notice)),
+        subject: notice.title,
+        wording: Wording::Notification,
+    };
+    record::send(api, &headers, plan, request.options, "notification", &json).await
+}
+
+/// Send a text
+///
+/// To the customers named, or else to every active one. `{nama}`, `{name}`, `{odp}` and `{id}`
+/// are filled in.
+#[utoipa::path(post, path = "/api/send/custom", tag = "send", params(SendHeaders),
+    request_body(content = CustomRequest, examples(
+        ("some customers" = (value = json!({"message": "Halo {nama}!", "customer_ids": [1, 2]}))),
+        ("everybody" = (value = json!({"message": "Halo {nama}!"}))),
+    )),
+    responses(
+        (status = 200, description = "The report", body = Report),
+        (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
+        (status = 422, body = InvalidBody),
+        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
+    )
+)]
+pub async fn custom(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Body { request, json }: Body<CustomRequest>,
+) -> Answer<Response> {
+    let plan = Plan {
+        kind: CampaignKind::Custom,
+        notice_id: None,
+        subject: first_line(&request.message),
+        template: request.message,
+        audience: Audience::of(request.customer_ids, None),
+        wording: Wording::Custom,
+    };
+    record::send(api, &headers, plan, request.options, "custom", &json).await
+}
+
+/// Send a text to one number
+///
+/// The number need not be a customer's; nothing is filled in.
+#[utoipa::path(post, path = "/api/send/phone", tag = "send", params(SendHeaders),
+    request_body(content = PhoneRequest, example = json!({"phone": "081234567801", "message": "Halo"})),
+    responses(
+        (status = 200, description = "What became of it", body = report::PhoneReport, examples(
+            ("sent" = (value = json!({"success": true, "phone": "6281234567801", "message": "Pesan berhasil terkirim"}))),
+            ("not on WhatsApp" = (value = json!({"success": false, "phone": "6281234567819", "error": "Nomor tidak terdaftar di WhatsApp"}))),
+        )),
+        (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
+        (status = 422, body = InvalidBody),
+        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
+    )
+)]
+pub async fn phone(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Body { request, json }: Body<PhoneRequest>,
+) -> Answer<Response> {
+    let plan = Plan {
+        kind: CampaignKind::Phone,
+        notice_id: None,
+        subject: first_line(&request.message),
+        template: request.message,
+        audience: Audience::Number(request.phone),
+        wording: Wording::Phone,
+    };
+    record::send(api, &headers, plan, request.options, "phone", &json).await
+}
+
+/// Send a notice or a text to one ODP
+///
+/// To the active customers of this ODP, whichever ODPs the notice names.
+#[utoipa::path(post, path = "/api/send/by-odp/{odp}", tag = "send",
+    params(("odp" = String, Path, description = "A slash in it is written `%2F`", example = "ODP-001"), SendHeaders),
+    request_body(content = ByOdpRequest, examples(
+        ("a notice" = (value = json!({"notice_id": 1}))),
+        ("a text" = (value = json!({"custom_message": "Halo {nama}, ODP {odp} sudah pulih."}))),
+    )),
+    responses(
+        (status = 200, description = "The report", body = Report),
+        (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 400, description = "Neither a notice nor a text", body = ErrorBody),
+        (status = 404, description = "No such notice", body = ErrorBody),
+        (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
+        (status = 422, body = InvalidBody),
+        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
+    )
+)]
+pub async fn by_odp(
+    State(api): State<Arc<Api>>,
+    PathText(odp): PathText,
+    headers: HeaderMap,
+    Body { request, json }: Body<ByOdpRequest>,
+) -> Answer<Response> {
+    let notice = match request.notice_id {
+        Some(id) => Some(find_notice(&api, id).await?),
+        None => None,
+    };
+    let (notice_id, subject, template) = match (notice, request.custom_message) {
+        (None, None) => return Err(ApiError::BadRequest(wording::NOTICE_OR_MESSAGE.into())),
+        (None, Some(text)) => (None, first_line(&text), text),
+        (Some(notice), text) => {
+            let template = text_of(&api, &notice, text);
+            (Some(notice.id), notice.title, template)
+        }
+    };
+    let named = Some(odp.clone()).filter(|odp| !odp.trim().is_empty());
+    let plan = Plan {
+        kind: CampaignKind::ByOdp,
+        notice_id,
+        subject,
+        template,
+        audience: Audience::Odps(named.into_iter().collect()),
+        wording: Wording::ByOdp(odp.clone()),
+    };
+    record::send(api, &headers, plan, request.options, &format!("by-odp/{odp}"), &json).await
+}
+
+async fn find_notice(api: &Api, id: i64) -> Result<Notice, ApiError> {
+    api.billing.notice(id).await?.ok_or(ApiError::NotFound(wording::NOTICE_NOT_FOUND))
+}
+
+fn text_of(api: &Api, notice: &Notice, custom_message: Option<String>) -> String {
+    custom_message.unwrap_or_else(|| notice.to_message(api.settings.status_page_url.as_deref()))
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,172 @@
+//! From a plan to a campaign, and from there to the answer.
+
+use super::{Plan, SendOptions, dry_run, report};
+use crate::api::error::{Answer, ApiError};
+use crate::api::validation::FieldError;
+use crate::api::{Api, campaign_path, campaigns};
+use crate::store::state::{Creation, IdempotencyKey, NewCampaign};
+use axum::Json;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const MAX_KEY_CHARS: usize = 255;
+
+/// Records the send and answers with its report, or at once if the caller prefers that.
+///
+/// `endpoint` and `json` are what an idempotency key must come with again.
+pub async fn send(
+    api: Arc<Api>,
+    headers: &HeaderMap,
+    plan: Plan,
+    options: SendOptions,
+    endpoint: &str,
+    json: &Value,
+) -> Answer<Response> {
+    if options.dry_run {
+        return dry_run::answer(api, plan, options).await;
+    }
+    let key = idempotency_key(headers, || hash(&json!([endpoint, json])))?;
+    let async_preferred = prefers_async(headers);
+    let request = json.to_string();
+    let wording = plan.wording.clone();
+
+    // A task of its own: a caller that goes away now must not stop it halfway.
+    let recording = tokio::spawn(record(api.clone(), plan, options, key, request));
+    let id = recording.await.map_err(|error| ApiError::Internal(error.to_string()))??;
+
+    if async_preferred {
+        return accepted(&api, id).await;
+    }
+    Ok(report::answer(api, id, wording))
+}
+
+async fn record(
+    api: Arc<Api>,
+    plan: Plan,
+    options: SendOptions,
+    key: Option<IdempotencyKey>,
+    request: String,
+) -> Result<i64, ApiError> {
+    let fingerprint = hash(&json!([plan.notice_id, plan.template, plan.audience.canonical()]));
+    let guard = options.duplicate_guard_seconds.unwrap_or(api.settings.duplicate_guard);
+    let guard = Some(guard).filter(|guard| *guard > Duration::ZERO && !options.force);
+    let recipients = plan.audience.recipients(&api, &plan.template);
+    let campaign = NewCampaign {
+        kind: plan.kind,
+        notice_id: plan.notice_id,
+        subject: plan.subject,
+        template: plan.template,
+        parent_id: None,
+        urgent: options.urgent,
+        starts_at: options.starts_at,
+        expires_at: options.expires_at,
+        fingerprint,
+        request,
+    };
+    let supersedes = campaign.notice_id.is_some();
+    let created =
+        api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
+    settle(created)
+}
+
+/// The campaign to answer with.
+pub fn settle(creation: Creation) -> Result<i64, ApiError> {
+    match creation {
+        Creation::Created(id) | Creation::Replayed(id) => Ok(id),
+        Creation::Duplicate(campaign) => Err(ApiError::DuplicateSend { campaign }),
+        Creation::KeyReused => Err(ApiError::invalid(FieldError::in_header(
+            IDEMPOTENCY_KEY,
+            "idempotency_key_reused",
+            "This key was used for another request; use a new one",
+            "",
+        ))),
+    }
+}
+
+/// 202, with the campaign and where to look for it.
+pub async fn accepted(api: &Api, id: i64) -> Answer<Response> {
+    let campaign = campaigns::load(api, id).await?;
+    let headers = [(LOCATION.as_str(), campaign_path(id)), ("preference-applied", RESPOND_ASYNC.to_owned())];
+    Ok((StatusCode::ACCEPTED, headers, Json(campaign)).into_response())
+}
+
+const RESPOND_ASYNC: &str = "respond-async";
+
+/// Whether the caller would rather not wait for the end (RFC 7240).
+pub fn prefers_async(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next())
+        .any(|name| name.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
+}
+
+/// The caller's key, if there is one, with what it stands for.
+pub fn idempotency_key(
+    headers: &HeaderMap,
+    fingerprint: impl FnOnce() -> String,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let fault = |kind, msg| {
+        let given = String::from_utf8_lossy(value.as_bytes());
+        ApiError::invalid(FieldError::in_header(IDEMPOTENCY_KEY, kind, msg, &given))
+    };
+    let key = value.to_str().map_err(|_| fault("string_ascii", "Key should be plain ASCII"))?;
+    match key.chars().count() {
+        0 => Err(fault("string_too_short", "Key should have at least 1 character")),
+        1..=MAX_KEY_CHARS => {
+            Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint() }))
+        }
+        _ => Err(fault("string_too_long", "Key should have at most 255 characters")),
+    }
+}
+
+/// 64 hexadecimal digits; equal values have equal ones, since objects are sorted by key.
+pub fn hash(value: &Value) -> String {
+    let digest = Sha256::digest(value.to_string());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_preference_is_found_among_others() {
+        for value in ["respond-async", "Respond-Async", "wait=5, respond-async", "respond-async; x=1"] {
+            assert!(prefers_async(&with("prefer", value)), "{value}");
+        }
+        for value in ["", "wait=5", "respond-async-maybe", "handling=strict"] {
+            assert!(!prefers_async(&with("prefer", value)), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_to_255_characters() {
+        let key = |value: &str| idempotency_key(&with("idempotency-key", value), String::new);
+        assert!(key(&"x".repeat(255)).unwrap().is_some());
+        assert!(key("").is_err());
+        assert!(key(&"x".repeat(256)).is_err());
+        assert!(idempotency_key(&HeaderMap::new(), String::new).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_order_of_fields_makes_no_other_request() {
+        let hashed = |text: &str| hash(&serde_json::from_str(text).unwrap());
+        assert_eq!(hashed(r#"{"a": 1, "b": 2}"#), hashed(r#"{"b":2,"a":1}"#));
+        assert_ne!(hashed(r#"{"a": 1}"#), hashed(r#"{"a": "1"}"#));
+    }
+}

@@ -1,0 +1,149 @@
+//! The bodies of the sends.
+
+use super::MAX_MESSAGE_CHARS;
+use crate::api::validation::{Fields, FromFields};
+use crate::api::whatsapp::MAX_PHONE_CHARS;
+use kabari_domain::Timestamp;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// What may be said with every send.
+#[derive(Debug, Clone, ToSchema)]
+pub struct SendOptions {
+    /// Goes out before other sends, and also in quiet hours.
+    #[schema(required = false, default = false)]
+    pub urgent: bool,
+    /// When it starts, if not at once. RFC 3339 with an offset, or seconds since 1970.
+    #[schema(value_type = Option<String>, example = "2026-01-10T08:05:00+07:00")]
+    pub starts_at: Option<Timestamp>,
+    /// What is not sent by then never is. RFC 3339 with an offset, or seconds since 1970.
+    #[schema(value_type = Option<String>, example = "2026-01-10T18:00:00+07:00")]
+    pub expires_at: Option<Timestamp>,
+    /// Send nothing; say who would get what, and when it would end.
+    #[schema(required = false, default = false)]
+    pub dry_run: bool,
+    /// Send even if the same was sent a moment ago.
+    #[schema(required = false, default = false)]
+    pub force: bool,
+    /// Refuse to repeat a send made within this time; unset, `DUPLICATE_GUARD_SECONDS` counts.
+    #[schema(value_type = Option<i64>, minimum = 0, example = 600)]
+    pub duplicate_guard_seconds: Option<Duration>,
+}
+
+impl FromFields for SendOptions {
+    fn read(fields: &mut Fields) -> Self {
+        let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        SendOptions {
+            urgent: fields.boolean("urgent").unwrap_or(false),
+            starts_at: fields.time("starts_at"),
+            expires_at: fields.time("expires_at"),
+            dry_run: fields.boolean("dry_run").unwrap_or(false),
+            force: fields.boolean("force").unwrap_or(false),
+            duplicate_guard_seconds: fields.integer("duplicate_guard_seconds").map(seconds),
+        }
+    }
+}
+
+/// Which notice, to whom.
+#[derive(ToSchema)]
+pub struct NotificationRequest {
+    /// Absent, null and 0 mean the newest active one. An inactive one named here is sent.
+    #[schema(example = 1)]
+    pub notice_id: Option<i64>,
+    /// Only these, whatever ODPs the notice names. An empty list is nobody.
+    #[schema(example = json!([1, 2]))]
+    pub customer_ids: Option<Vec<i64>>,
+    /// A text instead of the notice's own. An empty one counts as absent.
+    #[schema(max_length = 65536)]
+    pub custom_message: Option<String>,
+    #[serde(flatten)]
+    pub options: SendOptions,
+}
+
+impl FromFields for NotificationRequest {
+    fn read(fields: &mut Fields) -> Self {
+        NotificationRequest {
+            notice_id: notice_id(fields),
+            customer_ids: fields.integers("customer_ids"),
+            custom_message: custom_message(fields),
+            options: SendOptions::read(fields),
+        }
+    }
+}
+
+/// Which text, to whom.
+#[derive(ToSchema)]
+pub struct CustomRequest {
+    /// `{nama}`, `{name}`, `{odp}` and `{id}` are filled in.
+    #[schema(min_length = 1, max_length = 65536, example = "Halo {nama}!")]
+    pub message: String,
+    /// Absent: every active customer. An empty list is nobody.
+    #[schema(example = json!([1, 2]))]
+    pub customer_ids: Option<Vec<i64>>,
+    #[serde(flatten)]
+    pub options: SendOptions,
+}
+
+impl FromFields for CustomRequest {
+    fn read(fields: &mut Fields) -> Self {
+        CustomRequest {
+            message: fields.required_text("message", 1, MAX_MESSAGE_CHARS),
+            customer_ids: fields.integers("customer_ids"),
+            options: SendOptions::read(fields),
+        }
+    }
+}
+
+/// Which text, to which number.
+#[derive(ToSchema)]
+pub struct PhoneRequest {
+    /// However it is written; without a country code it is Indonesian.
+    #[schema(max_length = 255, example = "081234567801")]
+    pub phone: String,
+    /// Sent as it stands.
+    #[schema(min_length = 1, max_length = 65536, example = "Halo")]
+    pub message: String,
+    #[serde(flatten)]
+    pub options: SendOptions,
+}
+
+impl FromFields for PhoneRequest {
+    fn read(fields: &mut Fields) -> Self {
+        PhoneRequest {
+            phone: fields.required_text("phone", 0, MAX_PHONE_CHARS),
+            message: fields.required_text("message", 1, MAX_MESSAGE_CHARS),
+            options: SendOptions::read(fields),
+        }
+    }
+}
+
+/// Which notice or text for the ODP in the path.
+#[derive(ToSchema)]
+pub struct ByOdpRequest {
+    /// Absent, null and 0 mean none: then there must be a text.
+    #[schema(example = 1)]
+    pub notice_id: Option<i64>,
+    /// A text instead of a notice's own. An empty one counts as absent.
+    #[schema(max_length = 65536)]
+    pub custom_message: Option<String>,
+    #[serde(flatten)]
+    pub options: SendOptions,
+}
+
+impl FromFields for ByOdpRequest {
+    fn read(fields: &mut Fields) -> Self {
+        ByOdpRequest {
+            notice_id: notice_id(fields),
+            custom_message: custom_message(fields),
+            options: SendOptions::read(fields),
+        }
+    }
+}
+
+fn notice_id(fields: &mut Fields) -> Option<i64> {
+    fields.integer("notice_id").filter(|id| *id != 0)
+}
+
+fn custom_message(fields: &mut Fields) -> Option<String> {
+    fields.text("custom_message", MAX_MESSAGE_CHARS).filter(|text| !text.is_empty())
+}

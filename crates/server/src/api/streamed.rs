@@ -1,0 +1,198 @@
+//! Long answers, written while they are read: a reader that is slow slows the writer, and memory
+//! does not grow with the length.
+
+use super::error::ApiError;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+use std::io;
+use tokio::sync::mpsc;
+
+/// Text is handed on in pieces of about this size.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// How many pieces may wait for the reader.
+const CHUNKS_AHEAD: usize = 2;
+
+/// What a writer hands on. Without an [`End`](Piece::End) the answer is incomplete, and the
+/// connection is cut so that the reader can tell.
+enum Piece {
+    Text(Bytes),
+    Failed(ApiError),
+    End,
+}
+
+/// Why a writer stopped early.
+#[derive(Debug)]
+pub enum Stopped {
+    /// Nobody reads any more.
+    ReaderLeft,
+    /// It cannot go on.
+    Failed(ApiError),
+}
+
+impl<E: Into<ApiError>> From<E> for Stopped {
+    fn from(error: E) -> Stopped {
+        Stopped::Failed(error.into())
+    }
+}
+
+/// The writing end of an answer.
+pub struct Writer {
+    pieces: mpsc::Sender<Piece>,
+    buffer: BytesMut,
+}
+
+impl Writer {
+    /// Adds text.
+    pub async fn text(&mut self, text: &str) -> Result<(), Stopped> {
+        self.buffer.extend_from_slice(text.as_bytes());
+        self.flush_if_full().await
+    }
+
+    /// Adds a value as JSON.
+    pub async fn json(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+        self.append(value)?;
+        self.flush_if_full().await
+    }
+
+    /// Adds the items of a JSON array, brackets included.
+    pub async fn array<T: Serialize, E: Into<ApiError>>(
+        &mut self,
+        items: impl futures_util::Stream<Item = Result<T, E>>,
+    ) -> Result<(), Stopped> {
+        let mut items = std::pin::pin!(items);
+        self.buffer.extend_from_slice(b"[");
+        let mut first = true;
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| Stopped::Failed(error.into()))?;
+            if !std::mem::take(&mut first) {
+                self.buffer.extend_from_slice(b",");
+            }
+            self.json(&item).await?;
+        }
+        self.text("]").await
+    }
+
+    /// Begins a JSON object with the fields of `value`, and with `key`, whose value comes next.
+    pub async fn object_with(&mut self, value: &impl Serialize, key: &str) -> Result<(), Stopped> {
+        self.append(value)?;
+        self.buffer.truncate(self.buffer.len() - 1);
+        self.text(&format!(",\"{key}\":")).await
+    }
+
+    /// Ends a JSON object that has a field already with those of `value`.
+    pub async fn rest_of_object(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+        let start = self.buffer.len();
+        self.append(value)?;
+        self.buffer[start] = b',';
+        self.flush_if_full().await
+    }
+
+    /// Hands on what there is.
+    pub async fn flush(&mut self) -> Result<(), Stopped> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let text = Piece::Text(self.buffer.split().freeze());
+        self.pieces.send(text).await.map_err(|_| Stopped::ReaderLeft)
+    }
+
+    /// Returns when nobody reads any more.
+    pub async fn reader_left(&self) {
+        self.pieces.closed().await;
+    }
+
+    fn append(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+        struct Sink<'a>(&'a mut BytesMut);
+        impl io::Write for Sink<'_> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        serde_json::to_writer(Sink(&mut self.buffer), value)
+            .map_err(|error| Stopped::Failed(ApiError::Internal(format!("json: {error}"))))
+    }
+
+    async fn flush_if_full(&mut self) -> Result<(), Stopped> {
+        if self.buffer.len() >= CHUNK_BYTES { self.flush().await } else { Ok(()) }
+    }
+}
+
+/// An answer whose beginning is waited for: what fails before the first piece is an error with a
+/// status of its own.
+pub async fn answer<W, F>(content_type: &'static str, write: W) -> Result<Response, ApiError>
+where
+    W: FnOnce(Writer) -> F,
+    F: Future<Output = Result<Writer, Stopped>> + Send + 'static,
+{
+    let mut pieces = start(write);
+    match pieces.recv().await {
+        Some(Piece::Text(first)) => Ok(response(content_type, Some(first), pieces)),
+        Some(Piece::End) => Ok(response(content_type, Some(Bytes::new()), pieces)),
+        Some(Piece::Failed(error)) => Err(error),
+        None => Err(ApiError::Internal("an answer ended before it began".to_owned())),
+    }
+}
+
+/// An answer that begins at once, whenever its content comes.
+pub fn answer_at_once<W, F>(content_type: &'static str, write: W) -> Response
+where
+    W: FnOnce(Writer) -> F,
+    F: Future<Output = Result<Writer, Stopped>> + Send + 'static,
+{
+    response(content_type, None, start(write))
+}
+
+fn start<W, F>(write: W) -> mpsc::Receiver<Piece>
+where
+    W: FnOnce(Writer) -> F,
+    F: Future<Output = Result<Writer, Stopped>> + Send + 'static,
+{
+    let (pieces, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    let writing = write(Writer { pieces: pieces.clone(), buffer: BytesMut::new() });
+    tokio::spawn(async move {
+        let written = match writing.await {
+            Ok(mut writer) => writer.flush().await,
+            Err(stopped) => Err(stopped),
+        };
+        // Where nobody reads any more, there is nobody to tell.
+        let _ = match written {
+            Ok(()) => pieces.send(Piece::End).await,
+            Err(Stopped::Failed(error)) => pieces.send(Piece::Failed(error)).await,
+            Err(Stopped::ReaderLeft) => Ok(()),
+        };
+    });
+    receiver
+}
+
+fn response(
+    content_type: &'static str,
+    first: Option<Bytes>,
+    pieces: mpsc::Receiver<Piece>,
+) -> Response {
+    let rest = stream::unfold(Some(pieces), |pieces| async {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(Piece::Text(text)) => Some((Ok(text), Some(pieces))),
+            Some(Piece::End) => None,
+            Some(Piece::Failed(error)) => {
+                tracing::error!(%error, "an answer was cut short");
+                Some((Err(io::Error::other("the answer was cut short")), None))
+            }
+            None => Some((Err(io::Error::other("the answer was cut short")), None)),
+        }
+    });
+    let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest));
+    ([(CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// The content type of JSON.
+pub const JSON: &str = "application/json";
