@@ -201,7 +201,7 @@ async fn what_is_missing_is_named() {
     );
 
     let filter = CustomerFilter::default();
-    let error = billing.customers(&filter).next().await.unwrap().unwrap_err();
+    let error = Box::pin(billing.customers(&filter)).next().await.unwrap().unwrap_err();
     let StoreError::Missing { missing, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*missing, [column("customers", "name")]);
 
