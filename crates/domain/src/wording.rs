@@ -149,3 +149,37 @@ pub fn database_busy(database: &str) -> String {
 
 /// With this customer's name in it, the text is longer than WhatsApp takes.
 pub const TEXT_TOO_LONG: &str = "Pesan terlalu panjang untuk WhatsApp";
+
+/// The connection to WhatsApp broke and is being made again.
+pub const RECONNECTING: &str = "Koneksi ke WhatsApp terputus, sedang menyambung kembali";
+/// No connection to WhatsApp can be made.
+pub const WHATSAPP_UNREACHABLE: &str =
+    "Server WhatsApp tidak dapat dihubungi. Periksa koneksi internet";
+/// The phone unlinked us.
+pub const UNLINKED: &str = "Perangkat ini dikeluarkan dari WhatsApp. Silakan scan QR code baru";
+/// The same session runs elsewhere.
+pub const REPLACED: &str =
+    "Sesi WhatsApp ini dibuka di tempat lain. Tutup yang lain, lalu restart WhatsApp di sini";
+/// WhatsApp banned the number for a time.
+pub const BANNED: &str = "Nomor ini diblokir sementara oleh WhatsApp";
+/// WhatsApp wants a newer client.
+pub const CLIENT_OUTDATED: &str = "WhatsApp menolak versi ini. Perbarui kabari";
+/// WhatsApp let nobody in, for a reason of its own.
+pub const CONNECTION_REFUSED: &str = "WhatsApp menolak koneksi";
+/// The session's files cannot be used.
+pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibuka. Periksa DATA_DIR";
+/// WhatsApp's limit for people who never wrote to us.
+pub const REACH_OUT_LIMIT: &str =
+    "Ditunda: WhatsApp membatasi pesan ke nomor yang belum pernah menghubungi nomor ini";
+/// The server said not now.
+pub const TRY_LATER: &str = "WhatsApp meminta menunggu. Coba lagi nanti";
+/// The server said no for good. `code` is its own number for the reason.
+pub fn refused(code: &str) -> String {
+    format!("Pesan ditolak oleh WhatsApp (kode {code})")
+}
+
+/// `POST /send` without its parameters.
+pub const SEND_PARAMETERS: &str = "Parameter phone dan message diperlukan";
+/// `POST /send` with a `message_id` that cannot be one.
+pub const INVALID_MESSAGE_ID: &str =
+    "Parameter message_id hanya boleh berisi huruf, angka, - dan _, paling banyak 64";

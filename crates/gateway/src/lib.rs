@@ -4,6 +4,16 @@
 //! WhatsApp client in this process, and `remote`, an HTTP client of somebody else's gateway.
 //! `http_api` serves any gateway under that same HTTP contract.
 
+pub mod embedded;
+pub mod http_api;
+pub mod qr;
+pub mod remote;
+
+mod contract;
+
+pub use embedded::{Embedded, EmbeddedConfig};
+pub use remote::{Remote, RemoteConfig};
+
 use async_trait::async_trait;
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use std::time::Duration;

@@ -1,4 +1,1 @@
-//! kabari's server: see `ARCHITECTURE.md`.
-
-pub mod clock;
-pub mod store;
+//! placeholder

@@ -3,6 +3,3 @@
 
 mod architecture;
 mod docs;
-mod harness;
-mod release;
-mod store;

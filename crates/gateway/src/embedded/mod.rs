@@ -1,0 +1,234 @@
+//! WhatsApp in this process, through whatsapp-rust. The only code that names that library.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `session` | opens the client, and decides what follows when it ends |
+//! | `storage` | the session's files |
+//! | `transport` | the socket |
+//! | `events` | turns the library's events into link states, acks and receipts |
+//! | `send` | one message, from the number check to the server's ack |
+//! | `limits` | what WhatsApp says about the number's limits |
+
+mod events;
+mod limits;
+mod send;
+mod session;
+mod storage;
+mod transport;
+
+use crate::{
+    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+};
+use async_trait::async_trait;
+use kabari_domain::{Phone, Timestamp};
+use session::Command;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot, watch};
+use whatsapp_rust::Client;
+use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
+
+/// How long a restart may take until the new connection is begun.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a logout may take: asking the server, wiping, beginning a new session.
+const LOGOUT_TIMEOUT: Duration = Duration::from_secs(40);
+/// How long a pairing code may take, the connection included.
+const PAIR_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long leaving in order may take; kabari must be gone within 5 s of SIGTERM.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Where the session lives and whom it talks to.
+#[derive(Debug, Clone)]
+pub struct EmbeddedConfig {
+    /// The session is kept in `whatsapp/` below it.
+    pub data_dir: PathBuf,
+    /// `ws://` or `wss://` address of another server than WhatsApp's, for tests.
+    pub websocket_url: Option<String>,
+}
+
+/// The WhatsApp client in this process.
+pub struct Embedded {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
+}
+
+/// What the session's task, the library's threads and the callers have in common.
+struct Shared {
+    link: watch::Sender<Link>,
+    events: mpsc::UnboundedSender<Event>,
+    client: Mutex<Option<Arc<Client>>>,
+    /// Who waits for the server's ack of which message.
+    acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
+    /// Counts connections that ended: what was unanswered then stays unanswered.
+    losses: watch::Sender<u64>,
+}
+
+/// The server's answer to a message.
+#[derive(Debug, PartialEq, Eq)]
+enum Ack {
+    Accepted,
+    /// The server's number for the reason.
+    Refused(String),
+}
+
+impl Embedded {
+    /// Opens the session, or begins one, and starts to connect in the background.
+    ///
+    /// # Errors
+    /// If the address is none, or the session's files cannot be used.
+    pub async fn start(config: EmbeddedConfig) -> Result<Embedded, GatewayError> {
+        let dialer = transport::Server::new(config.websocket_url.as_deref())?;
+        let storage = storage::Storage::new(&config.data_dir);
+        storage.prepare()?;
+
+        let (events_tx, events_rx) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            link: watch::Sender::new(Link::starting()),
+            events: events_tx,
+            client: Mutex::new(None),
+            acks: Mutex::new(HashMap::new()),
+            losses: watch::Sender::new(0),
+        });
+        let (commands, commands_rx) = mpsc::channel(1);
+        let supervisor = session::Supervisor::new(shared.clone(), storage, dialer, commands_rx);
+        supervisor.spawn().await?;
+        Ok(Embedded { shared, commands, events: Mutex::new(Some(events_rx)) })
+    }
+
+    async fn command<T>(
+        &self,
+        limit: Duration,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, GatewayError> {
+        let (answer, answered) = oneshot::channel();
+        let closed = || GatewayError::NotPossible("the gateway is closed".into());
+        tokio::time::timeout(limit, async {
+            self.commands.send(command(answer)).await.map_err(|_| closed())?;
+            answered.await.map_err(|_| closed())
+        })
+        .await
+        .map_err(|_| GatewayError::Unavailable("the WhatsApp session did not react".into()))?
+    }
+}
+
+#[async_trait]
+impl Gateway for Embedded {
+    fn link(&self) -> watch::Receiver<Link> {
+        self.shared.link.subscribe()
+    }
+
+    fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
+        lock(&self.events).take()
+    }
+
+    async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
+        send::check(&*self.shared.ready()?, phones).await
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+        send::send(&self.shared, message).await
+    }
+
+    async fn limits(&self) -> Result<Limits, GatewayError> {
+        let client =
+            self.shared.ready().map_err(|error| GatewayError::Unavailable(error.to_string()))?;
+        limits::fetch(&client).await
+    }
+
+    async fn pair(&self, phone: &Phone) -> Result<String, GatewayError> {
+        let client = self
+            .shared
+            .client()
+            .ok_or_else(|| GatewayError::Unavailable("the session is being opened".into()))?;
+        if client.pn().is_some() {
+            return Err(GatewayError::NotPossible(
+                "a phone is linked already: log out first".into(),
+            ));
+        }
+        tokio::time::timeout(PAIR_TIMEOUT, request_code(&client, phone))
+            .await
+            .map_err(|_| GatewayError::Unavailable("no pairing code came in time".into()))?
+    }
+
+    async fn restart(&self) -> Result<(), GatewayError> {
+        self.command(RESTART_TIMEOUT, Command::Restart).await?
+    }
+
+    async fn logout(&self) -> Result<(), GatewayError> {
+        self.command(LOGOUT_TIMEOUT, Command::Logout).await?
+    }
+
+    async fn close(&self) {
+        // Whatever hinders the orderly way out, the process is about to end.
+        let _ = self.command(CLOSE_TIMEOUT, Command::Close).await;
+    }
+}
+
+async fn request_code(client: &Arc<Client>, phone: &Phone) -> Result<String, GatewayError> {
+    let failed = |error: &dyn std::fmt::Display| GatewayError::Unavailable(error.to_string());
+    client.wait_for_socket(PAIR_TIMEOUT).await.map_err(|error| failed(&error))?;
+    let options = || PairCodeOptions {
+        phone_number: phone.digits().to_owned(),
+        ..PairCodeOptions::default()
+    };
+    match client.pair_with_code(options()).await {
+        // Whoever asks again has lost the first code, or mistyped the number.
+        Err(PairError::PairCode(PairCodeError::CodeAlreadyOutstanding { .. })) => {
+            client.cancel_pair_code().await;
+            client.pair_with_code(options()).await
+        }
+        result => result,
+    }
+    .map_err(|error| failed(&error))
+}
+
+impl Shared {
+    fn client(&self) -> Option<Arc<Client>> {
+        lock(&self.client).clone()
+    }
+
+    /// The client, if messages can be sent with it now.
+    fn ready(&self) -> Result<Arc<Client>, SendError> {
+        let state = self.link.borrow().state;
+        let reason = match state {
+            LinkState::Connected => {
+                return self.client().ok_or_else(|| SendError::NotConnected("restarting".into()));
+            }
+            LinkState::NotLinked | LinkState::LoggedOut => return Err(SendError::NotLinked),
+            LinkState::Starting | LinkState::Connecting | LinkState::Unreachable => {
+                "the connection to WhatsApp is being made".into()
+            }
+            LinkState::Replaced => "the same session was opened elsewhere".into(),
+            LinkState::Banned { until } => format!("WhatsApp banned this number until {until}"),
+            LinkState::ClientOutdated => "WhatsApp wants a newer kabari".into(),
+        };
+        Err(SendError::NotConnected(reason))
+    }
+
+    /// Changes the link and tells everybody who watches it, if it is a change.
+    fn update_link(&self, change: impl FnOnce(&mut Link)) {
+        self.link.send_if_modified(|link| {
+            let before = link.clone();
+            change(link);
+            *link != before
+        });
+    }
+
+    fn connection_lost(&self) {
+        self.losses.send_modify(|losses| *losses += 1);
+    }
+}
+
+/// These locks guard plain data that is whole between any two statements: a panic elsewhere does
+/// not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}

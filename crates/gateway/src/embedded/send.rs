@@ -1,0 +1,293 @@
+//! One message, from the number check to the server's ack.
+//!
+//! The library's `send` returns when the message is written to the socket. Only the server's ack
+//! tells whether it was accepted, and only what happened before the write is known not to have
+//! reached anybody:
+//!
+//! | what happens | the caller gets |
+//! | --- | --- |
+//! | not registered, by the number check | `NotRegistered` |
+//! | no connection, or a request before the message failed with it | `NotConnected` |
+//! | a request before the message refused with 429 or 5xx | `Retry` |
+//! | writing failed, or the connection ended before the ack | `Unknown` |
+//! | no ack within [`ACK_TIMEOUT`] | `Unknown`, and `Event::Acked` if it comes later |
+//! | ack | `Ok` |
+//! | ack with 463 | `ReachOutLimit`, with the end if the server tells it |
+//! | ack with 429 | `Retry` after [`PAUSE_AFTER_RATE_LIMIT`] |
+//! | ack with 5xx | `Retry` after [`PAUSE_AFTER_SERVER_ERROR`] |
+//! | ack with anything else: 400 and 479 (malformed), 404 (no such recipient), ... | `Permanent` |
+//! | the message held no copy for the recipient | `NotRegistered` or `Retry`, after asking again |
+
+use super::{Ack, Shared, limits, lock};
+use crate::{Outgoing, Registration, SendError};
+use kabari_domain::{MessageId, Phone, wording};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+use whatsapp_rust::client::ClientError;
+use whatsapp_rust::features::ContactError;
+use whatsapp_rust::prelude::{MessageBuilderExt, wa};
+use whatsapp_rust::wacore_binary::Node;
+use whatsapp_rust::{Client, IqError, Jid, NodeFilter, SendOptions};
+
+/// How long a message may take until it is written: requests for devices and keys included.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the server may take to acknowledge a message.
+const ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one batch of number checks may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many numbers go into one question.
+const NUMBERS_PER_CHECK: usize = 100;
+/// The shortest wait after the server said that we are too fast.
+const PAUSE_AFTER_RATE_LIMIT: Duration = Duration::from_secs(60);
+/// The shortest wait after the server failed.
+const PAUSE_AFTER_SERVER_ERROR: Duration = Duration::from_secs(10);
+
+const REACH_OUT_LIMIT: &str = "463";
+const TOO_MANY_REQUESTS: &str = "429";
+
+pub(super) async fn check(
+    client: &Client,
+    phones: &[Phone],
+) -> Result<Vec<Registration>, SendError> {
+    let mut registrations = Vec::with_capacity(phones.len());
+    for batch in phones.chunks(NUMBERS_PER_CHECK) {
+        let asked: Vec<Jid> = batch.iter().map(|phone| Jid::pn(phone.digits())).collect();
+        let answers = timeout(CHECK_TIMEOUT, client.contacts().is_on_whatsapp(&asked))
+            .await
+            .map_err(|_| SendError::NotConnected("the number check timed out".into()))?
+            .map_err(check_failed)?;
+        // A single answer to a single question needs no match: the server may have put the number
+        // into another form.
+        if let ([_], [answer]) = (batch, answers.as_slice()) {
+            registrations.push(registration(answer.is_registered, &answer.jid));
+            continue;
+        }
+        let by_number: HashMap<&str, _> = answers
+            .iter()
+            .filter(|answer| answer.contact_error.is_none())
+            .map(|answer| (answer.pn_jid.as_ref().unwrap_or(&answer.jid).user.as_str(), answer))
+            .collect();
+        registrations.extend(batch.iter().map(|phone| match by_number.get(phone.digits()) {
+            Some(answer) => registration(answer.is_registered, &answer.jid),
+            None => Registration::Unknown,
+        }));
+    }
+    Ok(registrations)
+}
+
+fn registration(is_registered: bool, jid: &Jid) -> Registration {
+    match is_registered {
+        true => Registration::Registered { jid: jid.to_string() },
+        false => Registration::NotRegistered,
+    }
+}
+
+pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), SendError> {
+    let client = shared.ready()?;
+    let to = address(&client, message).await?;
+    let mut ack = PendingAck::register(shared, &message.message_id);
+    let written = write(&client, shared, &to, message).await?;
+    if !written.has_copy_for_recipient {
+        return Err(no_copy(&client, &message.phone).await);
+    }
+    tokio::select! {
+        // An ack that came just before the connection ended is an ack.
+        biased;
+        answer = ack.received() => match answer {
+            Some(Ack::Accepted) => Ok(()),
+            Some(Ack::Refused(code)) => Err(refused(&client, &code).await),
+            None => Err(SendError::Unknown("the same message was sent again".into())),
+        },
+        () = written.connection_lost() => {
+            Err(SendError::Unknown("the connection ended before the server's answer".into()))
+        }
+        () = tokio::time::sleep(ACK_TIMEOUT) => {
+            Err(SendError::Unknown("the server did not answer in time".into()))
+        }
+    }
+}
+
+async fn address(client: &Client, message: &Outgoing) -> Result<Jid, SendError> {
+    let jid = match &message.jid {
+        Some(jid) => jid.clone(),
+        None => match check(client, std::slice::from_ref(&message.phone)).await?.pop() {
+            Some(Registration::Registered { jid }) => jid,
+            _ => return Err(SendError::NotRegistered),
+        },
+    };
+    jid.parse().map_err(|_| SendError::Permanent(wording::refused("jid")))
+}
+
+/// A place in the list of who waits for an ack, given up on drop: an ack that comes after that is
+/// an event.
+struct PendingAck<'a> {
+    shared: &'a Shared,
+    id: &'a str,
+    answer: oneshot::Receiver<Ack>,
+}
+
+impl<'a> PendingAck<'a> {
+    fn register(shared: &'a Shared, id: &'a MessageId) -> PendingAck<'a> {
+        let (sender, answer) = oneshot::channel();
+        lock(&shared.acks).insert(id.as_str().to_owned(), sender);
+        PendingAck { shared, id: id.as_str(), answer }
+    }
+
+    async fn received(&mut self) -> Option<Ack> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for PendingAck<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Entry::Occupied(place) = lock(&self.shared.acks).entry(self.id.to_owned()) {
+            // Unless somebody else has begun to wait for the same message.
+            if place.get().is_closed() {
+                place.remove();
+            }
+        }
+        // An ack that came after the waiting ended, but before the place was given up.
+        if let Ok(Ack::Accepted) = self.answer.try_recv() {
+            self.shared.acked_late(self.id);
+        }
+    }
+}
+
+/// A message that is on the wire, or may be.
+struct Written {
+    losses: watch::Receiver<u64>,
+    has_copy_for_recipient: bool,
+}
+
+impl Written {
+    async fn connection_lost(mut self) {
+        // Without the sender there is no gateway any more: that is a loss too.
+        let _ = self.losses.changed().await;
+    }
+}
+
+async fn write(
+    client: &Client,
+    shared: &Shared,
+    to: &Jid,
+    message: &Outgoing,
+) -> Result<Written, SendError> {
+    let id = message.message_id.as_str();
+    let mut losses = shared.losses.subscribe();
+    // Resolves when the stanza is ready to be encrypted for the socket: up to then nothing can
+    // have gone out.
+    let mut stanza = client.wait_for_sent_node(NodeFilter::tag("message").attr("id", id));
+    let mut on_the_wire = None;
+    let text = wa::Message::text(message.text.as_str());
+    let options = SendOptions::default().with_message_id(id);
+    let mut sending =
+        std::pin::pin!(timeout(WRITE_TIMEOUT, client.send_message_with_options(to, text, options)));
+    let result = loop {
+        tokio::select! {
+            biased;
+            node = &mut stanza, if on_the_wire.is_none() => {
+                losses.mark_unchanged();
+                on_the_wire = Some(node.ok());
+            }
+            result = &mut sending => break result,
+        }
+    };
+    match result {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(write_failed(error)),
+        Err(_) if on_the_wire.is_none() => {
+            return Err(SendError::NotConnected("the message could not be written in time".into()));
+        }
+        Err(_) => return Err(SendError::Unknown("writing the message took too long".into())),
+    }
+    let stanza = on_the_wire.flatten().or_else(|| stanza.try_recv().ok().flatten());
+    if stanza.is_none() {
+        // The connection was renewed while the message was prepared, and it went over the new one.
+        losses.mark_unchanged();
+    }
+    let has_copy_for_recipient = stanza.is_none_or(|stanza| has_copy_for_others(client, &stanza));
+    Ok(Written { losses, has_copy_for_recipient })
+}
+
+/// The server acknowledges a message that only our own phone can read just like any other. That
+/// is what the library sends when the recipient's devices have no keys.
+fn has_copy_for_others(client: &Client, stanza: &Node) -> bool {
+    let own = [client.pn(), client.lid()].map(|jid| jid.map(|jid| jid.user));
+    let is_own = |jid: &Jid| own.iter().flatten().any(|user| *user == jid.user);
+    let to_ourselves = stanza.attrs().optional_jid("to").is_some_and(|to| is_own(&to));
+    let mut copies = stanza
+        .get_optional_child("participants")
+        .and_then(Node::children)
+        .into_iter()
+        .flatten()
+        .filter_map(|copy| copy.attrs().optional_jid("jid"));
+    to_ourselves || copies.any(|jid| !is_own(&jid))
+}
+
+async fn no_copy(client: &Client, phone: &Phone) -> SendError {
+    match check(client, std::slice::from_ref(phone)).await {
+        Ok(registrations) if registrations == [Registration::NotRegistered] => {
+            SendError::NotRegistered
+        }
+        Ok(_) => SendError::Retry {
+            after: PAUSE_AFTER_SERVER_ERROR,
+            reason: "none of the recipient's devices has keys to write to".into(),
+        },
+        Err(error) => error,
+    }
+}
+
+fn write_failed(error: whatsapp_rust::SendError) -> SendError {
+    match error {
+        whatsapp_rust::SendError::NotLoggedIn => SendError::NotLinked,
+        whatsapp_rust::SendError::Iq(error) => request_failed(&error),
+        whatsapp_rust::SendError::Client(ClientError::NotConnected) => {
+            SendError::NotConnected("the connection was lost before the message".into())
+        }
+        // The bytes may have left before the error was seen.
+        whatsapp_rust::SendError::Client(error) => SendError::Unknown(error.to_string()),
+        whatsapp_rust::SendError::InvalidRequest(text) => SendError::Permanent(text),
+        // Encryption or the session's files: all of that comes before the write.
+        error => SendError::Retry { after: PAUSE_AFTER_SERVER_ERROR, reason: error.to_string() },
+    }
+}
+
+fn check_failed(error: ContactError) -> SendError {
+    match error {
+        ContactError::Iq(error) => request_failed(&error),
+        error => SendError::Permanent(error.to_string()),
+    }
+}
+
+/// What a request that comes before a message says about the message, which did not go out.
+fn request_failed(error: &IqError) -> SendError {
+    let IqError::ServerError { code, backoff, .. } = error else {
+        return SendError::NotConnected(error.to_string());
+    };
+    let pause = |default| backoff.map_or(default, |seconds| Duration::from_secs(seconds.into()));
+    match code {
+        406 => SendError::NotRegistered,
+        429 => SendError::Retry { after: pause(PAUSE_AFTER_RATE_LIMIT), reason: error.to_string() },
+        500.. => {
+            SendError::Retry { after: pause(PAUSE_AFTER_SERVER_ERROR), reason: error.to_string() }
+        }
+        code => SendError::Permanent(wording::refused(&code.to_string())),
+    }
+}
+
+async fn refused(client: &Arc<Client>, code: &str) -> SendError {
+    let retry = |after| SendError::Retry { after, reason: format!("error {code}") };
+    match code {
+        REACH_OUT_LIMIT => {
+            SendError::ReachOutLimit { until: limits::reach_out_until(client).await }
+        }
+        TOO_MANY_REQUESTS => retry(PAUSE_AFTER_RATE_LIMIT),
+        code if code.len() == 3 && code.starts_with('5') => retry(PAUSE_AFTER_SERVER_ERROR),
+        code => SendError::Permanent(wording::refused(code)),
+    }
+}

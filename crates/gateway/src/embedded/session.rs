@@ -1,0 +1,292 @@
+//! The life of the session: opening the client, and what follows when it ends.
+
+use super::events::Listener;
+use super::storage::Storage;
+use super::transport::{Dialer, Server};
+use super::{Shared, lock, now};
+use crate::{GatewayError, Link, LinkState};
+use kabari_domain::{Timestamp, wording};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use whatsapp_rust::CacheConfig;
+use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::store::SqliteStore;
+use whatsapp_rust::wacore::store::DevicePropsOverride;
+
+/// How long the library keeps sent messages, to encrypt them again for a phone that could not
+/// read its copy. Customers are often offline during an outage; its default is two hours.
+const SENT_MESSAGE_TTL: Duration = Duration::from_secs(14 * 24 * 3600);
+/// The longest time without a connection before the client is made anew. The library pauses
+/// longer and longer, up to 15 minutes: too long for a network that has just come back.
+const LONGEST_RECONNECT: Duration = Duration::from_secs(300);
+/// The pause after WhatsApp refused the connection or the session could not be opened.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(60);
+/// How long a client may take to leave in order.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the server may take to unlink us.
+const UNLINK_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the phone lists under its linked devices.
+const DEVICE_NAME: &str = "kabari";
+
+/// What the operator wants, each with the place for the answer.
+pub(super) enum Command {
+    Restart(oneshot::Sender<Result<(), GatewayError>>),
+    Logout(oneshot::Sender<Result<(), GatewayError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// What an event of the client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The client gave up in a way that a new one mends at once.
+    Reopen,
+    /// The session is worthless: begin one from nothing.
+    Wipe,
+    /// WhatsApp lets nobody in before this time.
+    OpenAt(Timestamp),
+    /// WhatsApp let us not in.
+    Refused,
+    /// Only a person can go on.
+    Rest,
+}
+
+/// What to do next, and whom to tell when the session is open again.
+enum Next {
+    Open(Option<Waiting>),
+    Wipe(Option<Waiting>),
+    /// Nothing, until a command; or until this time, if there is one.
+    Rest(Option<Timestamp>),
+    Close(oneshot::Sender<()>),
+}
+
+type Waiting = oneshot::Sender<Result<(), GatewayError>>;
+
+/// The one task that opens and ends clients.
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    storage: Storage,
+    server: Server,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// One client and what it takes to end it.
+struct Session {
+    handle: BotHandle,
+    turns: mpsc::UnboundedReceiver<Turn>,
+    retired: Arc<AtomicBool>,
+}
+
+impl Supervisor {
+    pub fn new(
+        shared: Arc<Shared>,
+        storage: Storage,
+        server: Server,
+        commands: mpsc::Receiver<Command>,
+    ) -> Supervisor {
+        Supervisor { shared, storage, server, commands }
+    }
+
+    /// Starts the task. Returns when the session is open for the first time.
+    pub async fn spawn(self) -> Result<(), GatewayError> {
+        let (opened, first) = oneshot::channel();
+        tokio::spawn(self.run(Next::Open(Some(opened))));
+        first.await.map_err(|_| GatewayError::Storage("the session's task ended".into()))?
+    }
+
+    async fn run(mut self, mut next: Next) {
+        loop {
+            next = match next {
+                Next::Open(waiting) => self.open(waiting).await,
+                Next::Wipe(waiting) => self.wipe(waiting),
+                Next::Rest(until) => self.rest(until).await,
+                Next::Close(closed) => {
+                    // Who asked may have given up waiting.
+                    let _ = closed.send(());
+                    return;
+                }
+            };
+        }
+    }
+
+    async fn open(&mut self, waiting: Option<Waiting>) -> Next {
+        let opened = Session::open(&self.shared, &self.storage, &self.server).await;
+        let next = match &opened {
+            Ok(_) => None,
+            Err(error) => Some(self.storage_failed(error)),
+        };
+        let (session, outcome) = match opened {
+            Ok(session) => (Some(session), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        if let Some(waiting) = waiting {
+            // As in `run`.
+            let _ = waiting.send(outcome);
+        }
+        match (session, next) {
+            (Some(session), _) => self.live(session).await,
+            (None, Some(next)) => next,
+            (None, None) => Next::Rest(None),
+        }
+    }
+
+    /// Waits for something that ends this client, ends it, and says what follows.
+    async fn live(&mut self, mut session: Session) -> Next {
+        let next = tokio::select! {
+            // What the client reported explains why it stopped.
+            biased;
+            Some(turn) = session.turns.recv() => match turn {
+                Turn::Reopen => Next::Open(None),
+                Turn::Wipe => Next::Wipe(None),
+                Turn::OpenAt(until) => Next::Rest(Some(until)),
+                Turn::Refused => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
+                Turn::Rest => Next::Rest(None),
+            },
+            command = self.commands.recv() => match command {
+                Some(Command::Restart(waiting)) => Next::Open(Some(waiting)),
+                Some(Command::Logout(waiting)) => {
+                    session.unlink().await;
+                    self.shared.update_link(|link| *link = Link::starting());
+                    Next::Wipe(Some(waiting))
+                }
+                Some(Command::Close(closed)) => Next::Close(closed),
+                // The gateway itself was dropped.
+                None => Next::Close(oneshot::channel().0),
+            },
+            () = stuck(&self.shared) => {
+                tracing::info!("no connection to WhatsApp for long: starting over");
+                Next::Open(None)
+            },
+            _ = &mut session.handle => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
+        };
+        self.shared.connection_lost();
+        *lock(&self.shared.client) = None;
+        session.end().await;
+        self.shared.update_link(|link| {
+            if link.state == LinkState::Connected {
+                link.state = LinkState::Connecting;
+            }
+        });
+        next
+    }
+
+    fn wipe(&mut self, waiting: Option<Waiting>) -> Next {
+        match self.storage.wipe() {
+            Ok(()) => Next::Open(waiting),
+            Err(error) => {
+                let next = self.storage_failed(&error);
+                if let Some(waiting) = waiting {
+                    // As in `run`.
+                    let _ = waiting.send(Err(error));
+                }
+                next
+            }
+        }
+    }
+
+    fn storage_failed(&self, error: &GatewayError) -> Next {
+        tracing::error!("{error}");
+        self.shared.update_link(|link| link.error = Some(wording::SESSION_STORAGE.into()));
+        Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL))
+    }
+
+    async fn rest(&mut self, until: Option<Timestamp>) -> Next {
+        let over = async {
+            match until {
+                Some(until) => tokio::time::sleep(until.since(now())).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = self.commands.recv() => match command {
+                Some(Command::Restart(waiting)) => Next::Open(Some(waiting)),
+                Some(Command::Logout(waiting)) => {
+                    self.shared.update_link(|link| *link = Link::starting());
+                    Next::Wipe(Some(waiting))
+                }
+                Some(Command::Close(closed)) => Next::Close(closed),
+                None => Next::Close(oneshot::channel().0),
+            },
+            () = over => Next::Open(None),
+        }
+    }
+}
+
+impl Session {
+    async fn open(
+        shared: &Arc<Shared>,
+        storage: &Storage,
+        server: &Server,
+    ) -> Result<Session, GatewayError> {
+        storage.prepare()?;
+        let database = storage.database();
+        let store = SqliteStore::new(&database.to_string_lossy())
+            .await
+            .map_err(|error| storage.error("open the session in", &error))?;
+
+        let (turns_tx, turns) = mpsc::unbounded_channel();
+        let retired = Arc::new(AtomicBool::new(false));
+        let listener =
+            Listener { shared: shared.clone(), turns: turns_tx, retired: retired.clone() };
+        let mut cache = CacheConfig::default();
+        cache.sent_message_ttl_secs = SENT_MESSAGE_TTL.as_secs();
+        let mut builder = Bot::builder()
+            .with_backend(store)
+            .with_transport_factory(Dialer { server: server.clone(), shared: shared.clone() })
+            .with_event_handler(listener)
+            .with_cache_config(cache)
+            .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME))
+            .skip_history_sync();
+        if let Some(version) = server.fixed_version() {
+            builder = builder.with_version(version);
+        }
+        let bot =
+            builder.build().await.map_err(|error| storage.error("read the session in", &error))?;
+
+        let client = bot.client();
+        let phone = client.pn().map(|jid| jid.user.to_string());
+        shared.update_link(|link| {
+            link.state = match (&phone, link.state) {
+                (Some(_), _) => LinkState::Connecting,
+                (None, LinkState::LoggedOut) => LinkState::LoggedOut,
+                (None, _) => LinkState::NotLinked,
+            };
+            link.phone = phone;
+            (link.qr, link.qr_png) = (None, None);
+        });
+        *lock(&shared.client) = Some(client);
+        Ok(Session { handle: bot.spawn(), turns, retired })
+    }
+
+    /// Asks the server to forget this device. If it does not answer, the phone still lists the
+    /// device until its owner removes it there.
+    async fn unlink(&self) {
+        self.retired.store(true, Ordering::Release);
+        let client = self.handle.client();
+        if timeout(UNLINK_TIMEOUT, client.logout()).await.is_err() {
+            tracing::warn!("WhatsApp did not answer the logout: remove kabari on the phone");
+        }
+    }
+
+    async fn end(self) {
+        self.retired.store(true, Ordering::Release);
+        if timeout(SHUTDOWN_TIMEOUT, self.handle.shutdown()).await.is_err() {
+            tracing::warn!("the WhatsApp client did not stop in time and was cut off");
+        }
+    }
+}
+
+/// Returns when there has been neither a connection nor a QR to scan for too long.
+async fn stuck(shared: &Shared) {
+    let mut link = shared.link.subscribe();
+    let waits = |link: &Link| !link.is_connected() && link.qr.is_none();
+    loop {
+        // The sender lives in `shared`, so these waits cannot fail.
+        let _ = link.wait_for(waits).await;
+        if timeout(LONGEST_RECONNECT, link.wait_for(|link| !waits(link))).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The socket to WhatsApp.
+
+use super::Shared;
+use crate::GatewayError;
+use async_trait::async_trait;
+use axum::http::uri::Scheme;
+use axum::http::{HeaderValue, Uri, header};
+use kabari_domain::wording;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_websockets::{ClientBuilder, Connector};
+use whatsapp_rust::transport::{
+    Transport, TransportEvent, TransportFactory, default_tls_connector, from_websocket,
+};
+use whatsapp_rust::wacore::net::{WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL};
+use whatsapp_rust::{anyhow, async_channel};
+
+/// The version of WhatsApp Web that we say we are to a server that is not WhatsApp's: asking
+/// WhatsApp for the newest one, as in production, would be a request to the outside.
+const SIMULATOR_VERSION: (u32, u32, u32) = (2, 3000, 1_025_000_000);
+
+/// Which server to talk to.
+#[derive(Clone)]
+pub(super) struct Server {
+    url: Uri,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl Server {
+    /// WhatsApp itself, or the server at this address.
+    pub fn new(url: Option<&str>) -> Result<Server, GatewayError> {
+        let text = url.unwrap_or(WHATSAPP_WEB_WS_URL);
+        let invalid = || {
+            GatewayError::NotPossible(format!(
+                "{text:?} is no address of a WebSocket: write ws://HOST:PORT/PATH or wss://..."
+            ))
+        };
+        let url: Uri = text.parse().map_err(|_| invalid())?;
+        let tls = match url.scheme().map(Scheme::as_str) {
+            Some("ws") => false,
+            Some("wss") => true,
+            _ => return Err(invalid()),
+        };
+        // An IPv6 address has brackets in a URL and none in a name to look up.
+        let host = url.host().ok_or_else(invalid)?.trim_matches(['[', ']']).to_owned();
+        let port = url.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Ok(Server { url, host, port, tls })
+    }
+
+    /// The client version to claim, unless WhatsApp shall be asked for it.
+    pub fn fixed_version(&self) -> Option<(u32, u32, u32)> {
+        (!self.host.ends_with(".whatsapp.com")).then_some(SIMULATOR_VERSION)
+    }
+}
+
+/// Makes the connections of one session, and shows on the link if none can be made.
+///
+/// The library's own factory leaves Nagle's algorithm on, which costs about 40 ms at each turn of
+/// the conversation.
+pub(super) struct Dialer {
+    pub server: Server,
+    pub shared: Arc<Shared>,
+}
+
+type Socket = (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>);
+
+#[async_trait]
+impl TransportFactory for Dialer {
+    async fn create_transport(&self) -> Result<Socket, anyhow::Error> {
+        let socket = self.server.dial().await;
+        if let Err(error) = &socket {
+            tracing::warn!(host = self.server.host, "cannot connect to WhatsApp: {error:#}");
+            self.shared.update_link(|link| {
+                link.error.get_or_insert_with(|| wording::WHATSAPP_UNREACHABLE.into());
+            });
+        }
+        socket
+    }
+}
+
+impl Server {
+    async fn dial(&self) -> Result<Socket, anyhow::Error> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        tcp.set_nodelay(true)?;
+        let connector = if self.tls { default_tls_connector() } else { Connector::Plain };
+        let stream = connector.wrap(&self.host, tcp).await?;
+        let (websocket, _response) = ClientBuilder::from_uri(self.url.clone())
+            .add_header(header::ORIGIN, HeaderValue::from_static(WHATSAPP_WEB_ORIGIN))?
+            .connect_on(stream)
+            .await?;
+        Ok(from_websocket(websocket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_address_it_is_whatsapp_and_its_newest_version() {
+        let server = Server::new(None).unwrap();
+        assert!(server.tls);
+        assert_eq!((server.host.as_str(), server.port), ("web.whatsapp.com", 443));
+        assert_eq!(server.fixed_version(), None);
+    }
+
+    #[test]
+    fn reads_the_address_of_a_simulator() {
+        let server = Server::new(Some("ws://[::1]:9080/ws/chat")).unwrap();
+        assert!(!server.tls);
+        assert_eq!((server.host.as_str(), server.port), ("::1", 9080));
+        assert_eq!(server.fixed_version(), Some(SIMULATOR_VERSION));
+    }
+
+    #[test]
+    fn refuses_what_is_no_websocket() {
+        for url in ["", "127.0.0.1:9080", "http://127.0.0.1/", "ws://", "ws:/x"] {
+            assert!(Server::new(Some(url)).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway against a WhatsApp server and against other gateways, all on loopback.
+
+#![allow(clippy::unwrap_used)]
+
+mod embedded_link;
+mod embedded_send;
+mod http_api;
+mod remote;
+mod scripted;
+mod world;
