@@ -59,6 +59,8 @@ pub enum CampaignEvent {
     Complete,
     /// The operator stops it for good.
     Cancel,
+    /// The operator wants one of its uncertain deliveries sent again.
+    Reopen,
 }
 
 /// The event means nothing in this state; the campaign stays as it is.
@@ -93,7 +95,8 @@ impl CampaignStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether nothing more will happen to it, receipts aside.
+    /// Whether kabari does nothing more for it by itself; only [`CampaignEvent::Reopen`] can
+    /// follow.
     pub fn is_final(self) -> bool {
         matches!(self, Completed | Cancelled)
     }
@@ -175,6 +178,7 @@ impl Phase {
             }
             (Running | Paused, Complete) => to(Completed),
             (Scheduled | Running | Paused, Cancel) => to(Cancelled),
+            (Completed, Reopen) => to(Running),
             (status, event) => Err(NotAllowed { status, event }),
         }
     }
@@ -194,6 +198,7 @@ mod tests {
             reason().prop_map(CampaignEvent::Clear),
             Just(CampaignEvent::Complete),
             Just(CampaignEvent::Cancel),
+            Just(CampaignEvent::Reopen),
         ]
     }
 
@@ -204,7 +209,10 @@ mod tests {
             for event in events {
                 let Ok(next) = at.after(event) else { continue };
                 prop_assert_eq!(next.reason.is_some(), next.status == Paused);
-                prop_assert!(!at.status.is_final(), "a finished campaign moved");
+                prop_assert!(
+                    !at.status.is_final() || (at.status, event) == (Completed, CampaignEvent::Reopen),
+                    "a finished campaign moved"
+                );
                 if at.reason == Some(PauseReason::Manual) && next.status == Running {
                     prop_assert_eq!(event, CampaignEvent::Resume, "only the operator ends a manual pause");
                 }

@@ -1,1 +1,4 @@
-//! placeholder
+//! kabari's server: see `ARCHITECTURE.md`.
+
+pub mod clock;
+pub mod store;

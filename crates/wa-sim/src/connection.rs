@@ -106,13 +106,13 @@ impl Client {
         let fault = self.strike(Facts { stanza: Stanza::Connect, from: None, to: None, id: None });
         match fault {
             Some(Action::Drop) => return Ok(()),
-            Some(Action::Silence) => return hold_open(link).await,
+            Some(Action::Silence) => return hold_open(link, orders).await,
             _ => {}
         }
         let (peer, mut transport) =
             self.handshake(&mut link, fault == Some(Action::RefuseIk)).await?;
         if let Flow::Silence = self.greet(&peer) {
-            return hold_open(link).await;
+            return hold_open(link, orders).await;
         }
         loop {
             tokio::select! {
@@ -129,7 +129,7 @@ impl Client {
                             flush(&mut link, &mut transport, &mut orders).await?;
                             return Ok(());
                         }
-                        Flow::Silence => return hold_open(link).await,
+                        Flow::Silence => return hold_open(link, orders).await,
                     }
                 }
             }
@@ -280,10 +280,19 @@ async fn flush(
     Ok(())
 }
 
-/// Reads and ignores until the client gives up.
-async fn hold_open(mut link: Link) -> anyhow::Result<()> {
+/// Reads and ignores, and sends nothing, until either side closes.
+async fn hold_open(
+    mut link: Link,
+    mut orders: mpsc::UnboundedReceiver<Outgoing>,
+) -> anyhow::Result<()> {
     loop {
-        link.receive().await?;
+        tokio::select! {
+            frame = link.receive() => drop(frame?),
+            order = orders.recv() => match order {
+                Some(Outgoing::Send(_)) => {}
+                Some(Outgoing::Drop) | None => return Ok(()),
+            },
+        }
     }
 }
 

@@ -313,3 +313,62 @@ impl Rule {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(id: &str) -> Facts<'_> {
+        Facts { stanza: Stanza::Message, from: Some("1"), to: Some("2"), id: Some(id) }
+    }
+
+    #[test]
+    fn rules_read_as_documented() {
+        let json = r#"[
+            {"match": {"stanza": "message", "to": "2", "nth": 2}, "action": {"ack_error": {"code": 463}}},
+            {"action": "no_ack", "probability": 0.5, "times": 3},
+            {"match": {"stanza": "login"}, "action": {"failure": {"reason": 402, "code": 101, "expire": 60}}}
+        ]"#;
+        let rules: Vec<Rule> = serde_json::from_str(json).unwrap();
+        let second = Rule::on(Stanza::Message, Action::AckError { code: 463 }).to("2").nth(2);
+        assert_eq!(rules[0], second);
+        assert_eq!((rules[1].probability, rules[1].times), (0.5, Some(3)));
+        let again: Vec<Rule> =
+            serde_json::from_str(&serde_json::to_string(&rules).unwrap()).unwrap();
+        assert_eq!(again, rules);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_strikes_as_often_as_it_may() {
+        let mut faults = Faults::new(Seed(1));
+        faults.set(vec![
+            Rule::on(Stanza::Message, Action::NoAck).nth(2),
+            Rule::on(Stanza::Receipt, Action::Reorder),
+            Rule::on(Stanza::Message, Action::Swallow).times(2),
+        ]);
+        let struck: Vec<Option<Action>> =
+            ["a", "b", "c", "d"].map(|id| faults.strike(facts(id))).into();
+        let swallow = Some(Action::Swallow);
+        assert_eq!(struck, [swallow.clone(), Some(Action::NoAck), swallow, None]);
+    }
+
+    #[test]
+    fn the_dice_fall_the_same_for_the_same_seed() {
+        let run = |seed| {
+            let mut faults = Faults::new(Seed(seed));
+            faults.set(vec![Rule::on(Stanza::Message, Action::NoAck).probability(0.5)]);
+            (0..64).map(|_| faults.strike(facts("a")).is_some()).collect::<Vec<bool>>()
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+
+    #[test]
+    fn an_action_never_strikes_a_stanza_it_makes_no_sense_for() {
+        let mut faults = Faults::new(Seed(1));
+        let rule =
+            Rule { when: Match::default(), action: Action::Reorder, probability: 1.0, times: None };
+        faults.set(vec![rule]);
+        assert_eq!(faults.strike(facts("a")), None);
+    }
+}

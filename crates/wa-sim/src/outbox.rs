@@ -83,3 +83,48 @@ impl Outbox {
 fn kind_of(node: &Node) -> Option<String> {
     node.attrs.get("type").map(|kind| kind.as_str().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use wacore_binary::builder::NodeBuilder;
+
+    use super::*;
+
+    fn receipt(kind: Option<&'static str>) -> Node {
+        let node = NodeBuilder::new("receipt").attr("id", "A");
+        kind.into_iter().fold(node, |node, kind| node.attr("type", kind)).build()
+    }
+
+    #[test]
+    fn receipts_of_one_message_are_acknowledged_one_by_one() {
+        let mut outbox = Outbox::default();
+        outbox.push(receipt(None), None);
+        outbox.push(receipt(Some("read")), None);
+        assert!(outbox.acknowledge("receipt", "A", Some("read")));
+        assert!(!outbox.acknowledge("receipt", "A", Some("read")));
+        assert!(!outbox.acknowledge("message", "A", None));
+        assert!(outbox.acknowledge("receipt", "A", None));
+        assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn only_what_went_out_on_the_working_connection_is_overdue() {
+        let mut outbox = Outbox::default();
+        outbox.push(receipt(None), Some((1, 0)));
+        outbox.push(receipt(Some("read")), None);
+        let late = UNACKED_NS + 1;
+        assert_eq!(outbox.overdue(1, late).count(), 1);
+        assert_eq!(outbox.overdue(1, UNACKED_NS).count(), 0);
+        assert_eq!(outbox.overdue(2, late).count(), 0);
+        assert_eq!(outbox.resend(2, 0).len(), 2);
+        assert_eq!(outbox.overdue(2, late).count(), 2);
+    }
+
+    #[test]
+    fn a_saved_outbox_is_the_same() {
+        let mut outbox = Outbox::default();
+        outbox.push(receipt(Some("read")), Some((1, 0)));
+        let saved = outbox.save().unwrap();
+        assert!(Outbox::restore(&saved).unwrap().acknowledge("receipt", "A", Some("read")));
+    }
+}

@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md says what the code does: its tables are compared with the functions.
+//! The documents say what the code does: their tables are compared with it.
 
 use kabari_domain::delivery::{
     DeliveryEvent, DeliveryState, MAX_UNANSWERED, Progress, ReceiptRank,
@@ -6,6 +6,8 @@ use kabari_domain::delivery::{
 use kabari_domain::timestamp::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+use crate::architecture::read;
 
 const BEGIN: &str = "<!-- delivery transitions: checked by crates/server/tests/it/docs.rs -->\n";
 const END: &str = "<!-- end of delivery transitions -->";
@@ -127,7 +129,7 @@ fn agree(some: &[String], others: &[String]) -> bool {
 
 #[test]
 fn the_transition_table_is_what_the_transition_function_does() {
-    let document = include_str!("../../../../ARCHITECTURE.md");
+    let document = read("ARCHITECTURE.md");
     let written = document.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     let (written, _) = written.expect("ARCHITECTURE.md has the table between its two marks");
     let table = table();
@@ -158,4 +160,39 @@ fn the_table_lists_every_event() {
     };
     let names: BTreeSet<String> = EVENTS.into_iter().map(known).collect();
     assert_eq!(names.len(), EVENTS.len());
+}
+
+/// Variables and their defaults, as the program's own flags declare them.
+fn settings() -> Vec<(String, String)> {
+    let quoted = |text: &str, key: &str| {
+        let (_, rest) = text.split_once(&format!("{key} = \""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let declared = read("crates/server/src/config.rs");
+    let declared = declared.split("#[arg(").skip(1);
+    declared
+        .filter_map(|argument| argument.split_once(")]").map(|(inside, _)| inside))
+        .filter_map(|inside| {
+            let default = quoted(inside, "default_value").unwrap_or_default();
+            Some((quoted(inside, "env")?, default))
+        })
+        .collect()
+}
+
+#[test]
+fn both_readmes_list_every_setting_with_its_default() {
+    let settings = settings();
+    assert!(settings.len() > 10, "config.rs no longer declares settings as this test reads them");
+    let english = read("README.md");
+    let indonesian = read("README.id.md");
+    for (document, text) in [("README.md", english), ("README.id.md", indonesian)] {
+        for (name, default) in &settings {
+            let row = text.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("{document} has no row for {name}"));
+            // Rows may put an off switch into words.
+            let shown =
+                ["", "0"].contains(&default.as_str()) || row.contains(&format!("| `{default}` |"));
+            assert!(shown, "{document}: the default of {name} is {default}, not as in: {row}");
+        }
+    }
 }

@@ -3,3 +3,6 @@
 
 mod architecture;
 mod docs;
+mod harness;
+mod release;
+mod store;

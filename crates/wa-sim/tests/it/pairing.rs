@@ -67,3 +67,14 @@ async fn an_unlinked_client_is_logged_out() {
     assert!(simulator.unlink(OWN, 1));
     client.wait("logout", |event| matches!(event, Event::LoggedOut(_)).then_some(())).await;
 }
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_run() {
+    let run = |seed| async move {
+        let simulator = Simulator::start(Config { seed, ..Config::default() }).await.unwrap();
+        let written = simulator.write("6281200000001", OWN, "halo").await.unwrap();
+        (simulator.accounts(), written.id)
+    };
+    assert_eq!(run(5).await, run(5).await);
+    assert_ne!(run(5).await, run(6).await);
+}

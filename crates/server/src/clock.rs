@@ -1,0 +1,86 @@
+//! Where "now" comes from.
+
+use kabari_domain::Timestamp;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+/// The time, and waiting for it. Tests turn a manual clock; nothing else differs.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// Stands still until somebody advances it. Milliseconds since 1970 UTC.
+    Manual(watch::Sender<i64>),
+}
+
+impl Clock {
+    /// A clock that stands at this time.
+    pub fn manual(start: Timestamp) -> Clock {
+        Clock::Manual(watch::Sender::new(start.0))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Clock::System => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(0) + since_epoch
+            }
+            Clock::Manual(now) => Timestamp(*now.borrow()),
+        }
+    }
+
+    /// Returns when `duration` has passed. The machine's clock may be set meanwhile: that neither
+    /// shortens nor lengthens the wait.
+    pub async fn sleep(&self, duration: Duration) {
+        match self {
+            Clock::System => tokio::time::sleep(duration).await,
+            Clock::Manual(_) => self.sleep_until(self.now() + duration).await,
+        }
+    }
+
+    /// Returns when it is `time`, at once if it is past.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        match self {
+            Clock::System => tokio::time::sleep(time.since(self.now())).await,
+            Clock::Manual(now) => {
+                // The sender is alive in `self`, so this only ends with the condition.
+                let _ = now.subscribe().wait_for(|now| *now >= time.0).await;
+            }
+        }
+    }
+
+    /// Turns a manual clock forward and wakes who waits for it.
+    ///
+    /// # Panics
+    /// For the system clock, which nobody may turn.
+    pub fn advance(&self, duration: Duration) {
+        match self {
+            Clock::System => panic!("only a manual clock can be advanced"),
+            Clock::Manual(now) => now.send_modify(|now| *now = (Timestamp(*now) + duration).0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_clock_is_turned_far_enough() {
+        let clock = Clock::manual(Timestamp(1_000));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep_until(Timestamp(3_000)).await;
+                clock.now()
+            }
+        });
+        clock.advance(Duration::from_millis(1_999));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(Duration::from_millis(1));
+        let woke_at = tokio::time::timeout(Duration::from_secs(5), sleeper).await.unwrap().unwrap();
+        assert_eq!(woke_at, Timestamp(3_000));
+    }
+}

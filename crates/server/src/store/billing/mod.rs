@@ -1,0 +1,315 @@
+//! The provider's own database: customers and network notices. Read only, over a pool of its
+//! own, and only the columns a notice needs.
+
+mod sample;
+
+pub use sample::sample;
+
+use super::database::{Database, Engine, Row, params, placeholders};
+use super::error::{Missing, StoreError};
+use chrono::NaiveDateTime;
+use futures_util::{Stream, TryStreamExt, stream};
+use kabari_domain::{Customer, Notice};
+use sea_orm::Value;
+use sqlx::mysql::MySqlConnectOptions;
+use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Customers read at once. Between pages no connection is held and nothing is kept, so that
+/// neither a long list nor a slow reader costs the database or this process anything.
+const PAGE: usize = 2000;
+
+/// Every column that is read; a test compares it with the queries.
+const COLUMNS: [(&str, &[&str]); 2] = [
+    ("customers", &["id", "name", "phone", "odp", "is_active"]),
+    (
+        "network_notices",
+        &[
+            "id",
+            "title",
+            "message",
+            "type",
+            "severity",
+            "is_mass",
+            "affected_area",
+            "affected_odp",
+            "start_time",
+            "end_time",
+            "is_active",
+            "created_at",
+        ],
+    ),
+];
+
+/// Where the billing database is.
+#[derive(Clone)]
+pub enum BillingTarget {
+    /// A MariaDB or MySQL server. The account needs SELECT on the two tables, no more.
+    MySql {
+        /// `DB_HOST`
+        host: String,
+        /// `DB_PORT`
+        port: u16,
+        /// `DB_DATABASE`
+        database: String,
+        /// `DB_USERNAME`
+        username: String,
+        /// `DB_PASSWORD`
+        password: String,
+    },
+    /// A file with the same tables; see [`sample`].
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Which customers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// Leave out those who are not active.
+    pub active_only: bool,
+    /// Only those on one of these ODPs. Blank names match nobody; an empty list is nobody.
+    pub odps: Option<Vec<String>>,
+    /// Only those with one of these ids. An empty list is nobody.
+    pub ids: Option<Vec<i64>>,
+}
+
+/// The billing database. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Billing(Arc<Database>);
+
+impl Billing {
+    /// Connects when first used: a server that is down is an error of each call, not of the start.
+    pub fn connect(target: BillingTarget) -> Result<Billing, StoreError> {
+        let database = match target {
+            BillingTarget::MySql { host, port, database, username, password } => {
+                Database::billing_server(
+                    MySqlConnectOptions::new()
+                        .host(&host)
+                        .port(port)
+                        .database(&database)
+                        .username(&username)
+                        .password(&password),
+                )
+            }
+            BillingTarget::Sqlite { path } => Database::billing_file(&path),
+        };
+        Ok(Billing(Arc::new(database)))
+    }
+
+    /// Whether it answers and has every table and column that is read; each missing one is named.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let mut missing = vec![];
+        for (table, columns) in COLUMNS {
+            let sql = match self.0.engine() {
+                Engine::MySql => {
+                    "SELECT column_name AS name FROM information_schema.columns \
+                     WHERE table_schema = DATABASE() AND table_name = ?"
+                }
+                Engine::Sqlite => "SELECT name FROM pragma_table_info(?)",
+            };
+            let rows = self.0.rows(sql, params![table]).await?;
+            let names = rows.iter().map(|row| row.get("name"));
+            let present = names.collect::<Result<HashSet<String>, _>>()?;
+            if present.is_empty() {
+                missing.push(Missing::Table(table.to_owned()));
+            } else {
+                missing.extend(columns.iter().filter(|c| !present.contains(**c)).map(|column| {
+                    Missing::Column { table: table.to_owned(), column: (*column).to_owned() }
+                }));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Missing { which: self.0.which(), missing })
+    }
+
+    /// Notices, newest first, those without a date last.
+    pub async fn notices(&self, active_only: bool) -> Result<Vec<Notice>, StoreError> {
+        let active = if active_only { "WHERE is_active <> 0" } else { "" };
+        self.select_notices(&format!("{active} {NEWEST_FIRST}"), vec![]).await
+    }
+
+    /// The notice of this id, active or not.
+    pub async fn notice(&self, id: i64) -> Result<Option<Notice>, StoreError> {
+        Ok(self.select_notices("WHERE id = ?", params![id]).await?.pop())
+    }
+
+    /// The first of the active [`notices`](Billing::notices).
+    pub async fn newest_active_notice(&self) -> Result<Option<Notice>, StoreError> {
+        let newest = format!("WHERE is_active <> 0 {NEWEST_FIRST} LIMIT 1");
+        Ok(self.select_notices(&newest, vec![]).await?.pop())
+    }
+
+    async fn select_notices(
+        &self,
+        clauses: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Notice>, StoreError> {
+        // As text, so that no driver applies a time zone or stumbles over 0000-00-00.
+        let time = |column: &str| match self.0.engine() {
+            Engine::MySql => format!("DATE_FORMAT({column}, '%Y-%m-%d %H:%i:%s') AS {column}_text"),
+            Engine::Sqlite => format!("strftime('%Y-%m-%d %H:%M:%S', {column}) AS {column}_text"),
+        };
+        let sql = format!(
+            "SELECT CAST(id AS SIGNED) AS notice_id, title, message, type, severity, \
+             is_mass <> 0 AS mass, affected_area, affected_odp, {}, {}, \
+             is_active <> 0 AS active, {} FROM network_notices {clauses}",
+            time("start_time"),
+            time("end_time"),
+            time("created_at"),
+        );
+        let rows = self.0.rows(&sql, values).await.map_err(|e| in_table(e, "network_notices"))?;
+        rows.iter().map(read_notice).collect()
+    }
+
+    /// Customers in the order of their ids, read page by page.
+    ///
+    /// On a server the column's collation decides whether an ODP is the same, as it does for the
+    /// billing application; in a file, case and surrounding blanks do not matter.
+    pub fn customers(
+        &self,
+        filter: &CustomerFilter,
+    ) -> impl Stream<Item = Result<Customer, StoreError>> + Send + 'static {
+        let pages = Pages::new(self.clone(), filter);
+        stream::try_unfold(pages, |mut pages| async move {
+            let page = pages.next().await?;
+            Ok::<_, StoreError>(page.map(|page| (stream::iter(page.into_iter().map(Ok)), pages)))
+        })
+        .try_flatten()
+    }
+}
+
+const NEWEST_FIRST: &str = "ORDER BY created_at IS NULL, created_at DESC, id DESC";
+
+/// The pages of one walk through the customers.
+struct Pages {
+    billing: Billing,
+    active_only: bool,
+    odps: Option<Vec<String>>,
+    /// Ranges still to read: ids, or everything after an id.
+    left: VecDeque<Range>,
+}
+
+enum Range {
+    Ids(Vec<i64>),
+    After(i64),
+}
+
+impl Pages {
+    fn new(billing: Billing, filter: &CustomerFilter) -> Pages {
+        let odps = filter.odps.as_ref().map(|odps| {
+            let named = odps.iter().filter(|odp| !odp.trim().is_empty());
+            named.cloned().collect::<Vec<_>>()
+        });
+        let left = match &filter.ids {
+            _ if odps.as_ref().is_some_and(Vec::is_empty) => VecDeque::new(),
+            None => VecDeque::from([Range::After(i64::MIN)]),
+            Some(ids) => {
+                let mut ids = ids.clone();
+                ids.sort_unstable();
+                ids.dedup();
+                ids.chunks(PAGE).map(|chunk| Range::Ids(chunk.to_vec())).collect()
+            }
+        };
+        Pages { billing, active_only: filter.active_only, odps, left }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Customer>>, StoreError> {
+        let Some(range) = self.left.pop_front() else { return Ok(None) };
+        let database = &self.billing.0;
+        let (mut conditions, mut values) = match &range {
+            Range::After(id) => ("id > ?".to_owned(), params![*id]),
+            Range::Ids(ids) => (
+                format!("id IN ({})", placeholders(ids.len())),
+                ids.iter().map(|id| Value::from(*id)).collect(),
+            ),
+        };
+        if self.active_only {
+            conditions.push_str(" AND is_active <> 0");
+        }
+        let compare_here = match (&self.odps, database.engine()) {
+            (Some(odps), Engine::MySql) => {
+                // What the collation takes for blank belongs to no ODP, whatever it equals.
+                let among = placeholders(odps.len());
+                conditions.push_str(&format!(" AND odp <> '' AND odp IN ({among})"));
+                values.extend(odps.iter().map(|odp| Value::from(odp.as_str())));
+                None
+            }
+            // SQLite folds the case of ASCII letters only.
+            (Some(odps), Engine::Sqlite) => Some(odps.iter().map(|odp| fold(odp)).collect()),
+            (None, _) => None,
+        };
+        let sql = format!(
+            "SELECT CAST(id AS SIGNED) AS customer_id, name, CAST(phone AS CHAR) AS phone_text, \
+             odp, is_active <> 0 AS active FROM customers WHERE {conditions} \
+             ORDER BY id LIMIT {PAGE}"
+        );
+        let rows = database.rows(&sql, values).await.map_err(|e| in_table(e, "customers"))?;
+        let full = rows.len() == PAGE;
+        let mut page = rows.iter().map(read_customer).collect::<Result<Vec<_>, _>>()?;
+        if let (Range::After(_), true, Some(last)) = (range, full, page.last()) {
+            self.left.push_back(Range::After(last.id));
+        }
+        if let Some(odps) = compare_here {
+            let odps: HashSet<String> = odps;
+            page.retain(|customer| {
+                customer.odp.as_deref().is_some_and(|odp| odps.contains(&fold(odp)))
+            });
+        }
+        Ok(Some(page))
+    }
+}
+
+fn fold(odp: &str) -> String {
+    odp.trim().to_lowercase()
+}
+
+fn read_customer(row: &Row) -> Result<Customer, StoreError> {
+    Ok(Customer {
+        id: row.get("customer_id")?,
+        name: row.get("name")?,
+        phone: row.get("phone_text")?,
+        odp: row.get("odp")?,
+        is_active: row.get::<Option<i64>>("active")? == Some(1),
+    })
+}
+
+fn read_notice(row: &Row) -> Result<Notice, StoreError> {
+    let time = |column: &str| {
+        let text: Option<String> = row.get(column)?;
+        let parse = |text: String| NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").ok();
+        Ok::<_, StoreError>(text.and_then(parse))
+    };
+    Ok(Notice {
+        id: row.get("notice_id")?,
+        title: row.get("title")?,
+        message: row.get("message")?,
+        kind: row.get("type")?,
+        severity: row.get("severity")?,
+        is_mass: row.get::<Option<i64>>("mass")? == Some(1),
+        affected_area: row.get("affected_area")?,
+        affected_odp: row.get("affected_odp")?,
+        start_time: time("start_time_text")?,
+        end_time: time("end_time_text")?,
+        is_active: row.get::<Option<i64>>("active")? == Some(1),
+        created_at: time("created_at_text")?,
+    })
+}
+
+/// The server names a missing column without its table; the query knows it.
+fn in_table(mut error: StoreError, queried: &str) -> StoreError {
+    if let StoreError::Missing { missing, .. } = &mut error {
+        for missing in missing {
+            if let Missing::Column { table, .. } = missing
+                && table.is_empty()
+            {
+                queried.clone_into(table);
+            }
+        }
+    }
+    error
+}

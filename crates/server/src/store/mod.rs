@@ -1,0 +1,14 @@
+//! The two databases: the only module that names the database crates.
+//!
+//! [`billing`] reads the provider's own tables and never writes. [`state`] holds what kabari
+//! knows: campaigns, deliveries, senders. Both run on SQLite and on MariaDB/MySQL with the same
+//! SQL; [`Engine`](database::Engine) names the few places where the engines differ.
+
+pub mod billing;
+mod database;
+mod error;
+pub mod state;
+
+pub use billing::{Billing, BillingTarget, CustomerFilter};
+pub use error::{Missing, StoreError, Which};
+pub use state::{State, StateTarget};

@@ -1,0 +1,351 @@
+//! Campaigns: reading them, and what happens to them as a whole.
+
+use super::super::database::{Row, Transaction, params, placeholders};
+use super::super::error::StoreError;
+use super::State;
+use super::moves::{move_all, one_of, state_list};
+use kabari_domain::campaign::Phase;
+use kabari_domain::{
+    CampaignEvent, CampaignStatus, DeliveryEvent, DeliveryState, PauseReason, Timestamp,
+};
+use std::collections::HashMap;
+
+/// What kind of send made the campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CampaignKind {
+    /// A notice to its audience.
+    Notification,
+    /// A text to chosen customers.
+    Custom,
+    /// A notice or text to the customers of one ODP.
+    ByOdp,
+    /// A text to one number.
+    Phone,
+}
+
+impl CampaignKind {
+    /// All of them.
+    pub const ALL: [CampaignKind; 4] = [
+        CampaignKind::Notification,
+        CampaignKind::Custom,
+        CampaignKind::ByOdp,
+        CampaignKind::Phone,
+    ];
+
+    /// The name in the database and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CampaignKind::Notification => "notification",
+            CampaignKind::Custom => "custom",
+            CampaignKind::ByOdp => "by_odp",
+            CampaignKind::Phone => "phone",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<CampaignKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A campaign as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its number, ascending in the order of creation.
+    pub id: i64,
+    /// What made it.
+    pub kind: CampaignKind,
+    /// The billing database's notice, if it is for one.
+    pub notice_id: Option<i64>,
+    /// One line for lists.
+    pub subject: String,
+    /// The message text, placeholders still in it.
+    pub template: String,
+    /// Where it is.
+    pub phase: Phase,
+    /// The campaign whose failed deliveries it repeats.
+    pub parent_id: Option<i64>,
+    /// Goes out before others and in quiet hours.
+    pub urgent: bool,
+    /// When it starts, if not at once.
+    pub starts_at: Option<Timestamp>,
+    /// When what is unsent is given up.
+    pub expires_at: Option<Timestamp>,
+    /// Equal for equal sends; see the duplicate guard of [`State::create_campaign`].
+    pub fingerprint: String,
+    /// The request that made it, JSON.
+    pub request: String,
+    /// Its recipients, skipped ones included.
+    pub total: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// When it began to run.
+    pub started_at: Option<Timestamp>,
+    /// When it was completed or cancelled.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How many deliveries of a campaign are in each state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts(HashMap<DeliveryState, u64>);
+
+impl Counts {
+    /// In this state.
+    pub fn get(&self, state: DeliveryState) -> u64 {
+        self.0.get(&state).copied().unwrap_or(0)
+    }
+
+    /// In all states.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Those kabari still has to do something for.
+    pub fn open(&self) -> u64 {
+        self.sum(DeliveryState::is_open)
+    }
+
+    /// Those WhatsApp has taken.
+    pub fn sent(&self) -> u64 {
+        self.sum(DeliveryState::is_sent)
+    }
+
+    fn sum(&self, which: impl Fn(DeliveryState) -> bool) -> u64 {
+        DeliveryState::ALL.into_iter().filter(|state| which(*state)).map(|s| self.get(s)).sum()
+    }
+}
+
+impl State {
+    /// The campaign of this id.
+    pub async fn campaign(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
+        let sql = format!("{SELECT} WHERE id = ?");
+        self.db().row(&sql, params![id]).await?.map(|row| read(&row)).transpose()
+    }
+
+    /// Campaigns, newest first: `limit` of them, older than campaign `before` if given.
+    pub async fn campaigns(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, StoreError> {
+        let sql = format!("{SELECT} WHERE id < ? ORDER BY id DESC LIMIT ?");
+        let values = params![before.unwrap_or(i64::MAX), i64::from(limit)];
+        self.db().rows(&sql, values).await?.iter().map(read).collect()
+    }
+
+    /// Deliveries of the campaign by state. An unknown campaign has none.
+    pub async fn counts(&self, id: i64) -> Result<Counts, StoreError> {
+        Ok(self.counts_of(&[id]).await?.remove(&id).unwrap_or_default())
+    }
+
+    /// The same for several campaigns at once, such as a page of a list.
+    pub async fn counts_of(&self, ids: &[i64]) -> Result<HashMap<i64, Counts>, StoreError> {
+        let mut counts: HashMap<i64, Counts> =
+            ids.iter().map(|id| (*id, Counts::default())).collect();
+        if ids.is_empty() {
+            return Ok(counts);
+        }
+        let sql = format!(
+            "SELECT campaign_id, state, COUNT(*) AS number FROM deliveries \
+             WHERE campaign_id IN ({}) GROUP BY campaign_id, state",
+            placeholders(ids.len())
+        );
+        let values = ids.iter().map(|id| sea_orm::Value::from(*id)).collect();
+        for row in self.db().rows(&sql, values).await? {
+            let state = row.parse("state", DeliveryState::from_name)?;
+            let number = row.get::<i64>("number")?.unsigned_abs();
+            counts.entry(row.get("campaign_id")?).or_default().0.insert(state, number);
+        }
+        Ok(counts)
+    }
+
+    /// Applies what happened to one campaign. Cancelling it also ends what is unsent: cancelled,
+    /// or uncertain where an earlier attempt had no answer.
+    pub async fn campaign_event(&self, id: i64, event: CampaignEvent) -> Result<Phase, StoreError> {
+        self.db().retry(|| self.try_campaign_event(id, event)).await
+    }
+
+    async fn try_campaign_event(&self, id: i64, event: CampaignEvent) -> Result<Phase, StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+        let before = lock_phase(&tx, id).await?;
+        let after = before.after(event)?;
+        write_phase(&tx, id, after, now).await?;
+        if event == CampaignEvent::Cancel {
+            let (scope, values) = one_of("campaign_id", [id]);
+            move_all(&tx, DeliveryEvent::Cancel, now, &scope, &values).await?;
+        }
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Pauses every campaign that runs, and those already paused for a reason that passes by
+    /// itself. Answers how many.
+    pub async fn pause_running(&self, reason: PauseReason) -> Result<usize, StoreError> {
+        self.event_for_all(
+            &[CampaignStatus::Running, CampaignStatus::Paused],
+            CampaignEvent::Pause(reason),
+        )
+        .await
+    }
+
+    /// The reason has passed: every campaign paused for it goes on. Answers how many.
+    pub async fn clear_paused(&self, reason: PauseReason) -> Result<usize, StoreError> {
+        self.event_for_all(&[CampaignStatus::Paused], CampaignEvent::Clear(reason)).await
+    }
+
+    async fn event_for_all(
+        &self,
+        among: &[CampaignStatus],
+        event: CampaignEvent,
+    ) -> Result<usize, StoreError> {
+        let (scope, values) = one_of("status", among.iter().map(|status| status.as_str()));
+        let sql =
+            format!("SELECT id, status, pause_reason FROM campaigns WHERE {scope} ORDER BY id");
+        let mut changed = 0;
+        for row in self.db().rows(&sql, values).await? {
+            let phase = read_phase(&row)?;
+            if phase.after(event).is_ok_and(|after| after != phase) {
+                match self.campaign_event(row.get("id")?, event).await {
+                    Ok(_) => changed += 1,
+                    // Somebody was quicker.
+                    Err(StoreError::NotAllowed(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Starts the scheduled campaigns whose time has come. Answers how many.
+    pub async fn start_due(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let sql =
+            "SELECT id FROM campaigns WHERE status = 'scheduled' AND starts_at <= ? ORDER BY id";
+        let mut started = 0;
+        for row in self.db().rows(sql, params![now.0]).await? {
+            match self.campaign_event(row.get("id")?, CampaignEvent::Start).await {
+                Ok(_) => started += 1,
+                Err(StoreError::NotAllowed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(started)
+    }
+
+    /// Gives up what is unsent of the campaigns that have expired. Answers how many deliveries.
+    pub async fn expire_due(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT id FROM campaigns WHERE status IN ('scheduled', 'running', 'paused') \
+                   AND expires_at <= ? ORDER BY id";
+        let mut expired = 0;
+        for row in self.db().rows(sql, params![now.0]).await? {
+            let id: i64 = row.get("id")?;
+            expired += self
+                .db()
+                .retry(|| async move {
+                    let tx = self.db().begin().await?;
+                    let (scope, values) = one_of("campaign_id", [id]);
+                    let moved = move_all(&tx, DeliveryEvent::Expire, now, &scope, &values).await?;
+                    tx.commit().await?;
+                    Ok(moved)
+                })
+                .await?;
+            self.complete_if_done(id).await?;
+        }
+        Ok(expired)
+    }
+
+    /// Completes the campaign if none of its deliveries is open. Answers whether it did.
+    ///
+    /// Call it after the commit that closed a delivery: of two that close the last two at the
+    /// same time, only the later one sees both.
+    pub async fn complete_if_done(&self, id: i64) -> Result<bool, StoreError> {
+        let now = self.now().await?;
+        let sql = format!(
+            "UPDATE campaigns SET status = 'completed', pause_reason = NULL, finished_at = ? \
+             WHERE id = ? AND status IN ('running', 'paused') AND NOT EXISTS \
+             (SELECT 1 FROM deliveries WHERE campaign_id = ? AND state IN ({}))",
+            state_list(&DeliveryState::OPEN)
+        );
+        let written = self.db().retry(|| self.db().execute(&sql, params![now.0, id, id])).await?;
+        Ok(written.rows > 0)
+    }
+
+    /// [`complete_if_done`](State::complete_if_done) for every campaign under way: finds those
+    /// whose last delivery was closed by a process that ended right after. Answers how many.
+    pub async fn complete_all_done(&self) -> Result<usize, StoreError> {
+        let sql = "SELECT id FROM campaigns WHERE status IN ('running', 'paused') ORDER BY id";
+        let mut completed = 0;
+        for row in self.db().rows(sql, vec![]).await? {
+            completed += usize::from(self.complete_if_done(row.get("id")?).await?);
+        }
+        Ok(completed)
+    }
+}
+
+pub(super) const SELECT: &str = "SELECT id, kind, notice_id, subject, template, status, \
+     pause_reason, parent_id, urgent, starts_at, expires_at, fingerprint, request, total, \
+     created_at, started_at, finished_at FROM campaigns";
+
+pub(super) fn read(row: &Row) -> Result<Campaign, StoreError> {
+    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
+    Ok(Campaign {
+        id: row.get("id")?,
+        kind: row.parse("kind", CampaignKind::from_name)?,
+        notice_id: row.get("notice_id")?,
+        subject: row.get("subject")?,
+        template: row.get("template")?,
+        phase: read_phase(row)?,
+        parent_id: row.get("parent_id")?,
+        urgent: row.get::<i64>("urgent")? != 0,
+        starts_at: time("starts_at")?,
+        expires_at: time("expires_at")?,
+        fingerprint: row.get("fingerprint")?,
+        request: row.get("request")?,
+        total: row.get::<i64>("total")?.unsigned_abs(),
+        created_at: Timestamp(row.get("created_at")?),
+        started_at: time("started_at")?,
+        finished_at: time("finished_at")?,
+    })
+}
+
+fn read_phase(row: &Row) -> Result<Phase, StoreError> {
+    let reason = match row.get::<Option<String>>("pause_reason")? {
+        Some(_) => Some(row.parse("pause_reason", PauseReason::from_name)?),
+        None => None,
+    };
+    Ok(Phase { status: row.parse("status", CampaignStatus::from_name)?, reason })
+}
+
+/// Where the campaign is; nobody else moves it until the transaction ends.
+pub(super) async fn lock_phase(tx: &Transaction<'_>, id: i64) -> Result<Phase, StoreError> {
+    let sql = format!(
+        "SELECT status, pause_reason FROM campaigns WHERE id = ?{}",
+        tx.engine().lock_row()
+    );
+    let row = tx.row(&sql, params![id]).await?;
+    read_phase(&row.ok_or(StoreError::NotFound { what: "campaign", id })?)
+}
+
+/// Writes where a locked campaign is now, with the times that go with it.
+pub(super) async fn write_phase(
+    tx: &Transaction<'_>,
+    id: i64,
+    phase: Phase,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let started = (phase.status == CampaignStatus::Running).then_some(now.0);
+    let finished = phase.status.is_final().then_some(now.0);
+    tx.execute(
+        "UPDATE campaigns SET status = ?, pause_reason = ?, \
+         started_at = COALESCE(started_at, ?), finished_at = ? WHERE id = ?",
+        params![
+            phase.status.as_str(),
+            phase.reason.map(PauseReason::as_str),
+            started,
+            finished,
+            id
+        ],
+    )
+    .await?;
+    Ok(())
+}

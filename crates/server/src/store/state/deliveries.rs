@@ -1,0 +1,235 @@
+//! Reading deliveries, and the choices a person has about uncertain ones.
+
+use super::super::database::{Row, params};
+use super::super::error::StoreError;
+use super::campaigns::{lock_phase, write_phase};
+use super::moves::stamps;
+use super::{State, count};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use kabari_domain::{
+    CampaignEvent, CampaignStatus, DeliveryEvent, DeliveryState, MessageId, Phone, Progress,
+    Timestamp,
+};
+use sea_orm::Value;
+
+/// Rows a stream reads at once. Between its pages it holds no connection: a slow reader of a
+/// report must not keep others from the database.
+const PAGE: u32 = 1000;
+
+/// A delivery as it is stored, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: i64,
+    /// The campaign it belongs to.
+    pub campaign_id: i64,
+    /// Its place among the recipients, from 0.
+    pub position: i64,
+    /// The billing database's customer, if it is one.
+    pub customer_id: Option<i64>,
+    /// The recipient's name.
+    pub customer_name: String,
+    /// The number as somebody typed it.
+    pub phone_raw: Option<String>,
+    /// The number it goes to; `None` for skipped ones.
+    pub phone: Option<Phone>,
+    /// The text, where it differs from the campaign's template.
+    pub text: Option<String>,
+    /// The id it has on every attempt.
+    pub message_id: MessageId,
+    /// Where it is.
+    pub progress: Progress,
+    /// The number it went out from.
+    pub sender: Option<Phone>,
+    /// Why it failed or was skipped.
+    pub error: Option<String>,
+    /// First time on the wire.
+    pub first_sent_at: Option<Timestamp>,
+    /// Acknowledged by the server.
+    pub accepted_at: Option<Timestamp>,
+    /// On a device of the recipient.
+    pub delivered_at: Option<Timestamp>,
+    /// Opened.
+    pub read_at: Option<Timestamp>,
+}
+
+/// What a person decides about an uncertain delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// It has arrived, as far as they can see.
+    CountAsSent,
+    /// It goes out once more, under the same id.
+    SendAgain,
+}
+
+impl State {
+    /// Deliveries of a campaign by position: `limit` of them, after position `after` if given.
+    pub async fn deliveries(
+        &self,
+        campaign: i64,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.page(campaign, "1 = 1", after.unwrap_or(-1), limit).await
+    }
+
+    /// One delivery.
+    pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, StoreError> {
+        let sql = format!("{SELECT} WHERE id = ?");
+        self.db().row(&sql, params![id]).await?.map(|row| read(&row)).transpose()
+    }
+
+    /// All deliveries of a campaign in the order of reports: skipped ones first, then by position.
+    pub fn report_rows(
+        &self,
+        campaign: i64,
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + 'static {
+        self.deliveries_where(campaign, "state = 'skipped'")
+            .chain(self.deliveries_where(campaign, "state <> 'skipped'"))
+    }
+
+    /// The deliveries of a campaign that meet an SQL condition, by position.
+    pub(super) fn deliveries_where(
+        &self,
+        campaign: i64,
+        condition: &'static str,
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + 'static {
+        let state = self.clone();
+        let pages = stream::try_unfold(Some(-1), move |after| {
+            let state = state.clone();
+            async move {
+                let Some(after) = after else { return Ok::<_, StoreError>(None) };
+                let page = state.page(campaign, condition, after, PAGE).await?;
+                let full = page.len() == PAGE as usize;
+                let next = page.last().filter(|_| full).map(|last| last.position);
+                Ok(Some((stream::iter(page.into_iter().map(Ok)), next)))
+            }
+        });
+        pages.try_flatten()
+    }
+
+    async fn page(
+        &self,
+        campaign: i64,
+        condition: &str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE campaign_id = ? AND position > ? AND {condition} \
+             ORDER BY position LIMIT ?"
+        );
+        let values = params![campaign, after, i64::from(limit)];
+        self.db().rows(&sql, values).await?.iter().map(read).collect()
+    }
+
+    /// When the next delivery of this campaign may go out; `None` if none waits.
+    pub async fn due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MIN(due_at) AS due_at FROM deliveries \
+                   WHERE campaign_id = ? AND state IN ('queued', 'retry_wait')";
+        self.earliest(sql, params![campaign]).await
+    }
+
+    /// When the next delivery of any running campaign may go out; `None` if none waits.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MIN(due_at) AS due_at FROM (\
+                   SELECT (SELECT MIN(due_at) FROM deliveries \
+                   WHERE campaign_id = c.id AND state = 'queued') AS due_at \
+                   FROM campaigns c WHERE c.status = 'running' UNION ALL \
+                   SELECT (SELECT MIN(due_at) FROM deliveries \
+                   WHERE campaign_id = c.id AND state = 'retry_wait') AS due_at \
+                   FROM campaigns c WHERE c.status = 'running') AS waiting";
+        self.earliest(sql, vec![]).await
+    }
+
+    async fn earliest(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        match self.db().row(sql, values).await? {
+            Some(row) => Ok(row.get::<Option<i64>>("due_at")?.map(Timestamp)),
+            None => Ok(None),
+        }
+    }
+
+    /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
+    /// back to running; a cancelled one stays cancelled, so there it is refused.
+    pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
+        self.db().retry(|| self.try_resolve(delivery, decision)).await
+    }
+
+    async fn try_resolve(&self, id: i64, decision: Resolution) -> Result<(), StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+        let sql = format!("{SELECT} WHERE id = ?{}", tx.engine().lock_row());
+        let row = tx.row(&sql, params![id]).await?;
+        let delivery = read(&row.ok_or(StoreError::NotFound { what: "delivery", id })?)?;
+        let event = match decision {
+            Resolution::CountAsSent => DeliveryEvent::CountAsSent,
+            Resolution::SendAgain => DeliveryEvent::SendAgain,
+        };
+        let after = delivery.progress.after(event).map_err(|_| {
+            StoreError::Conflict("only an uncertain delivery can be counted as sent or sent again")
+        })?;
+        if decision == Resolution::SendAgain {
+            let phase = lock_phase(&tx, delivery.campaign_id).await?;
+            if phase.status == CampaignStatus::Completed {
+                let reopened = phase.after(CampaignEvent::Reopen)?;
+                write_phase(&tx, delivery.campaign_id, reopened, now).await?;
+            } else if phase.status.is_final() {
+                return Err(StoreError::Conflict("the campaign was cancelled"));
+            }
+        }
+        let (stamps, stamp_values) = stamps(after.state, now);
+        let mut values =
+            params![after.state.as_str(), i64::from(after.attempts), i64::from(after.unanswered)];
+        values.push(Value::from(after.due_at.0));
+        values.extend(stamp_values);
+        values.extend(params![id]);
+        let sql = format!(
+            "UPDATE deliveries SET state = ?, attempts = ?, unanswered = ?, due_at = ?, \
+             owner = NULL, lease_until = NULL{stamps} WHERE id = ?"
+        );
+        tx.execute(&sql, values).await?;
+        tx.commit().await
+    }
+}
+
+pub(super) const SELECT: &str = "SELECT id, campaign_id, position, customer_id, customer_name, \
+     phone_raw, phone, text, message_id, state, attempts, unanswered, due_at, sender, error, \
+     first_sent_at, accepted_at, delivered_at, read_at FROM deliveries";
+
+fn read(row: &Row) -> Result<Delivery, StoreError> {
+    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
+    let phone = |column: &str| {
+        Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(Phone::from_stored))
+    };
+    Ok(Delivery {
+        id: row.get("id")?,
+        campaign_id: row.get("campaign_id")?,
+        position: row.get("position")?,
+        customer_id: row.get("customer_id")?,
+        customer_name: row.get("customer_name")?,
+        phone_raw: row.get("phone_raw")?,
+        phone: phone("phone")?,
+        text: row.get("text")?,
+        message_id: MessageId::from_stored(row.get::<String>("message_id")?),
+        progress: read_progress(row)?,
+        sender: phone("sender")?,
+        error: row.get("error")?,
+        first_sent_at: time("first_sent_at")?,
+        accepted_at: time("accepted_at")?,
+        delivered_at: time("delivered_at")?,
+        read_at: time("read_at")?,
+    })
+}
+
+pub(super) fn read_progress(row: &Row) -> Result<Progress, StoreError> {
+    Ok(Progress {
+        state: row.parse("state", DeliveryState::from_name)?,
+        attempts: count(row.get("attempts")?),
+        unanswered: count(row.get("unanswered")?),
+        due_at: Timestamp(row.get("due_at")?),
+    })
+}

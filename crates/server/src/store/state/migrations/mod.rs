@@ -1,0 +1,54 @@
+//! The schema of the state database, in steps that are never changed once released.
+
+mod m0001_campaigns;
+
+use super::super::database::Database;
+use super::super::error::{StoreError, Which};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sqlx::mysql::MySqlConnectOptions;
+
+use super::super::database::params;
+
+/// The name of the lock that lets one node at a time change the schema on a server.
+const LOCK: &str = "kabari_migrations";
+/// How long a node waits for another to finish, in seconds.
+const LOCK_SECONDS: i64 = 50;
+
+struct Migrations;
+
+impl MigratorTrait for Migrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_campaigns::Migration)]
+    }
+}
+
+/// On a file: all steps in one transaction, which also keeps other processes out.
+pub(super) async fn run_on_file(database: &Database) -> Result<(), StoreError> {
+    database
+        .retry(|| async {
+            let tx = database.begin().await?;
+            Migrations::up(tx.inner(), None)
+                .await
+                .map_err(|e| StoreError::from_db(Which::State, e))?;
+            tx.commit().await
+        })
+        .await
+}
+
+/// On a server: schema changes commit by themselves there, so a named lock, held by the only
+/// connection of a pool of its own, keeps other nodes out. Every step can be repeated, in case a
+/// node dies half way.
+pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), StoreError> {
+    let session = Database::state_session(options).await?;
+    let locked =
+        session.row("SELECT GET_LOCK(?, ?) AS locked", params![LOCK, LOCK_SECONDS]).await?;
+    let locked = locked.map(|row| row.get::<Option<i64>>("locked")).transpose()?.flatten();
+    if locked != Some(1) {
+        return Err(StoreError::Busy { which: Which::State });
+    }
+    let migrated = Migrations::up(session.writer(), None).await;
+    // The lock goes with the connection.
+    let closed = session.close().await;
+    migrated.map_err(|e| StoreError::from_db(Which::State, e))?;
+    closed
+}

@@ -1,0 +1,177 @@
+//! What kabari knows: campaigns, their deliveries, the senders, and which numbers are on WhatsApp.
+//!
+//! Every change of a delivery or campaign follows the transition functions in the domain crate:
+//! a single row is read, moved with them and written with a compare-and-set; a statement that
+//! moves many rows gets its conditions from them (see [`moves`]).
+
+mod campaigns;
+mod create;
+mod deliveries;
+mod lease;
+mod migrations;
+mod moves;
+mod numbers;
+mod receipts;
+mod senders;
+
+pub use campaigns::{Campaign, CampaignKind, Counts};
+pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
+pub use deliveries::{Delivery, Resolution};
+pub use lease::{Attempt, Begin, Begun, LeasedDelivery};
+pub use numbers::Registration;
+pub use senders::{Sender, SenderLease};
+
+use super::database::{Database, Engine, Transaction};
+use super::error::{StoreError, Which};
+use crate::clock::Clock;
+use kabari_domain::Timestamp;
+use sqlx::mysql::MySqlConnectOptions;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use tokio::sync::{Semaphore, watch};
+
+/// How many campaigns one process records at once on a server: each holds a connection while its
+/// recipients stream in, and the dispatcher needs some too.
+const CREATIONS_AT_ONCE: usize = 4;
+
+/// Where the state is kept.
+#[derive(Clone)]
+pub enum StateTarget {
+    /// A file, made with its directory if it is not there.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A MariaDB (10.6+) or MySQL (8+) server.
+    MySql {
+        /// `mysql://user:password@host:port/database`
+        url: String,
+    },
+}
+
+/// The state database. Cloning is cheap; all clones are one.
+#[derive(Debug, Clone)]
+pub struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    clock: Clock,
+    creations: Semaphore,
+    /// The campaign that got deliveries leased last, so that the next turn is another's.
+    last_served: AtomicI64,
+}
+
+impl State {
+    /// Connects, and brings the schema up to date; several nodes may do so at once.
+    pub async fn open(target: StateTarget, clock: Clock) -> Result<State, StoreError> {
+        let database = match target {
+            StateTarget::Sqlite { path } => {
+                make_private_file(&path).map_err(|e| file_error(&path, &e))?;
+                let database = Database::state_file(&path).await?;
+                migrations::run_on_file(&database).await?;
+                database
+            }
+            StateTarget::MySql { url } => {
+                let options = MySqlConnectOptions::from_str(&url).map_err(|_| {
+                    StoreError::Conflict(
+                        "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
+                    )
+                })?;
+                migrations::run_on_server(options.clone()).await?;
+                Database::state_server(options).await?
+            }
+        };
+        Ok(State(Arc::new(Inner {
+            database,
+            clock,
+            creations: Semaphore::new(CREATIONS_AT_ONCE),
+            last_served: AtomicI64::new(0),
+        })))
+    }
+
+    /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
+    /// with a file; the manual one in tests.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        match self.server_clock() {
+            Some(sql) => {
+                let row = self.db().row(sql, vec![]).await?;
+                row.map_or(Ok(Timestamp(0)), |row| Ok(Timestamp(row.get("now")?)))
+            }
+            None => Ok(self.0.clock.now()),
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db().row("SELECT 1 AS one", vec![]).await.map(|_| ())
+    }
+
+    /// Changes after every commit of this process that wrote something.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.database.commits()
+    }
+
+    fn db(&self) -> &Database {
+        &self.0.database
+    }
+
+    async fn now_in(&self, tx: &Transaction<'_>) -> Result<Timestamp, StoreError> {
+        match self.server_clock() {
+            Some(sql) => {
+                let row = tx.row(sql, vec![]).await?;
+                row.map_or(Ok(Timestamp(0)), |row| Ok(Timestamp(row.get("now")?)))
+            }
+            None => Ok(self.0.clock.now()),
+        }
+    }
+
+    fn server_clock(&self) -> Option<&'static str> {
+        match (self.db().engine(), &self.0.clock) {
+            (Engine::MySql, Clock::System) => {
+                Some("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Customers' numbers are in it: for its owner only. SQLite gives its other files the same mode.
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    let mut directory = std::fs::DirBuilder::new();
+    let mut file = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        directory.mode(0o700);
+        file.mode(0o600);
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        directory.recursive(true).create(parent)?;
+    }
+    file.create(true).append(true).open(path).map(|_| ())
+}
+
+fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind;
+    let which = Which::State;
+    match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            StoreError::ReadOnly { which }
+        }
+        ErrorKind::StorageFull => StoreError::Full { which },
+        _ => StoreError::Unavailable { which, reason: format!("{}: {error}", path.display()) },
+    }
+}
+
+/// At most `max` characters of it: for columns that only a person reads.
+fn clip(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A stored count; never negative.
+fn count(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or(0)
+}

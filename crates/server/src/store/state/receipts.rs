@@ -1,0 +1,59 @@
+//! Acks and receipts: they may come late, twice, in any order, and after a restart.
+
+use super::super::error::StoreError;
+use super::State;
+use super::moves::{move_all, one_of};
+use kabari_domain::{DeliveryEvent, MessageId, ReceiptRank, Timestamp};
+
+/// Message ids per statement.
+const CHUNK: usize = 500;
+
+impl State {
+    /// Raises the deliveries with these message ids to what the receipt proves. Answers how many
+    /// it raised; ids nobody knows are ignored.
+    pub async fn receipt(
+        &self,
+        message_ids: &[MessageId],
+        rank: ReceiptRank,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.answered(message_ids, DeliveryEvent::Receipt(rank), at).await
+    }
+
+    /// The server's ack for a message that nobody waits for any more. Answers whether it changed
+    /// anything.
+    pub async fn acked(&self, message_id: &MessageId) -> Result<bool, StoreError> {
+        let now = self.now().await?;
+        let ids = std::slice::from_ref(message_id);
+        Ok(self.answered(ids, DeliveryEvent::Acked, now).await? > 0)
+    }
+
+    async fn answered(
+        &self,
+        message_ids: &[MessageId],
+        event: DeliveryEvent,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut raised = 0;
+        for chunk in message_ids.chunks(CHUNK) {
+            let (scope, values) = one_of("message_id", chunk.iter().map(MessageId::as_str));
+            let moved = self
+                .db()
+                .retry(|| async {
+                    let tx = self.db().begin().await?;
+                    let moved = move_all(&tx, event, at, &scope, &values).await?;
+                    tx.commit().await?;
+                    Ok(moved)
+                })
+                .await?;
+            if moved > 0 {
+                let sql = format!("SELECT DISTINCT campaign_id FROM deliveries WHERE {scope}");
+                for row in self.db().rows(&sql, values).await? {
+                    self.complete_if_done(row.get("campaign_id")?).await?;
+                }
+            }
+            raised += moved;
+        }
+        Ok(raised)
+    }
+}

@@ -1,0 +1,202 @@
+//! Databases for one test each: a SQLite file, or a database of its own on the test run's
+//! MariaDB. Both are gone when the value is dropped.
+
+use kabari::clock::Clock;
+use kabari::store::{BillingTarget, State, StateTarget};
+use kabari_domain::Timestamp;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// When manual clocks start: 2026-01-22 01:00 UTC.
+pub const START: Timestamp = Timestamp(1_769_043_600_000);
+
+/// What the test run passes: a MariaDB account that may make databases and accounts.
+const SERVER_VARIABLE: &str = "TEST_MARIADB_URL";
+
+/// Which engine a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    MariaDb,
+}
+
+/// A database of its own on the test run's MariaDB, dropped with this value.
+pub struct MariaDbDatabase {
+    pub name: String,
+    server: MySqlConnectOptions,
+}
+
+impl MariaDbDatabase {
+    pub async fn create() -> MariaDbDatabase {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = server();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kabari_test_{}_{count}", std::process::id());
+        let mut connection = connect(&server).await;
+        // An earlier process with this id may have been killed.
+        let make = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}");
+        execute(&mut connection, make).await;
+        connection.close().await.unwrap();
+        MariaDbDatabase { name, server }
+    }
+
+    /// `mysql://user:password@host:port/database`
+    pub fn url(&self) -> String {
+        format!("{}/{}", server_url(), self.name)
+    }
+
+    /// Runs statements with every right.
+    pub async fn execute(&self, sql: impl Into<String>) {
+        let mut connection = connect(&self.server.clone().database(&self.name)).await;
+        execute(&mut connection, sql.into()).await;
+        connection.close().await.unwrap();
+    }
+
+    pub fn host_and_port(&self) -> (String, u16) {
+        (self.server.get_host().to_owned(), self.server.get_port())
+    }
+}
+
+impl Drop for MariaDbDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        // A runtime cannot be entered from within another one, so this takes a thread.
+        let dropped = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut connection = connect(&server).await;
+                let drop = format!("DROP DATABASE {name}; DROP USER IF EXISTS {name}");
+                execute(&mut connection, drop).await;
+                connection.close().await.unwrap();
+            });
+        })
+        .join();
+        assert!(dropped.is_ok() || std::thread::panicking(), "{} was not dropped", self.name);
+    }
+}
+
+fn server_url() -> String {
+    let url = std::env::var(SERVER_VARIABLE).unwrap_or_else(|_| {
+        panic!("{SERVER_VARIABLE} is not set: run the tests with `cargo xtask test`, which starts a MariaDB for them")
+    });
+    url.trim_end_matches('/').to_owned()
+}
+
+fn server() -> MySqlConnectOptions {
+    MySqlConnectOptions::from_str(&server_url()).unwrap()
+}
+
+async fn connect(options: &MySqlConnectOptions) -> MySqlConnection {
+    options.connect().await.unwrap_or_else(|error| {
+        panic!(
+            "no connection to {SERVER_VARIABLE} ({error}): run the tests with `cargo xtask test`"
+        )
+    })
+}
+
+async fn execute(connection: &mut MySqlConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// An open state database with a clock to turn.
+pub struct TestState {
+    pub state: State,
+    pub clock: Clock,
+    pub target: StateTarget,
+    place: Place,
+}
+
+enum Place {
+    Directory { _directory: TempDir, file: PathBuf },
+    Server(MariaDbDatabase),
+}
+
+impl TestState {
+    pub async fn open(engine: Engine) -> TestState {
+        TestState::open_with(engine, Clock::manual(START)).await
+    }
+
+    pub async fn open_with(engine: Engine, clock: Clock) -> TestState {
+        let (target, place) = match engine {
+            Engine::Sqlite => {
+                let directory = TempDir::new().unwrap();
+                let file = directory.path().join("state.db");
+                let target = StateTarget::Sqlite { path: file.clone() };
+                (target, Place::Directory { _directory: directory, file })
+            }
+            Engine::MariaDb => {
+                let database = MariaDbDatabase::create().await;
+                (StateTarget::MySql { url: database.url() }, Place::Server(database))
+            }
+        };
+        let state = State::open(target.clone(), clock.clone()).await.unwrap();
+        TestState { state, clock, target, place }
+    }
+
+    /// Another process on the same database.
+    pub async fn another_node(&self) -> State {
+        State::open(self.target.clone(), self.clock.clone()).await.unwrap()
+    }
+
+    /// Runs statements behind the store's back.
+    pub async fn execute(&self, sql: &str) {
+        match &self.place {
+            Place::Server(database) => database.execute(sql).await,
+            Place::Directory { file, .. } => {
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection = options.connect().await.unwrap();
+                let sql = AssertSqlSafe(sql.to_owned());
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+}
+
+/// The seed's billing database on MariaDB, with an account that may only SELECT.
+pub struct SeedBilling {
+    pub database: MariaDbDatabase,
+    pub target: BillingTarget,
+}
+
+impl SeedBilling {
+    pub async fn create() -> SeedBilling {
+        const PASSWORD: &str = "only reads";
+        let database = MariaDbDatabase::create().await;
+        database.execute(include_str!("../../seed/schema.sql")).await;
+        database.execute(include_str!("../../seed/data.sql")).await;
+        let name = &database.name;
+        database
+            .execute(format!(
+                "CREATE USER {name} IDENTIFIED BY '{PASSWORD}'; \
+                 GRANT SELECT ON {name}.customers TO {name}; \
+                 GRANT SELECT ON {name}.network_notices TO {name}"
+            ))
+            .await;
+        let (host, port) = database.host_and_port();
+        let target = BillingTarget::MySql {
+            host,
+            port,
+            database: name.clone(),
+            username: name.clone(),
+            password: PASSWORD.to_owned(),
+        };
+        SeedBilling { database, target }
+    }
+}
+
+/// A billing file made with these statements; it lives as long as the directory.
+pub async fn billing_file(directory: &TempDir, sql: &str) -> BillingTarget {
+    let path = directory.path().join("billing.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection: SqliteConnection = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    BillingTarget::Sqlite { path }
+}

@@ -1,0 +1,126 @@
+//! The released program trusts WhatsApp's key and no other.
+
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use wa_sim::{Config, Simulator};
+
+/// What lets a client talk to the simulator.
+const DANGER: &str = "danger-skip-cert-chain-verify";
+
+/// What the client library says when a server is not WhatsApp.
+const REFUSAL: &str = "certificate verification failed";
+
+/// How long a program may take from its start to a first word about its connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).kill_on_drop(true);
+    cargo
+}
+
+/// Builds the program as users do, in a command of its own: in one with the tests, cargo would
+/// give it the features of the tests' dependencies. Quick when `cargo xtask test` has done it.
+async fn release_binary() -> PathBuf {
+    let build = ["build", "--release", "--locked", "-p", "kabari", "--bin", "kabari"];
+    let output = cargo()
+        .args(build)
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "cargo {} failed", build.join(" "));
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let executable = messages
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executable.expect("cargo names the executable")
+}
+
+/// A gateway pointed at the simulator, with its log as lines.
+fn gateway(program: impl AsRef<OsStr>, simulator: &Simulator, data: &TempDir) -> Child {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    Command::new(program)
+        .arg("gateway")
+        .env("DATA_DIR", data.path())
+        .env("WA_GATEWAY_PORT", port.to_string())
+        .env("WA_WEBSOCKET_URL", simulator.ws_url())
+        .env("RUST_LOG", "info")
+        .env("NO_COLOR", "1")
+        .current_dir(data.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// Whether the program was shown a QR, or refused the server; whichever it says first.
+async fn is_offered_a_qr(mut program: Child) -> bool {
+    let mut stdout = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut stderr = BufReader::new(program.stderr.take().unwrap()).lines();
+    let mut seen = Vec::new();
+    let verdict = timeout(PATIENCE, async {
+        loop {
+            let line = tokio::select! {
+                Ok(Some(line)) = stdout.next_line() => line,
+                Ok(Some(line)) = stderr.next_line() => line,
+                else => panic!("the program has ended"),
+            };
+            let refused = line.contains(REFUSAL);
+            // A QR in a terminal is made of blocks.
+            let offered = line.contains('█') || line.contains('▄');
+            seen.push(line);
+            if refused || offered {
+                return offered;
+            }
+        }
+    });
+    verdict.await.unwrap_or_else(|_| panic!("neither a QR nor a refusal:\n{}", seen.join("\n")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_released_program_refuses_the_simulator() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let data = TempDir::new().unwrap();
+    // Built together with the tests it has their features: what is looked for below can be seen.
+    let of_the_tests = gateway(env!("CARGO_BIN_EXE_kabari"), &simulator, &data);
+    assert!(is_offered_a_qr(of_the_tests).await, "the tests' own build should take the simulator");
+
+    let data = TempDir::new().unwrap();
+    let released = gateway(release_binary().await, &simulator, &data);
+    assert!(!is_offered_a_qr(released).await, "the released program takes any server for WhatsApp");
+}
+
+#[tokio::test]
+async fn the_released_program_is_built_without_the_tests_features() {
+    let features = async |edges: &str| {
+        let output =
+            cargo().args(["tree", "--locked", "-p", "kabari", "-e", edges]).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(
+        features("normal,dev,features").await.contains(DANGER),
+        "{DANGER} has another name now"
+    );
+    assert!(!features("normal,build,features").await.contains(DANGER));
+}
+
+/// It is copied to small machines over slow lines.
+#[tokio::test]
+async fn the_released_program_is_small() {
+    const LIMIT: u64 = 20 * 1024 * 1024;
+    let size = release_binary().await.metadata().unwrap().len();
+    assert!(size < LIMIT, "the binary has {size} bytes: see what `cargo tree` has grown by");
+}

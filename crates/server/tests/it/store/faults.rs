@@ -1,0 +1,91 @@
+//! Databases that say no for a while.
+
+use super::fixtures::*;
+use crate::harness::database::{Engine, TestState};
+use kabari::store::StoreError;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use std::time::Duration;
+
+/// Makes every connection's next two inserts of a campaign fail with this error.
+async fn refuse_two_inserts(test: &TestState, error: u32) {
+    test.execute(&format!(
+        "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW BEGIN \
+         SET @refused = COALESCE(@refused, 0) + 1; \
+         IF @refused <= 2 THEN SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = {error}; END IF; END"
+    ))
+    .await;
+}
+
+/// Deadlock, lock wait timeout, and a row changed since it was read.
+#[tokio::test]
+async fn what_loses_to_others_is_tried_again() {
+    for error in [1213, 1205, 1020] {
+        let test = TestState::open(Engine::MariaDb).await;
+        refuse_two_inserts(&test, error).await;
+        create(&test.state, new_campaign(), recipients(3)).await;
+        let [campaign] = test.state.campaigns(None, 9).await.unwrap().try_into().unwrap();
+        assert_eq!(campaign.total, 3, "error {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_always_loses_is_reported() {
+    let test = TestState::open(Engine::MariaDb).await;
+    test.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW \
+         SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
+    )
+    .await;
+    let result = create_with(&test.state, new_campaign(), recipients(1), None, None).await;
+    assert!(matches!(result, Err(StoreError::Busy { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_full_or_read_only_server_is_reported_and_loses_nothing() {
+    for (error, full) in [(1021, true), (1114, true), (1290, false), (1836, false)] {
+        let test = TestState::open(Engine::MariaDb).await;
+        let id = create(&test.state, new_campaign(), recipients(3)).await;
+        test.execute(&format!(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON deliveries FOR EACH ROW \
+             SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {error}"
+        ))
+        .await;
+        let result = test.state.lease_deliveries(NODE, &sender(), 9, 9, LEASE).await;
+        let told = match &result {
+            Err(StoreError::Full { .. }) => full,
+            Err(StoreError::ReadOnly { .. }) => !full,
+            _ => false,
+        };
+        assert!(told && result.is_err_and(|error| error.is_temporary()), "error {error}");
+        test.execute("DROP TRIGGER refuse").await;
+        assert_eq!(lease(&test.state, 9).await.len(), 3);
+        assert_eq!(test.state.counts(id).await.unwrap().total(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_locked_by_another_process_is_waited_for() {
+    let test = TestState::open(Engine::Sqlite).await;
+    let kabari::store::StateTarget::Sqlite { path } = &test.target else { panic!("it is a file") };
+    let mut other = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let state = test.state.clone();
+    let waiting = tokio::spawn(async move { create(&state, new_campaign(), recipients(1)).await });
+    // Readers are not kept waiting.
+    assert!(test.state.campaigns(None, 9).await.unwrap().is_empty());
+    assert!(!waiting.is_finished());
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    let id = tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap();
+    assert_eq!(test.state.campaign(id).await.unwrap().unwrap().total, 1);
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_not_repeated() {
+    let url = "postgres://root:a-secret@nowhere".to_owned();
+    let target = kabari::store::StateTarget::MySql { url };
+    let error = kabari::store::State::open(target, kabari::clock::Clock::System).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("mysql://") && !text.contains("a-secret"), "{text}");
+}

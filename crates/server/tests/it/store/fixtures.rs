@@ -1,0 +1,124 @@
+//! Campaigns to test with.
+
+use futures_util::stream;
+use kabari::store::StoreError;
+use kabari::store::state::{
+    Attempt, Begin, Begun, CampaignKind, Creation, IdempotencyKey, LeasedDelivery, NewCampaign,
+    NewDelivery, SenderLease, State,
+};
+use kabari_domain::{DeliveryState, MessageId, Phone};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub const LEASE: Duration = Duration::from_secs(60);
+pub const GAP: Duration = Duration::from_secs(2);
+pub const TEMPLATE: &str = "Halo {nama}";
+pub const NODE: &str = "node-a";
+
+pub fn sender() -> Phone {
+    Phone::from_stored("6281299990000")
+}
+
+pub fn new_campaign() -> NewCampaign {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    NewCampaign {
+        kind: CampaignKind::Notification,
+        notice_id: None,
+        subject: "Kabel putus".to_owned(),
+        template: TEMPLATE.to_owned(),
+        parent_id: None,
+        urgent: false,
+        starts_at: None,
+        expires_at: None,
+        fingerprint: format!("fingerprint {}", COUNT.fetch_add(1, Ordering::Relaxed)),
+        request: "{}".to_owned(),
+    }
+}
+
+/// The n-th customer: phone 62811000000n.
+pub fn recipient(n: usize) -> NewDelivery {
+    NewDelivery {
+        customer_id: Some(n as i64),
+        customer_name: format!("Pelanggan {n}"),
+        phone_raw: Some(format!("0811{n:07}")),
+        phone: Some(Phone::from_stored(format!("62811{n:07}"))),
+        text: None,
+        message_id: MessageId::from_random(rand::random()),
+        state: DeliveryState::Queued,
+        error: None,
+    }
+}
+
+pub fn skipped(n: usize) -> NewDelivery {
+    NewDelivery {
+        phone_raw: Some("0".to_owned()),
+        phone: None,
+        state: DeliveryState::Skipped,
+        error: Some("Nomor tidak valid atau 0".to_owned()),
+        ..recipient(n)
+    }
+}
+
+pub fn recipients(count: usize) -> Vec<NewDelivery> {
+    (0..count).map(recipient).collect()
+}
+
+pub async fn create_with(
+    state: &State,
+    campaign: NewCampaign,
+    recipients: Vec<NewDelivery>,
+    key: Option<IdempotencyKey>,
+    guard: Option<Duration>,
+) -> Result<Creation, StoreError> {
+    let recipients = stream::iter(recipients.into_iter().map(Ok));
+    state.create_campaign(campaign, recipients, key, guard, true).await
+}
+
+pub async fn create(state: &State, campaign: NewCampaign, recipients: Vec<NewDelivery>) -> i64 {
+    match create_with(state, campaign, recipients, None, None).await.unwrap() {
+        Creation::Created(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn lease_sender(state: &State, owner: &str) -> SenderLease {
+    state.lease_sender(&sender(), owner, LEASE).await.unwrap().expect("the sender is free")
+}
+
+pub async fn lease(state: &State, max: u32) -> Vec<LeasedDelivery> {
+    state.lease_deliveries(NODE, &sender(), max, max, LEASE).await.unwrap()
+}
+
+pub async fn lease_one(state: &State) -> LeasedDelivery {
+    lease(state, 1).await.pop().expect("a delivery is due")
+}
+
+pub async fn try_begin(
+    state: &State,
+    delivery: &LeasedDelivery,
+    sender_lease: &SenderLease,
+) -> Begin {
+    let sender = sender();
+    let attempt = Attempt {
+        sender: &sender,
+        sender_epoch: sender_lease.epoch,
+        jid: Some("1@lid"),
+        gap: GAP,
+        lease: LEASE,
+        day: 1,
+    };
+    state.begin(delivery, attempt).await.unwrap()
+}
+
+/// Leases the sender and begins an attempt that must be allowed.
+pub async fn begin(state: &State, delivery: &LeasedDelivery) -> Begun {
+    let sender_lease = lease_sender(state, &delivery.owner).await;
+    match try_begin(state, delivery, &sender_lease).await {
+        Begin::Started(begun) => begun,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn state_of(state: &State, delivery: i64) -> DeliveryState {
+    state.delivery(delivery).await.unwrap().expect("the delivery exists").progress.state
+}
