@@ -118,6 +118,8 @@ pub enum DeliveryEvent {
     Acked,
     /// The server said no for good, or there is no such recipient.
     Refused,
+    /// Nothing can be sent at all, and nobody is waited for.
+    GiveUp,
     /// The server said not now: again at that time.
     Deferred(Timestamp),
     /// No answer in time, or the node died while sending: again at that time, under the same id.
@@ -194,6 +196,8 @@ impl Progress {
             (Sending, Refused) => to(if self.may_have_arrived() { Uncertain } else { Failed }),
             (Leased, Refused) if !self.may_have_arrived() => to(Failed),
 
+            (Queued | Leased, GiveUp) if !self.may_have_arrived() => to(Failed),
+
             // A late ack or receipt finds the delivery wherever the wait for it has led.
             (Sending | Uncertain, Acked) => to(Accepted),
             (Queued | Leased | RetryWait, Acked) if self.attempts > 0 => to(Accepted),
@@ -259,6 +263,7 @@ mod tests {
             Just(NotSent),
             Just(Acked),
             Just(Refused),
+            Just(GiveUp),
             Just(Deferred(Timestamp(5))),
             Just(Unanswered(Timestamp(5))),
             Just(Receipt(ReceiptRank::Delivered)),

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod message_id;
 pub mod notice;
 pub mod phone;
+pub mod quiet_hours;
 pub mod template;
 pub mod timestamp;
 pub mod wording;

@@ -90,21 +90,17 @@ pub const UNREADABLE_BODY: &str = "There was an error parsing the body";
 /// The body is larger than any request needs.
 pub const BODY_TOO_LARGE: &str = "Isi permintaan terlalu besar. Bagi menjadi beberapa permintaan";
 /// Something in kabari itself is wrong.
-pub const INTERNAL: &str =
-    "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi";
+pub const INTERNAL: &str = "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi";
 /// A key is required and missing, or wrong.
-pub const UNAUTHORIZED: &str =
-    "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
+pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
 /// Without a key, only this machine may ask.
-pub const FOREIGN_HOST: &str =
-    "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
+pub const FOREIGN_HOST: &str = "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
 /// No campaign has this id.
 pub const CAMPAIGN_NOT_FOUND: &str = "Pengiriman tidak ditemukan";
 /// No delivery has this id.
 pub const DELIVERY_NOT_FOUND: &str = "Penerima tidak ditemukan";
 /// The same send was made a moment ago.
-pub const DUPLICATE_SEND: &str =
-    "Pesan yang sama baru saja dikirim ke penerima yang sama. Kirim dengan force: true bila memang perlu diulang";
+pub const DUPLICATE_SEND: &str = "Pesan yang sama baru saja dikirim ke penerima yang sama. Kirim dengan force: true bila memang perlu diulang";
 /// A retry of a campaign without failures.
 pub const NOTHING_TO_RETRY: &str = "Tidak ada penerima yang gagal untuk dikirim ulang";
 /// An `uncertain` decision about a delivery that is not uncertain.
@@ -129,7 +125,9 @@ pub fn database_denied(database: &str, settings: &str) -> String {
 
 /// A database without some tables or columns.
 pub fn database_lacks(database: &str, what: &str, settings: &str) -> String {
-    format!("Database {database} tidak memiliki {what}. Pastikan {settings} menunjuk database yang benar")
+    format!(
+        "Database {database} tidak memiliki {what}. Pastikan {settings} menunjuk database yang benar"
+    )
 }
 
 /// A database whose disk is full.

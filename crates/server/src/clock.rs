@@ -1,7 +1,8 @@
 //! Where "now" comes from.
 
 use kabari_domain::Timestamp;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// The time, and waiting for it. Tests turn a manual clock; nothing else differs.
@@ -27,6 +28,18 @@ impl Clock {
                 Timestamp(0) + since_epoch
             }
             Clock::Manual(now) => Timestamp(*now.borrow()),
+        }
+    }
+
+    /// Time since some fixed moment, on a clock that nobody can set: for measuring, not for
+    /// storing.
+    pub fn monotonic(&self) -> Duration {
+        match self {
+            Clock::System => {
+                static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+                START.elapsed()
+            }
+            Clock::Manual(_) => self.now().since(Timestamp(0)),
         }
     }
 

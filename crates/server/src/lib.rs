@@ -1,4 +1,11 @@
 //! kabari's server: see `ARCHITECTURE.md`.
 
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod dispatcher;
+pub mod logging;
 pub mod store;

@@ -1,2 +1,8 @@
-//! placeholder
-fn main() {}
+//! The `kabari` program.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    kabari::cli::run().await
+}

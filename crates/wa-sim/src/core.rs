@@ -62,8 +62,7 @@ impl Core {
             rule,
             detail: detail.into(),
         };
-        // The detail names people, so it stays out of the log.
-        warn!(stanza = %violation.stanza, rule = ?rule, "violation");
+        warn!(stanza = %violation.stanza, rule = ?rule, detail = %violation.detail, "violation");
         self.state().violations.push(violation);
         self.notify();
     }

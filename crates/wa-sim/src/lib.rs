@@ -23,7 +23,6 @@ mod link_code;
 mod login;
 mod message;
 mod noise;
-mod notices;
 mod outbox;
 mod pairing;
 mod phone;

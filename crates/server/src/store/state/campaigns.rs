@@ -217,6 +217,37 @@ impl State {
         Ok(changed)
     }
 
+    /// The campaigns that run or are paused, oldest first.
+    pub async fn under_way(&self) -> Result<Vec<Campaign>, StoreError> {
+        let sql = format!("{SELECT} WHERE status IN ('running', 'paused') ORDER BY id");
+        self.db().rows(&sql, vec![]).await?.iter().map(read).collect()
+    }
+
+    /// Fails a campaign of which nothing has ever been on the wire. Answers whether it did.
+    pub async fn fail_untouched(&self, id: i64, error: &str) -> Result<bool, StoreError> {
+        let failed = self.db().retry(|| self.try_fail_untouched(id, error)).await?;
+        self.complete_if_done(id).await?;
+        Ok(failed)
+    }
+
+    async fn try_fail_untouched(&self, id: i64, error: &str) -> Result<bool, StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+        let touched = "SELECT id FROM deliveries WHERE campaign_id = ? AND attempts > 0 LIMIT 1";
+        if tx.row(touched, params![id]).await?.is_some() {
+            return Ok(false);
+        }
+        let (scope, values) = one_of("campaign_id", [id]);
+        move_all(&tx, DeliveryEvent::GiveUp, now, &scope, &values).await?;
+        tx.execute(
+            "UPDATE deliveries SET error = ? WHERE campaign_id = ? AND state = 'failed' AND error IS NULL",
+            params![error, id],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Starts the scheduled campaigns whose time has come. Answers how many.
     pub async fn start_due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let sql =

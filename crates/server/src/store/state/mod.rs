@@ -10,6 +10,7 @@ mod deliveries;
 mod lease;
 mod migrations;
 mod moves;
+mod node;
 mod numbers;
 mod receipts;
 mod senders;

@@ -1,0 +1,113 @@
+//! `kabari serve`, `kabari worker` and `kabari gateway`: run until told to stop.
+
+use super::settings;
+use crate::app::{self, App, Role};
+use crate::clock::Clock;
+use crate::config::Options;
+use crate::data_dir::DataDir;
+use kabari_gateway::{Gateway, Link, LinkState, http_api, qr};
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// API, dispatcher and WhatsApp session.
+pub async fn serve(options: Options) -> anyhow::Result<()> {
+    run(options, Role::Serve).await
+}
+
+/// Dispatcher and WhatsApp session, without the API.
+pub async fn worker(options: Options) -> anyhow::Result<()> {
+    run(options, Role::Worker).await
+}
+
+async fn run(options: Options, role: Role) -> anyhow::Result<()> {
+    let app = App::start(settings(options)?, role, Clock::System).await?;
+    if let Err(error) = app.billing.check().await {
+        tracing::warn!(%error, "the billing database cannot be used yet");
+    }
+    if let Some(address) = app.api {
+        tracing::info!("API on http://{address} (documentation: http://{address}/docs)");
+    }
+    let link = tokio::spawn(announce_link(app.gateway.clone()));
+    until_stopped().await?;
+    tracing::info!("stopping");
+    app.stop().await;
+    link.abort();
+    Ok(())
+}
+
+/// Only the WhatsApp session, behind the gateway's HTTP contract.
+pub async fn gateway(options: Options) -> anyhow::Result<()> {
+    let settings = settings(options)?;
+    let _data_dir = DataDir::open(&settings.data_dir)?;
+    anyhow::ensure!(
+        settings.gateway_url.is_none(),
+        "WA_GATEWAY_URL is set: `kabari gateway` is the gateway itself; remove the variable here"
+    );
+    let gateway = app::open_gateway(&settings).await?;
+    let stopping = CancellationToken::new();
+    let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
+    let router = http_api::router(gateway.clone(), settings.pace.delay);
+    let (address, server) = app::serve(address, router, stopping.clone()).await?;
+    tracing::info!("gateway on http://{address}");
+    let link = tokio::spawn(announce_link(gateway.clone()));
+    until_stopped().await?;
+    stopping.cancel();
+    gateway.close().await;
+    link.abort();
+    server.abort();
+    Ok(())
+}
+
+async fn until_stopped() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Shows each new QR code in the terminal, and says when the link changes.
+async fn announce_link(gateway: Arc<dyn Gateway>) {
+    let mut link = gateway.link();
+    let mut shown: Option<Link> = None;
+    loop {
+        let now = link.borrow_and_update().clone();
+        if shown.as_ref().map(|link| link.state) != Some(now.state) {
+            tracing::info!(error = now.error.as_deref(), "WhatsApp: {}", describe(now.state));
+        }
+        let new_qr =
+            now.qr.as_ref().filter(|qr| shown.as_ref().is_none_or(|s| s.qr.as_ref() != Some(*qr)));
+        if let Some(drawn) = new_qr.and_then(|text| qr::terminal(text))
+            && std::io::stdout().is_terminal()
+        {
+            println!("\nScan this with WhatsApp > Linked devices > Link a device:\n\n{drawn}");
+        }
+        shown = Some(now);
+        if link.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn describe(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Starting => "starting",
+        LinkState::NotLinked => {
+            "no phone is linked; scan the QR code (terminal, or GET /api/whatsapp/qr)"
+        }
+        LinkState::Connecting => "connecting",
+        LinkState::Connected => "connected",
+        LinkState::Unreachable => "the gateway does not answer; check WA_GATEWAY_URL",
+        LinkState::LoggedOut => "logged out; a new QR code follows",
+        LinkState::Replaced => {
+            "the session was opened elsewhere; restart it here with POST /api/whatsapp/restart"
+        }
+        LinkState::Banned { .. } => "WhatsApp has banned the number for a time",
+        LinkState::ClientOutdated => "WhatsApp no longer accepts this version; update kabari",
+    }
+}

@@ -1,0 +1,371 @@
+//! Settings: each is a flag and an environment variable of the same meaning.
+//!
+//! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
+//! fault at once, so that nobody mends one only to meet the next.
+
+use chrono_tz::Tz;
+use clap::Args;
+use kabari_domain::quiet_hours::QuietHours;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The settings as they were typed.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Address the API listens on. Anything but loopback needs API_KEY.
+    #[arg(long, env = "API_HOST", default_value = "127.0.0.1", help_heading = "API")]
+    pub api_host: String,
+    /// Port the API listens on; 0 takes any free one.
+    #[arg(long, env = "API_PORT", default_value = "8001", help_heading = "API")]
+    pub api_port: String,
+    /// Key that callers send as `X-API-Key` or `Authorization: Bearer`.
+    #[arg(long, env = "API_KEY", hide_env_values = true, help_heading = "API")]
+    pub api_key: Option<String>,
+
+    /// Directory for the WhatsApp session and, without databases of your own, kabari's.
+    #[arg(long, env = "DATA_DIR", default_value = "data", help_heading = "Data")]
+    pub data_dir: PathBuf,
+    /// Host of the billing database (MySQL or MariaDB). Without it: SQLite below DATA_DIR.
+    #[arg(long, env = "DB_HOST", help_heading = "Data")]
+    pub db_host: Option<String>,
+    /// Port of the billing database.
+    #[arg(long, env = "DB_PORT", default_value = "3306", help_heading = "Data")]
+    pub db_port: String,
+    /// Name of the billing database.
+    #[arg(long, env = "DB_DATABASE", default_value = "pembayaran", help_heading = "Data")]
+    pub db_database: String,
+    /// User of the billing database; may be allowed to SELECT only.
+    #[arg(long, env = "DB_USERNAME", default_value = "root", help_heading = "Data")]
+    pub db_username: String,
+    /// Password of the billing database.
+    #[arg(
+        long,
+        env = "DB_PASSWORD",
+        default_value = "",
+        hide_env_values = true,
+        help_heading = "Data"
+    )]
+    pub db_password: String,
+    /// kabari's own database, as mysql://user:password@host:port/name, when several nodes share
+    /// the work. Without it: SQLite below DATA_DIR.
+    #[arg(long, env = "STATE_DATABASE_URL", hide_env_values = true, help_heading = "Data")]
+    pub state_database_url: Option<String>,
+
+    /// Address of a WhatsApp gateway with the :3001 contract. Without it: the embedded client.
+    #[arg(long, env = "WA_GATEWAY_URL", help_heading = "WhatsApp")]
+    pub wa_gateway_url: Option<String>,
+    /// Port of `kabari gateway`.
+    #[arg(long, env = "WA_GATEWAY_PORT", default_value = "3001", help_heading = "WhatsApp")]
+    pub wa_gateway_port: String,
+    /// WhatsApp's WebSocket, if not the real one.
+    #[arg(long, env = "WA_WEBSOCKET_URL", help_heading = "WhatsApp")]
+    pub wa_websocket_url: Option<String>,
+
+    /// Shortest time between two messages of one number, in milliseconds.
+    #[arg(long, env = "SEND_DELAY_MS", default_value = "2000", help_heading = "Sending")]
+    pub send_delay_ms: String,
+    /// Up to this much is added to the delay at random, in milliseconds.
+    #[arg(long, env = "SEND_JITTER_MS", default_value = "1000", help_heading = "Sending")]
+    pub send_jitter_ms: String,
+    /// Page where customers can follow an outage; its address goes into every notice.
+    #[arg(long, env = "STATUS_PAGE_URL", help_heading = "Sending")]
+    pub status_page_url: Option<String>,
+    /// When nothing is sent, local time, as 22:00-05:00. `urgent` sends go out all the same.
+    #[arg(long, env = "QUIET_HOURS", help_heading = "Sending")]
+    pub quiet_hours: Option<String>,
+    /// Time zone of QUIET_HOURS and of the day that DAILY_CAP counts.
+    #[arg(long, env = "TIMEZONE", default_value = "Asia/Jakarta", help_heading = "Sending")]
+    pub timezone: String,
+    /// Most messages one number sends in a day; 0 means no limit.
+    #[arg(long, env = "DAILY_CAP", default_value = "0", help_heading = "Sending")]
+    pub daily_cap: String,
+    /// Let a newly linked number begin with few messages a day: 0 (off) or 1.
+    #[arg(long, env = "WARM_UP", default_value = "0", help_heading = "Sending")]
+    pub warm_up: String,
+    /// Refuse the same send to the same audience within this many seconds; 0 means never.
+    #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
+    pub duplicate_guard_seconds: String,
+}
+
+/// The settings, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Where `kabari gateway` listens.
+    pub gateway_port: u16,
+    /// What callers must show.
+    pub api_key: Option<String>,
+    /// Directory of the session and the embedded databases.
+    pub data_dir: PathBuf,
+    /// The ISP's own database.
+    pub billing: BillingDatabase,
+    /// kabari's database; `None` is SQLite below `data_dir`.
+    pub state_database_url: Option<String>,
+    /// A gateway to use instead of the embedded client.
+    pub gateway_url: Option<String>,
+    /// WhatsApp's WebSocket, if not the real one.
+    pub websocket_url: Option<String>,
+    /// How fast messages go out.
+    pub pace: Pace,
+    /// Goes into every notice.
+    pub status_page_url: Option<String>,
+    /// When nothing is sent.
+    pub quiet_hours: Option<QuietHours>,
+    /// The operator's time zone.
+    pub timezone: Tz,
+    /// Most messages a day and number.
+    pub daily_cap: Option<u32>,
+    /// Whether a new number begins slowly.
+    pub warm_up: bool,
+    /// How long the same send is refused.
+    pub duplicate_guard: Duration,
+}
+
+/// Where the ISP's customers and notices are.
+#[derive(Debug, Clone)]
+pub enum BillingDatabase {
+    /// MySQL or MariaDB.
+    MySql {
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// Database name.
+        database: String,
+        /// User; SELECT is enough.
+        username: String,
+        /// Its password.
+        password: String,
+    },
+    /// SQLite, below the data directory.
+    Embedded,
+}
+
+/// The pace of one number across all campaigns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Shortest time between two messages.
+    pub delay: Duration,
+    /// Up to this much more, at random.
+    pub jitter: Duration,
+}
+
+impl Pace {
+    /// About how long this many messages take: a pause between two, none after the last.
+    pub fn duration_of(self, messages: u64) -> Duration {
+        let pauses = u32::try_from(messages.saturating_sub(1)).unwrap_or(u32::MAX);
+        (self.delay + self.jitter / 2).saturating_mul(pauses)
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct Fault {
+    /// The variable's name.
+    pub name: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// A longer pause than this between two messages is a typing error.
+const MAX_DELAY: Duration = Duration::from_secs(3600);
+/// A key shorter than this can be guessed.
+const MIN_API_KEY_LENGTH: usize = 16;
+
+impl Options {
+    /// Checks everything, and reports everything that is wrong.
+    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let host = match self.api_host.as_str() {
+            "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+            host => faults.parse("API_HOST", host, "an IP address such as 127.0.0.1 or 0.0.0.0"),
+        };
+        let api_port = faults.parse("API_PORT", &self.api_port, "a port number");
+        let gateway_port = faults.parse("WA_GATEWAY_PORT", &self.wa_gateway_port, "a port number");
+        let db_port = faults.parse("DB_PORT", &self.db_port, "a port number");
+        let delay = faults.millis("SEND_DELAY_MS", &self.send_delay_ms);
+        let jitter = faults.millis("SEND_JITTER_MS", &self.send_jitter_ms);
+        let daily_cap =
+            faults.parse("DAILY_CAP", &self.daily_cap, "a number of messages, or 0 for no limit");
+        let warm_up = faults.switch("WARM_UP", &self.warm_up);
+        let duplicate_guard = faults.parse(
+            "DUPLICATE_GUARD_SECONDS",
+            &self.duplicate_guard_seconds,
+            "a number of seconds, or 0 for never",
+        );
+        let timezone = faults.parse::<Tz>(
+            "TIMEZONE",
+            &self.timezone,
+            "a time zone; Indonesia has Asia/Jakarta, Asia/Makassar and Asia/Jayapura",
+        );
+        let quiet_hours = given(self.quiet_hours).and_then(|hours| {
+            faults.parse("QUIET_HOURS", &hours, "two times of day such as 22:00-05:00")
+        });
+        let api_key = given(self.api_key);
+        if api_key.as_ref().is_some_and(|key| key.len() < MIN_API_KEY_LENGTH) {
+            faults.add("API_KEY", format!("needs at least {MIN_API_KEY_LENGTH} characters; make one with: openssl rand -hex 16"));
+        }
+        if api_key.is_none() && host.is_some_and(|host| !host.is_loopback()) {
+            faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api_host));
+        }
+        let web = ["http://", "https://"];
+        let gateway_url = faults.url("WA_GATEWAY_URL", self.wa_gateway_url, &web);
+        let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
+        let websocket_url =
+            faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let state_database_url =
+            faults.url("STATE_DATABASE_URL", self.state_database_url, &["mysql://", "mariadb://"]);
+        let billing = match given(self.db_host) {
+            None => BillingDatabase::Embedded,
+            Some(host) => BillingDatabase::MySql {
+                host,
+                port: db_port.unwrap_or_default(),
+                database: self.db_database,
+                username: self.db_username,
+                password: self.db_password,
+            },
+        };
+
+        let settings = || {
+            Some(Settings {
+                api: SocketAddr::new(host?, api_port?),
+                gateway_port: gateway_port?,
+                api_key,
+                data_dir: self.data_dir,
+                billing,
+                state_database_url,
+                gateway_url: gateway_url.map(|url| url.trim_end_matches('/').to_owned()),
+                websocket_url,
+                pace: Pace { delay: delay?, jitter: jitter? },
+                status_page_url,
+                quiet_hours,
+                timezone: timezone?,
+                daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
+                warm_up: warm_up?,
+                duplicate_guard: Duration::from_secs(duplicate_guard?),
+            })
+        };
+        match settings() {
+            Some(settings) if faults.0.is_empty() => Ok(settings),
+            _ => Err(faults.0),
+        }
+    }
+}
+
+/// An empty variable is one that is not set: `.env` files are full of them.
+fn given(value: Option<String>) -> Option<String> {
+    value.filter(|text| !text.trim().is_empty())
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, name: &'static str, problem: String) {
+        self.0.push(Fault { name, problem });
+    }
+
+    fn parse<T: FromStr>(&mut self, name: &'static str, text: &str, expected: &str) -> Option<T> {
+        let value = text.trim().parse().ok();
+        if value.is_none() {
+            self.add(name, format!("{text:?} should be {expected}"));
+        }
+        value
+    }
+
+    fn millis(&mut self, name: &'static str, text: &str) -> Option<Duration> {
+        let millis = self.parse(name, text, "a number of milliseconds")?;
+        let duration = Duration::from_millis(millis);
+        if duration > MAX_DELAY {
+            self.add(name, format!("{text} milliseconds is over an hour between two messages"));
+        }
+        Some(duration)
+    }
+
+    fn switch(&mut self, name: &'static str, text: &str) -> Option<bool> {
+        match text.trim() {
+            "1" | "true" | "on" => Some(true),
+            "" | "0" | "false" | "off" => Some(false),
+            other => {
+                self.add(name, format!("{other:?} should be 1 or 0"));
+                None
+            }
+        }
+    }
+
+    fn url(
+        &mut self,
+        name: &'static str,
+        text: Option<String>,
+        schemes: &[&str],
+    ) -> Option<String> {
+        let text = given(text)?;
+        if !schemes.iter().any(|scheme| text.starts_with(scheme) && text.len() > scheme.len()) {
+            // The address itself may hold a password: it is not repeated.
+            self.add(name, format!("should begin with {}", schemes.join(" or ")));
+        }
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn check(args: &[&str]) -> Result<Settings, Vec<Fault>> {
+        let args = ["kabari"].iter().chain(args);
+        Cli::try_parse_from(args).unwrap().options.check()
+    }
+
+    #[test]
+    fn the_defaults_are_right() {
+        let settings = check(&[]).unwrap();
+        assert_eq!(settings.api.to_string(), "127.0.0.1:8001");
+        assert_eq!(settings.pace.delay, Duration::from_secs(2));
+        assert!(matches!(settings.billing, BillingDatabase::Embedded));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let faults = check(&[
+            "--api-port=eighty",
+            "--api-host=0.0.0.0",
+            "--send-delay-ms=-1",
+            "--quiet-hours=late",
+            "--timezone=Jakarta",
+            "--wa-gateway-url=localhost:3001",
+            "--state-database-url=postgres://u:secret@h/d",
+        ])
+        .unwrap_err();
+        let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
+        let expected = [
+            "API_PORT",
+            "SEND_DELAY_MS",
+            "TIMEZONE",
+            "QUIET_HOURS",
+            "API_HOST",
+            "WA_GATEWAY_URL",
+            "STATE_DATABASE_URL",
+        ];
+        assert_eq!(names, expected);
+        assert!(!faults.iter().any(|fault| fault.to_string().contains("secret")));
+    }
+
+    #[test]
+    fn beyond_loopback_a_key_is_needed() {
+        assert!(check(&["--api-host=0.0.0.0"]).is_err());
+        assert!(check(&["--api-host=0.0.0.0", "--api-key=short"]).is_err());
+        assert!(check(&["--api-host=0.0.0.0", "--api-key=0123456789abcdef"]).is_ok());
+    }
+}

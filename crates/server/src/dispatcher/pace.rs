@@ -1,0 +1,93 @@
+//! The pace of one number: the shortest time between two messages on the wire.
+//!
+//! The database keeps the next slot for the case that this process ends. While it lives, it
+//! measures by a clock that nobody can set, and from the moment the last message was surely on
+//! the wire, which is when its answer came.
+
+use crate::clock::Clock;
+use crate::config::Pace;
+use std::time::Duration;
+
+/// How many messages after a (re)connect go out at half the pace.
+const SLOW_START: u32 = 5;
+
+pub struct Pacer {
+    pace: Pace,
+    /// On [`Clock::monotonic`].
+    not_before: Duration,
+    slow: u32,
+}
+
+impl Pacer {
+    pub fn new(pace: Pace) -> Pacer {
+        Pacer { pace, not_before: Duration::ZERO, slow: 0 }
+    }
+
+    /// The number is ours from now on. Whoever had it may have sent a moment ago: a full gap from
+    /// now is safe whatever any clock says.
+    pub fn acquired(&mut self, clock: &Clock) {
+        self.hold(clock, self.pace.delay + self.pace.jitter);
+    }
+
+    /// A connection was made: the next few go out slowly.
+    pub fn connected(&mut self) {
+        self.slow = SLOW_START;
+    }
+
+    /// The time from this message to the next.
+    pub fn gap(&mut self) -> Duration {
+        let jitter = u64::try_from(self.pace.jitter.as_millis()).unwrap_or(u64::MAX);
+        let gap = self.pace.delay + Duration::from_millis(rand::random_range(0..=jitter));
+        if self.slow == 0 {
+            return gap;
+        }
+        self.slow -= 1;
+        gap * 2
+    }
+
+    /// Nothing goes out for this long, from now.
+    pub fn hold(&mut self, clock: &Clock, duration: Duration) {
+        self.not_before = self.not_before.max(clock.monotonic() + duration);
+    }
+
+    /// How long to wait before the next message.
+    pub fn wait(&self, clock: &Clock) -> Duration {
+        self.not_before.saturating_sub(clock.monotonic())
+    }
+
+    /// The longest gap there can be.
+    pub fn longest_gap(&self) -> Duration {
+        (self.pace.delay + self.pace.jitter) * 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kabari_domain::Timestamp;
+
+    #[test]
+    fn a_gap_is_never_below_the_delay_and_doubled_after_a_connect() {
+        let delay = Duration::from_millis(2000);
+        let mut pacer = Pacer::new(Pace { delay, jitter: Duration::from_millis(1000) });
+        pacer.connected();
+        for _ in 0..SLOW_START {
+            assert!((delay * 2..=delay * 3).contains(&pacer.gap()));
+        }
+        for _ in 0..100 {
+            assert!((delay..=delay * 3 / 2).contains(&pacer.gap()));
+        }
+    }
+
+    #[test]
+    fn a_hold_only_ever_lengthens_the_wait() {
+        let clock = Clock::manual(Timestamp(0));
+        let mut pacer = Pacer::new(Pace { delay: Duration::ZERO, jitter: Duration::ZERO });
+        assert_eq!(pacer.wait(&clock), Duration::ZERO);
+        pacer.hold(&clock, Duration::from_secs(9));
+        pacer.hold(&clock, Duration::from_secs(3));
+        assert_eq!(pacer.wait(&clock), Duration::from_secs(9));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(pacer.wait(&clock), Duration::ZERO);
+    }
+}

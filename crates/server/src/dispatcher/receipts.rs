@@ -1,0 +1,54 @@
+//! Writes down what WhatsApp says after a send: late acks and receipts.
+
+use super::Context;
+use crate::store::StoreError;
+use kabari_domain::{MessageId, ReceiptRank, Timestamp};
+use kabari_gateway::Event;
+use std::collections::BTreeMap;
+
+/// How many events one round takes: a campaign's receipts come in bursts, and one statement
+/// writes many.
+const EVENTS_PER_ROUND: usize = 500;
+
+/// Runs until the gateway closes its stream, also while shutting down: what has arrived is kept.
+pub async fn run(context: Context) {
+    let Some(mut events) = context.gateway.take_events() else { return };
+    let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
+    loop {
+        tokio::select! {
+            biased;
+            received = events.recv_many(&mut round, EVENTS_PER_ROUND) => {
+                if received == 0 {
+                    return;
+                }
+            }
+            () = context.stopping.cancelled() => return,
+        }
+        while let Err(error) = record(&context, &round).await {
+            context.after_store_error("writing receipts", &error).await;
+            if context.is_stopping() {
+                return;
+            }
+        }
+        round.clear();
+    }
+}
+
+/// Receipts only raise a rank, so writing a round twice does no harm.
+async fn record(context: &Context, events: &[Event]) -> Result<(), StoreError> {
+    let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
+    for event in events {
+        match event {
+            Event::Acked { message_id } => {
+                context.state.acked(message_id).await?;
+            }
+            Event::Receipt { message_ids, rank, at } => {
+                receipts.entry((*rank, *at)).or_default().extend(message_ids.iter().cloned());
+            }
+        }
+    }
+    for ((rank, at), message_ids) in receipts {
+        context.state.receipt(&message_ids, rank, at).await?;
+    }
+    Ok(())
+}

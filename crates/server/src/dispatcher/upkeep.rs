@@ -1,0 +1,27 @@
+//! What happens because time has passed: campaigns start, expire and complete, and what dead
+//! nodes left behind is taken back.
+
+use super::{Context, LOOK_EVERY};
+use crate::store::StoreError;
+
+/// Runs until shutdown.
+pub async fn run(context: Context) {
+    while !context.is_stopping() {
+        if let Err(error) = round(&context).await {
+            context.after_store_error("campaign upkeep", &error).await;
+        }
+        context.sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn round(context: &Context) -> Result<(), StoreError> {
+    let now = context.state.now().await?;
+    context.state.start_due(now).await?;
+    context.state.expire_due(now).await?;
+    let reclaimed = context.state.reclaim(now).await?;
+    if reclaimed > 0 {
+        tracing::warn!(reclaimed, "took back deliveries whose lease had run out");
+    }
+    context.state.complete_all_done().await?;
+    Ok(())
+}

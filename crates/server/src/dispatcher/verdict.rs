@@ -1,0 +1,127 @@
+//! What the answer to a send means for the delivery, and for those after it.
+
+use kabari_domain::delivery::RESEND_WAIT;
+use kabari_domain::{DeliveryEvent, Timestamp, wording};
+use kabari_gateway::SendError;
+use std::time::Duration;
+
+/// How often the server may say "not now" before that counts as a no.
+const MAX_DEFERRALS: u32 = 8;
+/// How long to leave people alone who never wrote to us, if the server does not say.
+const REACH_OUT_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How long to wait before trying anything after the link turned out to be down.
+const NOT_CONNECTED_PAUSE: Duration = Duration::from_secs(2);
+/// The longest back-off.
+const MAX_BACK_OFF: Duration = Duration::from_secs(10 * 60);
+
+/// What follows from an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What happened to the delivery.
+    pub event: DeliveryEvent,
+    /// For the report, in Indonesian where it is ours.
+    pub error: Option<String>,
+    /// Nothing else goes out for this long.
+    pub hold: Duration,
+    /// Whether it speaks for trouble that others would meet too; see the breaker.
+    pub is_failure: bool,
+    /// Until when nobody may be written to who never wrote to us.
+    pub cold_until: Option<Timestamp>,
+}
+
+impl Verdict {
+    fn new(event: DeliveryEvent) -> Verdict {
+        Verdict { event, error: None, hold: Duration::ZERO, is_failure: false, cold_until: None }
+    }
+}
+
+/// The verdict on an answer that came at `now` to the `attempt`-th try.
+pub fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> Verdict {
+    let Err(error) = answer else { return Verdict::new(DeliveryEvent::Acked) };
+    match error {
+        SendError::NotLinked => Verdict {
+            error: Some(wording::NOT_LINKED.into()),
+            hold: NOT_CONNECTED_PAUSE,
+            ..Verdict::new(DeliveryEvent::NotSent)
+        },
+        SendError::NotConnected(_) => {
+            Verdict { hold: NOT_CONNECTED_PAUSE, ..Verdict::new(DeliveryEvent::NotSent) }
+        }
+        SendError::NotRegistered => Verdict {
+            error: Some(wording::NOT_REGISTERED.into()),
+            ..Verdict::new(DeliveryEvent::Refused)
+        },
+        SendError::ReachOutLimit { until } => {
+            let until = until.unwrap_or(now + REACH_OUT_PAUSE);
+            Verdict {
+                error: Some(wording::REACH_OUT_LIMIT.into()),
+                cold_until: Some(until),
+                ..Verdict::new(DeliveryEvent::Deferred(until))
+            }
+        }
+        SendError::Retry { reason, .. } if attempt >= MAX_DEFERRALS => Verdict {
+            error: Some(reason),
+            is_failure: true,
+            ..Verdict::new(DeliveryEvent::Refused)
+        },
+        SendError::Retry { after, reason } => {
+            let doublings = 2u32.saturating_pow(attempt.saturating_sub(1));
+            let wait = after.saturating_mul(doublings).min(MAX_BACK_OFF.max(after));
+            Verdict {
+                error: Some(reason),
+                hold: wait,
+                is_failure: true,
+                ..Verdict::new(DeliveryEvent::Deferred(now + wait))
+            }
+        }
+        SendError::Permanent(reason) => Verdict {
+            error: Some(reason),
+            is_failure: true,
+            ..Verdict::new(DeliveryEvent::Refused)
+        },
+        SendError::Unknown(_) => Verdict {
+            error: Some(wording::UNCERTAIN.into()),
+            is_failure: true,
+            ..Verdict::new(DeliveryEvent::Unanswered(now + RESEND_WAIT))
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    #[test]
+    fn no_answer_leads_to_a_resend_and_never_to_failed() {
+        let verdict = verdict(Err(SendError::Unknown("timeout".into())), 1, NOW);
+        assert_eq!(verdict.event, DeliveryEvent::Unanswered(NOW + RESEND_WAIT));
+    }
+
+    #[test]
+    fn the_reach_out_limit_is_not_tried_again_before_it_ends() {
+        let until = NOW + Duration::from_secs(86_400);
+        let verdict = verdict(Err(SendError::ReachOutLimit { until: Some(until) }), 1, NOW);
+        assert_eq!(verdict.event, DeliveryEvent::Deferred(until));
+        assert_eq!(verdict.cold_until, Some(until));
+        assert_eq!(verdict.hold, Duration::ZERO, "people who wrote to us go on");
+    }
+
+    #[test]
+    fn a_rate_limit_backs_off_ever_longer_and_then_gives_up() {
+        let retry =
+            || Err(SendError::Retry { after: Duration::from_secs(30), reason: "429".into() });
+        let waits: Vec<_> = (1..MAX_DEFERRALS).map(|n| verdict(retry(), n, NOW).hold).collect();
+        assert_eq!(waits[0], Duration::from_secs(30));
+        assert_eq!(waits[1], Duration::from_secs(60));
+        assert!(waits.iter().all(|wait| *wait <= MAX_BACK_OFF));
+        assert_eq!(verdict(retry(), MAX_DEFERRALS, NOW).event, DeliveryEvent::Refused);
+    }
+
+    #[test]
+    fn what_surely_did_not_go_out_keeps_its_place() {
+        let answer = Err(SendError::NotConnected("gone".into()));
+        assert_eq!(verdict(answer, 1, NOW).event, DeliveryEvent::NotSent);
+    }
+}
