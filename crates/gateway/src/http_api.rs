@@ -96,8 +96,7 @@ fn command(done: Result<(), GatewayError>, message: &str) -> Response {
         Ok(()) => Json(Answer::success(message)).into_response(),
         Err(error) => {
             tracing::error!("{error}");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Answer::failure(error.to_string())))
-                .into_response()
+            failure(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
         }
     }
 }
@@ -108,7 +107,7 @@ async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejection>) 
     }
     let request = match parse(body) {
         Ok(request) => request,
-        Err(response) => return response,
+        Err((status, error)) => return failure(status, error),
     };
     let (Some(typed), Some(text)) = (typed_phone(&request["phone"]), text(&request["message"]))
     else {
@@ -149,12 +148,11 @@ impl Api {
     /// Gives a connection that is just being made a moment.
     async fn wait_until_connected(&self) -> Result<(), SendError> {
         let mut link = self.gateway.link();
-        let making = |link: &Link| {
-            matches!(link.state, LinkState::Starting | LinkState::Connecting)
-                && link.error.is_none()
-        };
+        let being_made =
+            |link: &Link| matches!(link.state, LinkState::Starting | LinkState::Connecting);
         // Whatever came of it, the state is what counts.
-        let _ = tokio::time::timeout(RECONNECT_WAIT, link.wait_for(|link| !making(link))).await;
+        let settled = link.wait_for(|link| !being_made(link));
+        let _ = tokio::time::timeout(RECONNECT_WAIT, settled).await;
         let link = link.borrow();
         match link.state {
             LinkState::Connected => Ok(()),
@@ -172,22 +170,24 @@ fn refusal(error: &SendError) -> Response {
 }
 
 fn bad_request(error: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(Answer::failure(error))).into_response()
+    failure(StatusCode::BAD_REQUEST, error)
+}
+
+fn failure(status: StatusCode, error: &str) -> Response {
+    (status, Json(Answer::failure(error))).into_response()
 }
 
 fn detail(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "detail": text }))).into_response()
 }
 
-fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, Response> {
-    let body = body.map_err(|rejection| {
-        let error = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => wording::BODY_TOO_LARGE,
-            _ => wording::UNREADABLE_BODY,
-        };
-        (rejection.status(), Json(Answer::failure(error))).into_response()
+/// The body as JSON, or the status and text of what is wrong with it.
+fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, (StatusCode, &'static str)> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => (status, wording::BODY_TOO_LARGE),
+        status => (status, wording::UNREADABLE_BODY),
     })?;
-    serde_json::from_slice(&body).map_err(|_| bad_request(wording::UNREADABLE_BODY))
+    serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, wording::UNREADABLE_BODY))
 }
 
 /// The number as it was typed. Clients send it as text and as a JSON number.

@@ -34,7 +34,7 @@ use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::{Client, IqError, Jid, NodeFilter, SendOptions};
 
 /// How long a message may take until it is written: requests for devices and keys included.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the server may take to acknowledge a message.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one batch of number checks may take.

@@ -112,6 +112,10 @@ impl Supervisor {
     }
 
     async fn open(&mut self, waiting: Option<Waiting>) -> Next {
+        if waiting.is_some() {
+            // Whoever asked for a new start has seen what was wrong before.
+            self.shared.update_link(|link| link.error = None);
+        }
         let opened = Session::open(&self.shared, &self.storage, &self.server).await;
         let next = match &opened {
             Ok(_) => None,
@@ -230,8 +234,10 @@ impl Session {
         let retired = Arc::new(AtomicBool::new(false));
         let listener =
             Listener { shared: shared.clone(), turns: turns_tx, retired: retired.clone() };
-        let mut cache = CacheConfig::default();
-        cache.sent_message_ttl_secs = SENT_MESSAGE_TTL.as_secs();
+        let cache = CacheConfig {
+            sent_message_ttl_secs: SENT_MESSAGE_TTL.as_secs(),
+            ..CacheConfig::default()
+        };
         let mut builder = Bot::builder()
             .with_backend(store)
             .with_transport_factory(Dialer { server: server.clone(), shared: shared.clone() })

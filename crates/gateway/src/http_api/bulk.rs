@@ -1,6 +1,6 @@
 //! `POST /send-bulk`: one text to many, one after the other.
 
-use super::{Api, bad_request, new_message_id, parse, text, typed_number, typed_phone};
+use super::{Api, bad_request, failure, new_message_id, parse, text, typed_number, typed_phone};
 use crate::SendError;
 use crate::contract::Answer;
 use axum::Json;
@@ -54,7 +54,7 @@ pub(super) async fn send_bulk(
     }
     let request = match parse(body) {
         Ok(request) => request,
-        Err(response) => return response,
+        Err((status, error)) => return failure(status, error),
     };
     let (Some(recipients), Some(text)) =
         (request["recipients"].as_array(), text(&request["message"]))
