@@ -1,0 +1,6 @@
+//! The API over real HTTP.
+
+mod contract;
+mod docs;
+mod http;
+mod sends;

@@ -1,0 +1,154 @@
+//! A WhatsApp that does what it is told: the one of the recorded exchanges, and worse ones.
+
+use async_trait::async_trait;
+use kabari_domain::Phone;
+use kabari_gateway::{
+    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// The number it is linked to.
+pub const OWN_NUMBER: &str = "6281299990000";
+/// A number to which nothing can be sent.
+const BROKEN_NUMBER: &str = "62815000000027";
+/// What the recorded gateway said about it.
+const BROKEN_ERROR: &str = "Evaluation failed: stub send error";
+/// Numbers ending like this are not on WhatsApp.
+const UNREGISTERED_ENDING: char = '9';
+
+/// Sends that may go through while it is not held back.
+const UNLIMITED: usize = Semaphore::MAX_PERMITS / 2;
+
+/// Remembers what was sent. Cloned handles are not needed: tests share it in an `Arc`.
+pub struct ScriptedGateway {
+    link: watch::Sender<Link>,
+    delivered: Mutex<Vec<Outgoing>>,
+    /// One permit is used up by each send.
+    allowed: Semaphore,
+    events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
+    _event_sender: mpsc::UnboundedSender<Event>,
+}
+
+impl ScriptedGateway {
+    /// Linked and connected.
+    pub fn connected() -> ScriptedGateway {
+        let (event_sender, events) = mpsc::unbounded_channel();
+        let gateway = ScriptedGateway {
+            link: watch::Sender::new(Link::starting()),
+            delivered: Mutex::default(),
+            allowed: Semaphore::new(UNLIMITED),
+            events: Mutex::new(Some(events)),
+            _event_sender: event_sender,
+        };
+        gateway.enter("connected", None);
+        gateway
+    }
+
+    /// Goes into one of the recorded states.
+    pub fn enter(&self, state: &str, qr_png: Option<&str>) {
+        let link = match state {
+            "connected" => Link {
+                state: LinkState::Connected,
+                phone: Some(OWN_NUMBER.to_owned()),
+                ..Link::starting()
+            },
+            "starting-no-qr" | "just-after-restart" => {
+                Link { state: LinkState::NotLinked, ..Link::starting() }
+            }
+            "qr-pending" => Link {
+                state: LinkState::NotLinked,
+                qr: Some("2@scripted".to_owned()),
+                qr_png: Some(qr_png.unwrap_or("data:image/png;base64,iVBORw0KGgo=").to_owned()),
+                ..Link::starting()
+            },
+            "disconnected" => Link {
+                state: LinkState::Connecting,
+                error: Some("Disconnected: NAVIGATION".to_owned()),
+                ..Link::starting()
+            },
+            unknown => panic!("no such state: {unknown}"),
+        };
+        self.link.send_replace(link);
+    }
+
+    /// From now on nothing is sent until [`allow`](Self::allow).
+    pub fn hold_back(&self) {
+        self.allowed.forget_permits(UNLIMITED);
+    }
+
+    /// Lets this many more sends through.
+    pub fn allow(&self, sends: usize) {
+        self.allowed.add_permits(sends);
+    }
+
+    /// What was sent since the last call, in order: the number and the text.
+    pub fn take_delivered(&self) -> Vec<(String, String)> {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = delivered.drain(..);
+        sent.map(|message| (message.phone.digits().to_owned(), message.text)).collect()
+    }
+}
+
+#[async_trait]
+impl Gateway for ScriptedGateway {
+    fn link(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
+        let registered = |phone: &Phone| match phone.digits().ends_with(UNREGISTERED_ENDING) {
+            true => Registration::NotRegistered,
+            false => Registration::Registered { jid: format!("{}@s.whatsapp.net", phone.digits()) },
+        };
+        Ok(phones.iter().map(registered).collect())
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+        let link = self.link.borrow().clone();
+        match link.state {
+            LinkState::Connected => {}
+            LinkState::NotLinked => return Err(SendError::NotLinked),
+            _ => return Err(SendError::NotConnected(link.error.unwrap_or_default())),
+        }
+        match self.allowed.acquire().await {
+            Ok(permit) => permit.forget(),
+            Err(closed) => return Err(SendError::NotConnected(closed.to_string())),
+        }
+        if message.phone.digits().ends_with(UNREGISTERED_ENDING) {
+            return Err(SendError::NotRegistered);
+        }
+        if message.phone.digits() == BROKEN_NUMBER {
+            return Err(SendError::Permanent(BROKEN_ERROR.to_owned()));
+        }
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+        Ok(())
+    }
+
+    async fn limits(&self) -> Result<Limits, GatewayError> {
+        Ok(Limits { reach_out_until: None, new_chats_left: Some(40) })
+    }
+
+    async fn pair(&self, _phone: &Phone) -> Result<String, GatewayError> {
+        match self.link.borrow().state {
+            LinkState::NotLinked => Ok("ABCD-1234".to_owned()),
+            _ => Err(GatewayError::NotPossible("already linked".to_owned())),
+        }
+    }
+
+    async fn restart(&self) -> Result<(), GatewayError> {
+        self.enter("just-after-restart", None);
+        Ok(())
+    }
+
+    async fn logout(&self) -> Result<(), GatewayError> {
+        self.enter("starting-no-qr", None);
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,170 @@
+//! kabari's API on a free port of this machine, with everything behind it but WhatsApp.
+
+use super::database::{SeedBilling, billing_file};
+use super::scripted_gateway::ScriptedGateway;
+use kabari::api::{self, Api, ApiSettings};
+use kabari::clock::Clock;
+use kabari::config::Pace;
+use kabari::dispatcher::{Dispatcher, DispatcherSettings};
+use kabari::store::{Billing, BillingTarget, State, StateTarget};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What to serve.
+pub struct Setup {
+    pub settings: ApiSettings,
+    pub billing: Option<BillingTarget>,
+    /// Whether anything is sent.
+    pub dispatching: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            settings: ApiSettings {
+                status_page_url: Some("https://rumahkitanet.site/status-jaringan".to_owned()),
+                api_key: None,
+                duplicate_guard: Duration::ZERO,
+                pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
+            },
+            billing: None,
+            dispatching: true,
+        }
+    }
+}
+
+/// A running API.
+pub struct Served {
+    pub address: SocketAddr,
+    pub gateway: Arc<ScriptedGateway>,
+    pub state: State,
+    pub client: Client,
+    server: tokio::task::JoinHandle<()>,
+    _dispatcher: Option<Dispatcher>,
+    _directory: TempDir,
+}
+
+/// Customers and notices for tests that need no MariaDB.
+const SMALL_BILLING: &str = "
+    CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, phone TEXT, odp TEXT,
+        is_active INTEGER NOT NULL DEFAULT 1);
+    CREATE TABLE network_notices (id INTEGER PRIMARY KEY, title TEXT NOT NULL, message TEXT NOT NULL,
+        type TEXT NOT NULL, severity TEXT NOT NULL, is_mass INTEGER NOT NULL, affected_area TEXT,
+        affected_odp TEXT, start_time TEXT, end_time TEXT, is_active INTEGER NOT NULL, created_at TEXT);
+    INSERT INTO customers (id, name, phone, odp) VALUES
+        (1, 'Budi', '081234567801', 'ODP-1'), (2, '=1+1', '081234567802', 'ODP-1'),
+        (3, 'Nol', '0', 'ODP-1'), (4, 'Tak Terdaftar', '081234567819', 'ODP-2'),
+        (5, 'Garis', '081234567805', 'ODP/5'), (6, 'Kosong', NULL, 'ODP-2');
+    INSERT INTO network_notices VALUES
+        (1, 'Kabel putus', 'Maaf, {nama}.', 'gangguan', 'high', 0, NULL, 'ODP-1', NULL, NULL, 1, '2026-01-10 01:05:00');
+";
+
+impl Served {
+    /// With the small billing database.
+    pub async fn start() -> Served {
+        Served::with(Setup::default()).await
+    }
+
+    /// With the seed's billing database, which must outlive it.
+    pub async fn on_seed(billing: &SeedBilling) -> Served {
+        Served::with(Setup { billing: Some(billing.target.clone()), ..Setup::default() }).await
+    }
+
+    pub async fn with(setup: Setup) -> Served {
+        let directory = TempDir::new().unwrap();
+        let target = match setup.billing {
+            Some(target) => target,
+            None => billing_file(&directory, SMALL_BILLING).await,
+        };
+        let path = directory.path().join("state.db");
+        let state = State::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap();
+        let gateway = Arc::new(ScriptedGateway::connected());
+        let pace = setup.settings.pace;
+        let api = Api {
+            billing: Billing::connect(target).unwrap(),
+            state: state.clone(),
+            gateway: gateway.clone(),
+            settings: setup.settings,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            axum::serve(listener, api::router(api)).await.unwrap();
+        });
+        let dispatcher = setup.dispatching.then(|| {
+            let settings = DispatcherSettings {
+                node: "test".to_owned(),
+                pace,
+                quiet_hours: None,
+                timezone: chrono_tz::UTC,
+                daily_cap: None,
+                warm_up: false,
+            };
+            Dispatcher::spawn(state.clone(), gateway.clone(), settings, Clock::System)
+        });
+        let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        Served {
+            address,
+            gateway,
+            state,
+            client,
+            server,
+            _dispatcher: dispatcher,
+            _directory: directory,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// Asks until the answer is as wanted.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let ask = async {
+            let mut changes = self.state.changes();
+            loop {
+                let (_, body) = self.get(path).await;
+                if wanted(&body) {
+                    return body;
+                }
+                // Whatever comes first: a change, or time to look again.
+                let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| panic!("{path} never was as wanted"))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// The status and the JSON of an answer.
+pub async fn answer(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text:?}")))
+}
