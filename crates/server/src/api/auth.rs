@@ -78,10 +78,20 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_served_without_a_key() {
-        for host in ["localhost", "LOCALHOST:8001", "127.0.0.1:8001", "127.1.2.3", "[::1]:8001", "[::1]"] {
+        for host in
+            ["localhost", "LOCALHOST:8001", "127.0.0.1:8001", "127.1.2.3", "[::1]:8001", "[::1]"]
+        {
             assert!(require_loopback_host(&headers("host", host)).is_ok(), "{host}");
         }
-        for host in ["", "evil.example", "evil.example:8001", "10.0.0.1", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example"] {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8001",
+            "10.0.0.1",
+            "127.0.0.1.evil.example",
+            "[::2]",
+            "localhost.evil.example",
+        ] {
             assert!(require_loopback_host(&headers("host", host)).is_err(), "{host}");
         }
         assert!(require_loopback_host(&HeaderMap::new()).is_err());

@@ -353,7 +353,10 @@ pub async fn deliveries(
         (status = 409, description = "It has ended", body = ErrorBody),
     )
 )]
-pub async fn pause(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<CampaignBody>> {
+pub async fn pause(
+    State(api): State<Arc<Api>>,
+    PathText(id): PathText,
+) -> Answer<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Pause(PauseReason::Manual)).await
 }
 
@@ -368,7 +371,10 @@ pub async fn pause(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answe
         (status = 409, description = "It is not paused", body = ErrorBody),
     )
 )]
-pub async fn resume(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<CampaignBody>> {
+pub async fn resume(
+    State(api): State<Arc<Api>>,
+    PathText(id): PathText,
+) -> Answer<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Resume).await
 }
 
@@ -383,7 +389,10 @@ pub async fn resume(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answ
         (status = 409, description = "It has ended", body = ErrorBody),
     )
 )]
-pub async fn cancel(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<CampaignBody>> {
+pub async fn cancel(
+    State(api): State<Arc<Api>>,
+    PathText(id): PathText,
+) -> Answer<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Cancel).await
 }
 
@@ -464,5 +473,7 @@ pub async fn resolve(
         error => error.into(),
     })?;
     let delivery = api.state.delivery(id).await?;
-    delivery.map(|delivery| Json(delivery.into())).ok_or(ApiError::NotFound(wording::DELIVERY_NOT_FOUND))
+    delivery
+        .map(|delivery| Json(delivery.into()))
+        .ok_or(ApiError::NotFound(wording::DELIVERY_NOT_FOUND))
 }

@@ -1,11 +1,11 @@
 //! A campaign's report as a table for spreadsheets.
 
+use super::Api;
 use super::campaigns::{self, campaign_id};
 use super::error::{Answer, ErrorBody};
 use super::send::reason;
 use super::streamed;
 use super::validation::PathText;
-use super::Api;
 use crate::store::state::Delivery;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -20,8 +20,16 @@ use std::sync::Arc;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 const HEADINGS: [&str; 10] = [
-    "customer_id", "customer_name", "phone_raw", "phone", "state", "error", "first_sent_at",
-    "accepted_at", "delivered_at", "read_at",
+    "customer_id",
+    "customer_name",
+    "phone_raw",
+    "phone",
+    "state",
+    "error",
+    "first_sent_at",
+    "accepted_at",
+    "delivered_at",
+    "read_at",
 ];
 
 /// The report as CSV
@@ -104,15 +112,20 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_would_run_is_defused() {
-        for formula in ["=1+1", "+62", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", "＝1+1"] {
-            assert!(line([formula.to_owned()]).trim_start_matches('"').starts_with('\''), "{formula:?}");
+        for formula in ["=1+1", "+62", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", "＝1+1"]
+        {
+            assert!(
+                line([formula.to_owned()]).trim_start_matches('"').starts_with('\''),
+                "{formula:?}"
+            );
         }
         assert_eq!(line(["081234567801".to_owned(), "A=B".to_owned()]), "081234567801,A=B\r\n");
     }
 
     #[test]
     fn separators_in_a_field_are_quoted() {
-        let written = line(["a,b".to_owned(), "a \"b\"".to_owned(), "a\nb".to_owned(), String::new()]);
+        let written =
+            line(["a,b".to_owned(), "a \"b\"".to_owned(), "a\nb".to_owned(), String::new()]);
         assert_eq!(written, "\"a,b\",\"a \"\"b\"\"\",\"a\nb\",\r\n");
     }
 }

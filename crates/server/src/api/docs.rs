@@ -1,7 +1,7 @@
 //! The API's documentation: `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. Nothing of
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
-use super::error::{ApiError, Answer};
+use super::error::{Answer, ApiError};
 use super::validation::PathText;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -101,16 +101,25 @@ impl Modify for Security {
 pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> Router<S> {
     let json = Bytes::from(openapi.to_pretty_json().unwrap_or_default());
     // Its default asks validator.swagger.io whether the document is valid.
-    let config = Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true));
+    let config =
+        Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true));
     Router::new()
         .route(
             "/openapi.json",
-            get(move || async move { ([(CONTENT_TYPE, "application/json")], json).into_response() }),
+            get(
+                move || async move { ([(CONTENT_TYPE, "application/json")], json).into_response() },
+            ),
         )
         .route("/docs", get(|| async { page(Html(SWAGGER_PAGE)) }))
-        .route("/docs/{file}", get(move |PathText(file)| async move { swagger_file(&file, config) }))
+        .route(
+            "/docs/{file}",
+            get(move |PathText(file)| async move { swagger_file(&file, config) }),
+        )
         .route("/redoc", get(|| async { page(Html(REDOC_PAGE)) }))
-        .route("/redoc/redoc.standalone.js", get(|| async { file("text/javascript", REDOC_SCRIPT) }))
+        .route(
+            "/redoc/redoc.standalone.js",
+            get(|| async { file("text/javascript", REDOC_SCRIPT) }),
+        )
 }
 
 fn swagger_file(name: &str, config: Arc<Config<'static>>) -> Answer<Response> {

@@ -76,7 +76,9 @@ impl Watching {
             tokio::join!(tokio::time::sleep(PROGRESS_EVERY), moved(&mut self.changes));
             match campaigns::load(&self.api, self.id).await {
                 Ok(campaign) => self.tell(campaign),
-                Err(error) => tracing::warn!(campaign = self.id, %error, "events wait for the database"),
+                Err(error) => {
+                    tracing::warn!(campaign = self.id, %error, "events wait for the database")
+                }
             }
         }
     }

@@ -100,10 +100,7 @@ pub async fn list(
         (status = 503, description = "The billing database is down", body = ErrorBody),
     )
 )]
-pub async fn one(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-) -> Answer<Json<NoticeBody>> {
+pub async fn one(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<NoticeBody>> {
     let id = path_integer("notice_id", &id)?;
     let notice = api.billing.notice(id).await?;
     notice.map(|notice| Json(notice.into())).ok_or(ApiError::NotFound(wording::NOTICE_NOT_FOUND))

@@ -169,7 +169,8 @@ mod tests {
                 (5, "E", Some("081234567802")),
             ],
         );
-        let outcome: Vec<_> = made.iter().map(|d| (d.state, d.text.as_deref(), d.error.as_deref())).collect();
+        let outcome: Vec<_> =
+            made.iter().map(|d| (d.state, d.text.as_deref(), d.error.as_deref())).collect();
         assert_eq!(
             outcome,
             [
@@ -190,7 +191,10 @@ mod tests {
     #[test]
     fn a_name_cannot_make_the_text_longer_than_whatsapp_takes() {
         let template = format!("{}{{nama}}", "x".repeat(MAX_MESSAGE_CHARS - 1));
-        let made = addressed(&template, &[(1, "A", Some("081234567801")), (2, "Ani", Some("081234567802"))]);
+        let made = addressed(
+            &template,
+            &[(1, "A", Some("081234567801")), (2, "Ani", Some("081234567802"))],
+        );
         assert_eq!(made[0].error, None);
         assert_eq!(made[1].error.as_deref(), Some(wording::TEXT_TOO_LONG));
     }

@@ -70,8 +70,7 @@ async fn record(
         request,
     };
     let supersedes = campaign.notice_id.is_some();
-    let created =
-        api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
+    let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
     settle(created)
 }
 
@@ -92,7 +91,8 @@ pub fn settle(creation: Creation) -> Result<i64, ApiError> {
 /// 202, with the campaign and where to look for it.
 pub async fn accepted(api: &Api, id: i64) -> Answer<Response> {
     let campaign = campaigns::load(api, id).await?;
-    let headers = [(LOCATION.as_str(), campaign_path(id)), ("preference-applied", RESPOND_ASYNC.to_owned())];
+    let headers =
+        [(LOCATION.as_str(), campaign_path(id)), ("preference-applied", RESPOND_ASYNC.to_owned())];
     Ok((StatusCode::ACCEPTED, headers, Json(campaign)).into_response())
 }
 
@@ -146,7 +146,9 @@ mod tests {
 
     #[test]
     fn a_preference_is_found_among_others() {
-        for value in ["respond-async", "Respond-Async", "wait=5, respond-async", "respond-async; x=1"] {
+        for value in
+            ["respond-async", "Respond-Async", "wait=5, respond-async", "respond-async; x=1"]
+        {
             assert!(prefers_async(&with("prefer", value)), "{value}");
         }
         for value in ["", "wait=5", "respond-async-maybe", "handling=strict"] {

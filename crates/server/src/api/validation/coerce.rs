@@ -44,7 +44,9 @@ fn from_text(text: &str) -> Result<i64, Fault> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let whole = match unsigned.split_once('.') {
-        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            whole
+        }
         Some(_) => return Err(unparsable()),
         None => unsigned,
     };
@@ -72,7 +74,10 @@ fn unparsable() -> Fault {
 }
 
 fn too_long() -> Fault {
-    Fault::new("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size")
+    Fault::new(
+        "int_parsing_size",
+        "Unable to parse input string as an integer, exceeded maximum size",
+    )
 }
 
 /// The truth value this stands for.

@@ -89,7 +89,8 @@ impl<S: Send + Sync, T: FromFields> FromRequestParts<S> for Query<T> {
         let axum::extract::Query(pairs) =
             Pairs::from_request_parts(parts, state).await.unwrap_or_default();
         // Of a parameter given twice the last one counts.
-        let values: Map<_, _> = pairs.into_iter().map(|(name, value)| (name, json!(value))).collect();
+        let values: Map<_, _> =
+            pairs.into_iter().map(|(name, value)| (name, json!(value))).collect();
         Fields::new("query", values).read().map(Query)
     }
 }

@@ -74,7 +74,9 @@ impl Parser<'_> {
         }
         loop {
             if self.peek() != Some(b'"') {
-                return Err(self.invalid("Expecting property name enclosed in double quotes", self.at));
+                return Err(
+                    self.invalid("Expecting property name enclosed in double quotes", self.at)
+                );
             }
             let key = self.string()?;
             self.skip_whitespace();

@@ -16,7 +16,8 @@ const RECORDED: &str = include_str!("../../seed/contract.jsonl");
 /// The exchanges that are not answered as recorded, with what is answered instead and why. The
 /// reasons are those of the seed's table "What we do differently on purpose".
 fn difference(case: u64) -> Option<(&'static str, Value, Vec<&'static str>)> {
-    const SAME_NUMBER: &str = "two customers with the same number both get it: here one message per number per send";
+    const SAME_NUMBER: &str =
+        "two customers with the same number both get it: here one message per number per send";
     let duplicates = || {
         json!({
             "success": true, "message": "Notifikasi berhasil diproses untuk 2 pelanggan",
@@ -112,7 +113,9 @@ async fn fault(
     let case = recorded["case"].as_u64().unwrap();
     let recorded_messages = || {
         let messages = recorded["delivered"].as_array().into_iter().flatten();
-        messages.map(|m| (m["to"].as_str().unwrap().to_owned(), m["text"].as_str().unwrap().to_owned())).collect()
+        messages
+            .map(|m| (m["to"].as_str().unwrap().to_owned(), m["text"].as_str().unwrap().to_owned()))
+            .collect()
     };
     let (expected_body, delivered_as_expected) = match difference(case) {
         Some((_reason, body, numbers)) => {

@@ -85,7 +85,9 @@ async fn the_pages_load_what_this_server_serves_and_nothing_else() {
         let html = response.text().await.unwrap();
         let mut loaded = 0;
         for attribute in ["src=\"", "href=\"", "spec-url=\""] {
-            for (_, rest) in html.match_indices(attribute).map(|(at, text)| html.split_at(at + text.len())) {
+            for (_, rest) in
+                html.match_indices(attribute).map(|(at, text)| html.split_at(at + text.len()))
+            {
                 let address = rest.split('"').next().unwrap();
                 if address.starts_with("data:") {
                     continue;
@@ -95,7 +97,9 @@ async fn the_pages_load_what_this_server_serves_and_nothing_else() {
                 assert_eq!(response.status(), 200, "{page} loads {address}");
                 let bytes = response.bytes().await.unwrap();
                 let text = String::from_utf8_lossy(&bytes);
-                for host in ["cdn.redoc.ly", "fonts.googleapis.com", "validator.swagger.io/validator\""] {
+                for host in
+                    ["cdn.redoc.ly", "fonts.googleapis.com", "validator.swagger.io/validator\""]
+                {
                     let allowed = address.ends_with("swagger-ui-bundle.js");
                     assert!(allowed || !text.contains(host), "{address} names {host}");
                 }

@@ -23,18 +23,32 @@ async fn unknown_paths_and_wrong_methods_are_told_as_json() {
     let served = Served::start().await;
     assert_eq!(served.get("/nowhere").await, (404, json!({"detail": "Not Found"})));
     assert_eq!(served.get("/api/notices/1/x").await, (404, json!({"detail": "Not Found"})));
-    for (method, path) in [(Method::POST, "/"), (Method::DELETE, "/api/customers"), (Method::GET, "/api/send/phone")] {
+    for (method, path) in
+        [(Method::POST, "/"), (Method::DELETE, "/api/customers"), (Method::GET, "/api/send/phone")]
+    {
         let (status, body) = answer(served.request(method, path)).await;
         assert_eq!((status, body), (405, json!({"detail": "Method Not Allowed"})), "{path}");
     }
-    let invalid_text = answer(served.request(Method::POST, "/api/send/by-odp/%FF").body("{}")).await;
+    let invalid_text =
+        answer(served.request(Method::POST, "/api/send/by-odp/%FF").body("{}")).await;
     assert_eq!(invalid_text.0, 404);
 }
 
 #[tokio::test]
 async fn head_works_wherever_get_does() {
     let served = Served::start().await;
-    for path in ["/", "/health", "/api/notices", "/api/notices/1", "/api/customers", "/api/campaigns", "/api/whatsapp/status", "/docs", "/redoc", "/openapi.json"] {
+    for path in [
+        "/",
+        "/health",
+        "/api/notices",
+        "/api/notices/1",
+        "/api/customers",
+        "/api/campaigns",
+        "/api/whatsapp/status",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+    ] {
         let response = served.request(Method::HEAD, path).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         assert!(response.bytes().await.unwrap().is_empty(), "{path}");
@@ -44,16 +58,24 @@ async fn head_works_wherever_get_does() {
 #[tokio::test]
 async fn a_slash_in_an_odp_reaches_its_customers() {
     let served = Served::start().await;
-    let (status, report) = served.post("/api/send/by-odp/ODP%2F5", json!({"custom_message": "Halo {nama}"})).await;
+    let (status, report) =
+        served.post("/api/send/by-odp/ODP%2F5", json!({"custom_message": "Halo {nama}"})).await;
     assert_eq!((status, &report["sent_count"]), (200, &json!(1)), "{report}");
-    assert_eq!(served.gateway.take_delivered(), [("6281234567805".to_owned(), "Halo Garis".to_owned())]);
+    assert_eq!(
+        served.gateway.take_delivered(),
+        [("6281234567805".to_owned(), "Halo Garis".to_owned())]
+    );
 }
 
 #[tokio::test]
 async fn bodies_that_are_too_large_are_refused_before_they_are_kept() {
     let served = Served::start().await;
-    let body = format!("{{\"phone\": \"081234567801\", \"message\": \"{}\"}}", "x".repeat(10 * 1024 * 1024));
-    let request = served.request(Method::POST, "/api/send/phone").header("content-type", "application/json");
+    let body = format!(
+        "{{\"phone\": \"081234567801\", \"message\": \"{}\"}}",
+        "x".repeat(10 * 1024 * 1024)
+    );
+    let request =
+        served.request(Method::POST, "/api/send/phone").header("content-type", "application/json");
     let (status, body) = answer(request.body(body)).await;
     assert_eq!(status, 413);
     assert!(body["detail"].as_str().unwrap().contains("terlalu besar"));
@@ -72,13 +94,16 @@ async fn nonsense_is_answered_with_what_is_wrong_with_it() {
         (r#"{"message": "x", "starts_at": "besok"}"#, 422),
         (&"[".repeat(100_000), 400),
     ] {
-        let request = served.request(Method::POST, "/api/send/custom").header("content-type", "application/json");
+        let request = served
+            .request(Method::POST, "/api/send/custom")
+            .header("content-type", "application/json");
         let (answered, said) = answer(request.body(body.to_owned())).await;
         assert_eq!(answered, status, "{said}");
         assert!(said.get("detail").is_some());
     }
     let too_long = "x".repeat(65_537);
-    let (status, said) = served.post("/api/send/phone", json!({"phone": "081234567801", "message": too_long})).await;
+    let (status, said) =
+        served.post("/api/send/phone", json!({"phone": "081234567801", "message": too_long})).await;
     assert_eq!((status, &said["detail"][0]["type"]), (422, &json!("string_too_long")));
     assert!(served.gateway.take_delivered().is_empty());
     let (_, campaigns) = served.get("/api/campaigns").await;
@@ -107,14 +132,16 @@ async fn a_billing_database_that_is_down_is_named_with_what_to_do() {
     assert_eq!((status, &health["status"]), (503, &json!("unhealthy")));
     assert_eq!(health["state_database"], "connected");
     // What needs no customers still works.
-    let (status, report) = served.post("/api/send/phone", json!({"phone": "081234567801", "message": "x"})).await;
+    let (status, report) =
+        served.post("/api/send/phone", json!({"phone": "081234567801", "message": "x"})).await;
     assert_eq!((status, &report["success"]), (200, &json!(true)));
 }
 
 #[tokio::test]
 async fn a_missing_column_is_named() {
     let directory = TempDir::new().unwrap();
-    let sql = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, phone TEXT, is_active INTEGER)";
+    let sql =
+        "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, phone TEXT, is_active INTEGER)";
     let target = billing_file(&directory, sql).await;
     let served = Served::with(Setup { billing: Some(target), ..Setup::default() }).await;
     let (status, body) = served.get("/api/customers").await;
@@ -134,17 +161,28 @@ async fn a_list_of_many_customers_is_complete() {
     billing.database.execute(format!("DELETE FROM customers; {insert}")).await;
     let served = Served::on_seed(&billing).await;
     let (status, customers) = served.get("/api/customers").await;
-    let ids: Vec<_> = customers.as_array().unwrap().iter().map(|customer| customer["id"].as_i64().unwrap()).collect();
+    let ids: Vec<_> = customers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|customer| customer["id"].as_i64().unwrap())
+        .collect();
     assert_eq!((status, ids), (200, (1..=10_000).collect()));
 }
 
 #[tokio::test]
 async fn without_a_key_only_this_machine_is_served() {
     let served = Served::start().await;
-    let foreign = raw(&served, "GET /api/customers HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
+    let foreign = raw(
+        &served,
+        "GET /api/customers HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
     assert!(foreign.contains("API_KEY") && !foreign.contains("Budi"), "{foreign}");
-    let own = raw(&served, "GET /api/customers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let own =
+        raw(&served, "GET /api/customers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await;
     assert!(own.starts_with("HTTP/1.1 200") && own.contains("Budi"), "{own}");
 }
 

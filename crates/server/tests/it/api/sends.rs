@@ -17,7 +17,8 @@ fn to_odp_1() -> Value {
 
 /// Makes a campaign without waiting for it; answers its address.
 async fn begin(served: &Served, body: Value) -> String {
-    let request = served.request(Method::POST, "/api/send/custom").header("prefer", "respond-async");
+    let request =
+        served.request(Method::POST, "/api/send/custom").header("prefer", "respond-async");
     let response = request.json(&body).send().await.unwrap();
     assert_eq!(response.status(), 202);
     assert_eq!(response.headers()["preference-applied"], "respond-async");
@@ -50,7 +51,10 @@ async fn a_caller_who_does_not_wait_is_told_where_to_look() {
         let rows = page["deliveries"].as_array().unwrap().iter();
         rows.map(|row| row["customer_name"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!((names(&first), names(&second)), (vec!["Budi".into(), "=1+1".into()], vec!["Nol".into()]));
+    assert_eq!(
+        (names(&first), names(&second)),
+        (vec!["Budi".into(), "=1+1".into()], vec!["Nol".into()])
+    );
     assert_eq!(second["next"], Value::Null);
 }
 
@@ -99,7 +103,8 @@ async fn a_long_send_answers_early_and_keeps_the_connection_with_white_space() {
 #[tokio::test]
 async fn a_short_send_answers_without_white_space() {
     let served = Served::start().await;
-    let response = served.request(Method::POST, "/api/send/custom").json(&to_odp_1()).send().await.unwrap();
+    let response =
+        served.request(Method::POST, "/api/send/custom").json(&to_odp_1()).send().await.unwrap();
     let text = response.text().await.unwrap();
     assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
     let report: Value = serde_json::from_str(&text).unwrap();
@@ -135,12 +140,14 @@ async fn many_requests_with_one_key_make_one_campaign() {
         answer(request.header("idempotency-key", "seratus").json(&to_odp_1()))
     };
     let answers = futures_util::future::join_all((0..REQUESTS).map(send)).await;
-    let campaigns: HashSet<_> = answers.iter().map(|(_, report)| report["campaign_id"].as_i64()).collect();
+    let campaigns: HashSet<_> =
+        answers.iter().map(|(_, report)| report["campaign_id"].as_i64()).collect();
     assert_eq!(campaigns.len(), 1);
     assert!(answers.iter().all(|(status, report)| *status == 200 && report["sent_count"] == 2));
     assert_eq!(served.gateway.take_delivered().len(), 2);
 
-    let other = served.request(Method::POST, "/api/send/custom").header("idempotency-key", "seratus");
+    let other =
+        served.request(Method::POST, "/api/send/custom").header("idempotency-key", "seratus");
     let (status, body) = answer(other.json(&json!({"message": "lain", "customer_ids": [1]}))).await;
     assert_eq!(status, 422);
     assert_eq!(body["detail"][0]["loc"], json!(["header", "Idempotency-Key"]));
@@ -158,9 +165,11 @@ async fn a_double_click_is_refused_with_a_link_unless_it_is_meant() {
     };
     let (status, first) = served.post("/api/send/custom", guarded(json!({}))).await;
     assert_eq!(status, 200);
-    let (status, refused) = served.post("/api/send/custom", guarded(json!({"customer_ids": [3, 2, 1]}))).await;
+    let (status, refused) =
+        served.post("/api/send/custom", guarded(json!({"customer_ids": [3, 2, 1]}))).await;
     assert_eq!((status, &refused["campaign"]), (409, &first["campaign"]), "{refused}");
-    let (status, other) = served.post("/api/send/custom", guarded(json!({"customer_ids": [1]}))).await;
+    let (status, other) =
+        served.post("/api/send/custom", guarded(json!({"customer_ids": [1]}))).await;
     assert_eq!(status, 200, "another audience: {other}");
     let (status, forced) = served.post("/api/send/custom", guarded(json!({"force": true}))).await;
     assert_eq!((status, &forced["sent_count"]), (200, &json!(2)));
@@ -183,7 +192,8 @@ async fn a_dry_run_tells_everything_and_does_nothing() {
     setup.settings.pace.delay = Duration::from_secs(2);
     setup.settings.pace.jitter = Duration::from_secs(1);
     let served = Served::with(setup).await;
-    let (status, forecast) = served.post("/api/send/notification", json!({"notice_id": 1, "dry_run": true})).await;
+    let (status, forecast) =
+        served.post("/api/send/notification", json!({"notice_id": 1, "dry_run": true})).await;
     assert_eq!(status, 200);
     assert_eq!((&forecast["total_customers"], &forecast["to_send"]), (&json!(3), &json!(2)));
     assert_eq!(forecast["duration_seconds"], 3, "one gap of 2 s and half of 1 s, rounded up");
@@ -198,7 +208,8 @@ async fn a_dry_run_tells_everything_and_does_nothing() {
 #[tokio::test]
 async fn nobody_is_asked_for_with_an_empty_list() {
     let served = Served::start().await;
-    let (status, report) = served.post("/api/send/custom", json!({"message": MESSAGE, "customer_ids": []})).await;
+    let (status, report) =
+        served.post("/api/send/custom", json!({"message": MESSAGE, "customer_ids": []})).await;
     assert_eq!((status, &report["total_customers"]), (200, &json!(0)));
     assert!(served.gateway.take_delivered().is_empty());
 }
@@ -208,7 +219,10 @@ async fn a_campaign_can_be_paused_resumed_and_cancelled() {
     let served = Served::with(Setup { dispatching: false, ..Setup::default() }).await;
     let location = begin(&served, to_odp_1()).await;
     let (status, paused) = served.post(&format!("{location}/pause"), json!({})).await;
-    assert_eq!((status, &paused["status"], &paused["pause_reason"]), (200, &json!("paused"), &json!("manual")));
+    assert_eq!(
+        (status, &paused["status"], &paused["pause_reason"]),
+        (200, &json!("paused"), &json!("manual"))
+    );
     assert_eq!(paused["eta"], Value::Null);
     let (_, resumed) = served.post(&format!("{location}/resume"), json!({})).await;
     assert_eq!(resumed["status"], "running");
@@ -247,7 +261,8 @@ async fn the_table_is_complete_and_harmless() {
     let served = Served::start().await;
     let location = begin(&served, to_odp_1()).await;
     completed(&served, &location).await;
-    let response = served.request(Method::GET, &format!("{location}/report.csv")).send().await.unwrap();
+    let response =
+        served.request(Method::GET, &format!("{location}/report.csv")).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8");
     assert!(response.headers()["content-disposition"].to_str().unwrap().contains(".csv"));
     let text = response.text_with_charset("utf-8").await.unwrap();
@@ -263,7 +278,8 @@ async fn events_tell_the_progress_and_end_with_the_campaign() {
     let served = Served::start().await;
     served.gateway.hold_back();
     let location = begin(&served, to_odp_1()).await;
-    let mut response = served.request(Method::GET, &format!("{location}/events")).send().await.unwrap();
+    let mut response =
+        served.request(Method::GET, &format!("{location}/events")).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut seen = String::new();
     let reading = async {

@@ -151,7 +151,9 @@ impl Served {
                 let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| panic!("{path} never was as wanted"))
+        tokio::time::timeout(PATIENCE, ask)
+            .await
+            .unwrap_or_else(|_| panic!("{path} never was as wanted"))
     }
 }
 
