@@ -1,6 +1,7 @@
 //! Everything that needs more than one crate, as one binary: it links once.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod architecture;
 mod docs;
 mod harness;

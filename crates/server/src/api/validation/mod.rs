@@ -151,9 +151,11 @@ impl Fields {
     pub fn required_choice<T: Copy>(&mut self, name: &str, choices: &[(&'static str, T)]) -> T {
         let word = self.required_text(name, 0, usize::MAX);
         let found = choices.iter().find(|(choice, _)| *choice == word);
-        if found.is_none() && self.errors.iter().all(|error| error.loc.last() != Some(&json!(name))) {
+        if found.is_none() && self.errors.iter().all(|error| error.loc.last() != Some(&json!(name)))
+        {
             let words: Vec<_> = choices.iter().map(|(choice, _)| format!("'{choice}'")).collect();
-            let fault = Fault::new("literal_error", format!("Input should be {}", words.join(" or ")));
+            let fault =
+                Fault::new("literal_error", format!("Input should be {}", words.join(" or ")));
             self.errors.push(FieldError::new(self.source, &[json!(name)], fault, json!(word)));
         }
         found.unwrap_or(&choices[0]).1
@@ -185,8 +187,9 @@ impl Fields {
 /// The integer in a path segment.
 pub fn path_integer(name: &str, segment: &str) -> Result<i64, ApiError> {
     let input = json!(segment);
-    coerce::integer(&input)
-        .map_err(|fault| ApiError::Invalid(vec![FieldError::new("path", &[json!(name)], fault, input)]))
+    coerce::integer(&input).map_err(|fault| {
+        ApiError::Invalid(vec![FieldError::new("path", &[json!(name)], fault, input)])
+    })
 }
 
 fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
@@ -195,9 +198,17 @@ fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
     };
     let length = text.chars().count();
     let (kind, bound, msg) = if length < min {
-        ("string_too_short", "min_length", format!("String should have at least {min} {}", characters(min)))
+        (
+            "string_too_short",
+            "min_length",
+            format!("String should have at least {min} {}", characters(min)),
+        )
     } else if length > max {
-        ("string_too_long", "max_length", format!("String should have at most {max} {}", characters(max)))
+        (
+            "string_too_long",
+            "max_length",
+            format!("String should have at most {max} {}", characters(max)),
+        )
     } else {
         return Ok(text.clone());
     };
@@ -269,7 +280,10 @@ mod tests {
         let read_ = read(json!({"text": "ab", "number": null})).unwrap_or_else(|e| panic!("{e:?}"));
         assert_eq!((read_.text.as_str(), read_.number, read_.flag), ("ab", None, None));
         assert_eq!((read_.numbers, read_.time), (None, None));
-        assert_eq!(read(json!({})).err(), Some(vec![("missing".into(), vec![json!("body"), json!("text")])]));
+        assert_eq!(
+            read(json!({})).err(),
+            Some(vec![("missing".into(), vec![json!("body"), json!("text")])])
+        );
         let null = read(json!({"text": null})).err();
         assert_eq!(null, Some(vec![("string_type".into(), vec![json!("body"), json!("text")])]));
     }
@@ -284,7 +298,14 @@ mod tests {
         let kinds: Vec<_> = errors.iter().map(|(kind, _)| kind.as_str()).collect();
         assert_eq!(
             kinds,
-            ["string_too_long", "int_parsing", "int_type", "int_from_float", "bool_parsing", "datetime_parsing"]
+            [
+                "string_too_long",
+                "int_parsing",
+                "int_type",
+                "int_from_float",
+                "bool_parsing",
+                "datetime_parsing"
+            ]
         );
         assert_eq!(errors[2].1, [json!("body"), json!("numbers"), json!(1)]);
     }
@@ -292,8 +313,13 @@ mod tests {
     #[test]
     fn times_are_read_in_three_forms() {
         let expected = Some(Timestamp(1_768_007_100_000));
-        for time in [json!("2026-01-10T08:05:00+07:00"), json!("2026-01-10T01:05:00Z"), json!(1_768_007_100)] {
-            let read_ = read(json!({"text": "a", "time": time})).unwrap_or_else(|e| panic!("{e:?}"));
+        for time in [
+            json!("2026-01-10T08:05:00+07:00"),
+            json!("2026-01-10T01:05:00Z"),
+            json!(1_768_007_100),
+        ] {
+            let read_ =
+                read(json!({"text": "a", "time": time})).unwrap_or_else(|e| panic!("{e:?}"));
             assert_eq!(read_.time, expected);
         }
         assert!(read(json!({"text": "a", "time": "2026-01-10T08:05:00"})).is_err(), "which zone?");

@@ -1,3 +1,5 @@
 //! What tests stand on.
 
 pub mod database;
+pub mod scripted_gateway;
+pub mod served;
