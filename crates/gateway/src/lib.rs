@@ -25,6 +25,11 @@ pub trait Gateway: Send + Sync {
     /// How the link to WhatsApp is, now and at every change.
     fn link(&self) -> watch::Receiver<Link>;
 
+    /// How the link is, asked anew where [`link`](Gateway::link) lags behind.
+    async fn look(&self) -> Link {
+        self.link().borrow().clone()
+    }
+
     /// Acks that came late and receipts, in order of arrival. There is one stream: the first call
     /// gets it, every later one `None`.
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>>;

@@ -119,6 +119,13 @@ impl Gateway for Remote {
         self.link.subscribe()
     }
 
+    async fn look(&self) -> Link {
+        let before = self.link.borrow().clone();
+        let now = self.http.look(&before).await;
+        show(&self.link, &now);
+        now
+    }
+
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -175,12 +182,17 @@ async fn poll(http: Http, link: watch::Sender<Link>, look: Arc<Notify>) {
         if now.state != before.state {
             tracing::info!(state = ?now.state, gateway = %http.base, "the gateway's state changed");
         }
-        link.send_if_modified(|link| {
-            let changed = *link != now;
-            *link = now;
-            changed
-        });
+        show(&link, &now);
     }
+}
+
+/// Wakes those who watch the link only if it is another.
+fn show(link: &watch::Sender<Link>, now: &Link) {
+    link.send_if_modified(|link| {
+        let changed = link != now;
+        link.clone_from(now);
+        changed
+    });
 }
 
 impl Http {

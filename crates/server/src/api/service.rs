@@ -1,12 +1,20 @@
 //! `/` and `/health`.
 
 use super::Api;
+use crate::store::StoreError;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// How long a database may take to say that it is there: whoever asks for the health wants to
+/// know now.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+const CONNECTED: &str = "connected";
 
 /// What is served here.
 #[derive(Serialize, ToSchema)]
@@ -71,18 +79,23 @@ pub struct Health {
     )
 )]
 pub async fn health(State(api): State<Arc<Api>>) -> (StatusCode, Json<Health>) {
-    let (billing, state) = tokio::join!(api.billing.check(), api.state.ping());
-    let healthy = billing.is_ok() && state.is_ok();
-    let word = |checked: Result<(), crate::store::StoreError>| match checked {
-        Ok(()) => "connected".to_owned(),
-        Err(error) => error.to_string(),
-    };
+    let (database, state_database) =
+        tokio::join!(condition(api.billing.check()), condition(api.state.ping()));
+    let healthy = database == CONNECTED && state_database == CONNECTED;
     let health = Health {
         status: if healthy { "healthy" } else { "unhealthy" },
-        database: word(billing),
-        state_database: word(state),
+        database,
+        state_database,
         whatsapp: super::whatsapp::state_name(api.gateway.link().borrow().state),
     };
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health))
+}
+
+async fn condition(check: impl Future<Output = Result<(), StoreError>>) -> String {
+    match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+        Ok(Ok(())) => CONNECTED.to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s; check that it runs", CHECK_TIMEOUT.as_secs()),
+    }
 }

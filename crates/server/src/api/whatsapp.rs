@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 /// How long a status waits for WhatsApp to tell its limits; without them it is still true.
 const LIMITS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a gateway elsewhere may take to say how its link is; then what it said last counts.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The longest text that could be a phone number, a remark included.
 pub const MAX_PHONE_CHARS: usize = 255;
 
@@ -78,6 +81,12 @@ fn message(link: &Link) -> String {
     }
 }
 
+/// How the link is now.
+pub async fn link(api: &Api) -> Link {
+    let looked = tokio::time::timeout(LOOK_TIMEOUT, api.gateway.look()).await;
+    looked.unwrap_or_else(|_| api.gateway.link().borrow().clone())
+}
+
 /// What WhatsApp allows the number now, as far as it can be known in a moment.
 pub async fn limits(api: &Api) -> Option<ShownLimits> {
     let Limits { reach_out_until, new_chats_left } =
@@ -106,7 +115,7 @@ pub async fn limits(api: &Api) -> Option<ShownLimits> {
     ))
 ))]
 pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
-    let link = api.gateway.link().borrow().clone();
+    let link = link(&api).await;
     let connected = link.is_connected();
     let limits = if connected { limits(&api).await } else { None };
     let banned_until = match link.state {
@@ -149,7 +158,7 @@ pub struct Qr {
     ))
 ))]
 pub async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
-    let link = api.gateway.link().borrow().clone();
+    let link = link(&api).await;
     Json(if link.is_connected() {
         let message = Some(wording::ALREADY_CONNECTED.to_owned());
         Qr { success: true, qr: None, message, phone: link.phone }
@@ -190,7 +199,7 @@ impl Outcome {
     (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
 ))]
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
-    let link = api.gateway.link().borrow().clone();
+    let link = link(&api).await;
     let success = link.is_connected();
     let message = if success { Some(message(&link)) } else { link.error };
     Json(Outcome { success, message })

@@ -52,7 +52,7 @@ pub async fn answer(api: Arc<Api>, plan: Plan, options: SendOptions) -> Answer<R
         let duration = api.settings.pace.duration_of(to_send);
         let now = api.state.now().await?;
         let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
-        let link = api.gateway.link().borrow().state;
+        let link = whatsapp::link(&api).await.state;
         let forecast = Forecast {
             success: true,
             dry_run: true,

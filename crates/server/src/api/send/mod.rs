@@ -86,7 +86,27 @@ pub struct SendHeaders {
         ("only look" = (value = json!({"notice_id": 1, "dry_run": true}))),
     )),
     responses(
-        (status = 200, description = "The report, or what it would be with `dry_run`", body = Report),
+        (status = 200, description = "The report, or with `dry_run` what it would be", body = Report, examples(
+            ("report" = (value = json!({
+                "success": true, "message": "Notifikasi berhasil diproses untuk 2 pelanggan",
+                "total_customers": 2, "sent_count": 1, "failed_count": 0, "skipped_count": 1,
+                "campaign_id": 12, "campaign": "/api/campaigns/12",
+                "results": [
+                    {"phone": "0", "customer_name": "Nomor Nol", "success": false, "error": "Nomor tidak valid atau 0", "state": "skipped"},
+                    {"phone": "6281234567801", "customer_name": "Budi Santoso", "success": true, "error": null, "state": "accepted"},
+                ]
+            }))),
+            ("dry run" = (value = json!({
+                "results": [
+                    {"phone": "6281234567801", "customer_name": "Budi Santoso", "text": "Halo Budi Santoso", "error": null},
+                    {"phone": "0", "customer_name": "Nomor Nol", "text": null, "error": "Nomor tidak valid atau 0"},
+                ],
+                "success": true, "dry_run": true, "message": "Notifikasi berhasil diproses untuk 2 pelanggan",
+                "total_customers": 2, "to_send": 1, "skipped_count": 1, "duration_seconds": 0,
+                "ends_at": "2026-01-10T01:05:00.000Z", "whatsapp": "connected",
+                "limits": {"reach_out_until": null, "new_chats_left": 40}
+            }))),
+        )),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 404, description = "No such notice", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),

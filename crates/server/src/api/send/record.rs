@@ -3,7 +3,7 @@
 use super::{Plan, SendOptions, dry_run, report};
 use crate::api::error::{Answer, ApiError};
 use crate::api::validation::FieldError;
-use crate::api::{Api, campaign_path, campaigns};
+use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::state::{Creation, IdempotencyKey, NewCampaign};
 use axum::Json;
 use axum::http::header::LOCATION;
@@ -36,6 +36,9 @@ pub async fn send(
     let request = json.to_string();
     let wording = plan.wording.clone();
 
+    // What becomes of the first message hangs on the link: whoever sends it should not go by an
+    // old word about it.
+    whatsapp::link(&api).await;
     // A task of its own: a caller that goes away now must not stop it halfway.
     let recording = tokio::spawn(record(api.clone(), plan, options, key, request));
     let id = recording.await.map_err(|error| ApiError::Internal(error.to_string()))??;

@@ -121,13 +121,17 @@ async fn a_billing_database_that_is_down_is_named_with_what_to_do() {
         password: String::new(),
     };
     let served = Served::with(Setup { billing: Some(target), ..Setup::default() }).await;
-    for path in ["/api/notices", "/api/notices/1", "/api/customers"] {
-        let (status, body) = served.get(path).await;
-        assert_eq!(status, 503, "{path}");
+    // At once: each waits until the database has had its time.
+    let (notices, notice, customers, send) = tokio::join!(
+        served.get("/api/notices"),
+        served.get("/api/notices/1"),
+        served.get("/api/customers"),
+        served.post("/api/send/custom", json!({"message": "x"})),
+    );
+    for (status, body) in [notices, notice, customers, send] {
+        assert_eq!(status, 503, "{body}");
         assert!(body["detail"].as_str().unwrap().contains("DB_HOST"), "{body}");
     }
-    let (status, body) = served.post("/api/send/custom", json!({"message": "x"})).await;
-    assert_eq!(status, 503, "{body}");
     let (status, health) = served.get("/health").await;
     assert_eq!((status, &health["status"]), (503, &json!("unhealthy")));
     assert_eq!(health["state_database"], "connected");
