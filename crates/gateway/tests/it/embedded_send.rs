@@ -182,3 +182,52 @@ async fn keys_that_cannot_be_had_are_worth_another_try() {
     assert_eq!(world.send(&sent).await, Ok(()));
     world.until_received(FRIEND).await;
 }
+
+#[tokio::test]
+async fn receipts_that_came_while_no_process_ran_are_told_to_the_next() {
+    let mut world = World::linked().await;
+    let away = Duration::from_secs(3600);
+    // The account must exist before its phone can be away.
+    assert_eq!(world.send(&message(FRIEND, 1, "halo")).await, Ok(()));
+    world.until_received(FRIEND).await;
+    world.simulator.go_offline(FRIEND, away);
+    let sent = message(FRIEND, 2, "sampai nanti");
+    assert_eq!(world.send(&sent).await, Ok(()));
+    world.gateway.close().await;
+
+    world.simulator.advance(away);
+    let arrived = |_: &wa_sim::Simulator| world.received(FRIEND).len() == 2;
+    world.simulator.wait_for(arrived, PATIENCE).await.unwrap();
+    world.next_process().await;
+    loop {
+        if let Event::Receipt { message_ids, rank: ReceiptRank::Read, .. } = world.event().await
+            && message_ids.contains(&sent.message_id)
+        {
+            break;
+        }
+    }
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_phone_that_cannot_read_its_copy_gets_another() {
+    let world = World::linked().await;
+    world.faults([Rule::on(Stanza::Message, Action::AskRetry).times(1)]);
+    let sent = message(FRIEND, 1, "terbaca pada kali kedua");
+    assert_eq!(world.send(&sent).await, Ok(()));
+    world.until_received(FRIEND).await;
+    let received = world.received(FRIEND);
+    assert_eq!(received.len(), 1);
+    assert_eq!((&received[0].0, &received[0].1), (&sent.message_id.to_string(), &sent.text));
+}
+
+#[tokio::test]
+async fn a_phone_with_new_keys_still_gets_its_message() {
+    let world = World::linked().await;
+    assert_eq!(world.send(&message(FRIEND, 1, "sebelum")).await, Ok(()));
+    world.until_received(FRIEND).await;
+    assert!(world.simulator.reinstall(FRIEND));
+    assert_eq!(world.send(&message(FRIEND, 2, "sesudah")).await, Ok(()));
+    let arrived = |_: &wa_sim::Simulator| world.received(FRIEND).len() == 2;
+    world.simulator.wait_for(arrived, PATIENCE).await.unwrap();
+}
