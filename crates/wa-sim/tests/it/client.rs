@@ -73,13 +73,18 @@ impl TestClient {
 
     /// A client that finds what an earlier one left.
     pub async fn with_store(simulator: &Simulator, store: Store) -> Self {
+        Self::at(simulator.ws_url(), store).await
+    }
+
+    /// A client of a server at this URL.
+    pub async fn at(url: String, store: Store) -> Self {
         let seen = Seen {
             events: Arc::new(Mutex::new(Vec::new())),
             count: Arc::new(watch::Sender::new(0)),
         };
         let bot = Bot::builder()
             .with_backend_arc(store.clone())
-            .with_transport_factory(Loopback { url: simulator.ws_url() })
+            .with_transport_factory(Loopback { url })
             .with_version(VERSION)
             .skip_history_sync()
             .with_event_handler(seen.clone())

@@ -1,28 +1,32 @@
+//! The control API over HTTP.
+
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wa_sim::{Config, Simulator};
 
 use crate::client::{FRIEND, OWN, TestClient};
 
-/// One request over HTTP, as any program makes it: status and JSON body.
-async fn http(
-    simulator: &Simulator,
-    method: &str,
-    path: &str,
-    body: Option<Value>,
-) -> (u16, Value) {
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
+/// One request, as any program makes it: status and body. HTTP/1.0, so that nothing is chunked.
+pub async fn request(address: SocketAddr, method: &str, path: &str, body: Value) -> (u16, String) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nhost: sim\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = tokio::net::TcpStream::connect(simulator.addr()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// The same, with a JSON answer.
+async fn http(simulator: &Simulator, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let (status, body) = request(simulator.addr(), method, path, body).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
 #[tokio::test]
@@ -30,17 +34,17 @@ async fn a_whole_conversation_over_http() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::new(&simulator).await;
     let scan = json!({ "qr": client.qr().await, "phone": OWN });
-    let (status, linked) = http(&simulator, "POST", "/control/scan", Some(scan)).await;
+    let (status, linked) = http(&simulator, "POST", "/control/scan", scan).await;
     assert_eq!((status, &linked["device"]), (200, &json!(1)));
     client.connected().await;
 
     let settings = json!({ "registered": true, "receipts": "delivered" });
     let path = format!("/control/numbers/{FRIEND}");
-    assert_eq!(http(&simulator, "PUT", &path, Some(settings.clone())).await, (200, settings));
+    assert_eq!(http(&simulator, "PUT", &path, settings.clone()).await, (200, settings));
     client.send(FRIEND, "3EB0000000000010", "lewat http").await;
     client.receipt("3EB0000000000010", "Delivered").await;
-    let (status, messages) =
-        http(&simulator, "GET", &format!("/control/messages?to={FRIEND}"), None).await;
+    let path = format!("/control/messages?to={FRIEND}");
+    let (status, messages) = http(&simulator, "GET", &path, Value::Null).await;
     assert_eq!(status, 200);
     assert_eq!(messages[0]["id"], "3EB0000000000010");
     assert_eq!(messages[0]["from"], OWN);
@@ -48,38 +52,70 @@ async fn a_whole_conversation_over_http() {
     assert_eq!(messages[0]["copies"], 1);
 
     let write = json!({ "from": FRIEND, "to": OWN, "text": "halo juga" });
-    let (status, written) = http(&simulator, "POST", "/control/messages", Some(write)).await;
+    let (status, written) = http(&simulator, "POST", "/control/messages", write).await;
     assert_eq!(status, 200);
     assert_eq!(client.text("halo juga").await, written["id"].as_str().unwrap());
-    let (_, accounts) = http(&simulator, "GET", "/control/accounts", None).await;
+    let (_, accounts) = http(&simulator, "GET", "/control/accounts", Value::Null).await;
     assert_eq!(accounts.as_array().unwrap().len(), 2);
-    assert_eq!(http(&simulator, "GET", "/control/violations", None).await, (200, json!([])));
+    let violations = http(&simulator, "GET", "/control/violations", Value::Null).await;
+    assert_eq!(violations, (200, json!([])));
+}
+
+#[tokio::test]
+async fn faults_time_limits_and_the_ledger_over_http() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    let rules = json!([{
+        "match": { "stanza": "message", "to": FRIEND },
+        "action": { "late_ack": { "ms": 60_000 } },
+        "times": 1
+    }]);
+    let (status, kept) = http(&simulator, "PUT", "/control/faults", rules).await;
+    assert_eq!((status, &kept[0]["action"]["late_ack"]["ms"]), (200, &json!(60_000)));
+    client.send(FRIEND, "3EB0000000000011", "sabar").await;
+    client.receipt("3EB0000000000011", "Read").await;
+    let (_, before) = http(&simulator, "GET", "/control/time", Value::Null).await;
+    let turn = json!({ "advance_ms": 60_000 });
+    let (_, after) = http(&simulator, "POST", "/control/time", turn).await;
+    assert!(after["now"].as_u64().unwrap() >= before["now"].as_u64().unwrap() + 60_000);
+    assert_eq!(client.ack("3EB0000000000011").await, None);
+
+    let path = format!("/control/limits/{OWN}");
+    let limits = json!({ "reachout_until": 4_000_000_000_u64 });
+    assert_eq!(http(&simulator, "PUT", &path, limits).await.0, 200);
+    client.send("6281200000002", "3EB0000000000012", "orang asing").await;
+    assert_eq!(client.ack("3EB0000000000012").await.as_deref(), Some("463"));
+
+    let (status, ledger) =
+        request(simulator.addr(), "GET", "/control/ledger?after=1", Value::Null).await;
+    assert_eq!(status, 200);
+    let entries: Vec<Value> =
+        ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(entries.len() + 1, simulator.ledger(0).len());
+    let last = entries.last().unwrap();
+    assert_eq!((&last["outcome"], &last["error"]), (&json!("refused"), &json!(463)));
 }
 
 #[tokio::test]
 async fn bad_input_is_answered_with_what_to_do() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
+    let unregistered = json!({ "from": OWN, "to": "6281200000009", "text": "x" });
     let cases = [
         ("POST", "/control/scan", json!({ "qr": "x", "phone": OWN }), 400),
         ("POST", "/control/scan", json!({ "phone": OWN }), 400),
         ("POST", "/control/pair", json!({ "code": "ABCD1234", "phone": OWN }), 404),
         ("PUT", "/control/numbers/abc", json!({}), 400),
         ("PUT", "/control/numbers/62812345678", json!({ "receipts": "maybe" }), 400),
-        (
-            "POST",
-            "/control/messages",
-            json!({ "from": OWN, "to": "6281200000009", "text": "x" }),
-            409,
-        ),
+        ("POST", "/control/messages", unregistered, 409),
         ("PUT", "/control/faults", json!([{ "action": "explode" }]), 400),
         ("POST", "/control/accounts/6281200000001/reinstall", json!({}), 404),
+        ("POST", "/control/accounts/6281200000001/explode", json!({}), 404),
+        ("POST", "/control/accounts/6281200000001/offline", json!({}), 400),
     ];
     for (method, path, body, expected) in cases {
-        let (status, answer) = http(&simulator, method, path, Some(body)).await;
+        let (status, answer) = http(&simulator, method, path, body).await;
         assert_eq!(status, expected, "{method} {path}: {answer}");
-        assert!(
-            answer["error"].as_str().is_some_and(|error| error.len() > 10),
-            "{method} {path}: {answer}"
-        );
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(error.len() > 10, "{method} {path}: {answer}");
     }
 }

@@ -154,6 +154,19 @@ async fn requests_fail() {
 }
 
 #[tokio::test]
+async fn an_answer_comes_late() {
+    let (simulator, client) = linked().await;
+    let late = Duration::from_millis(200);
+    simulator.set_faults(vec![
+        Rule::on(Stanza::Usync, Action::Delay { ms: 200, jitter_ms: 10 }).times(1),
+    ]);
+    let asked = std::time::Instant::now();
+    let found = client.client().contacts().is_on_whatsapp(&[Jid::pn(FRIEND)]).await.unwrap();
+    assert!(found[0].is_registered);
+    assert!(asked.elapsed() >= late);
+}
+
+#[tokio::test]
 async fn one_time_keys_are_used_up() {
     let (simulator, client) = linked().await;
     simulator.set_faults(vec![Rule::on(Stanza::Prekeys, Action::NoOneTimeKey)]);

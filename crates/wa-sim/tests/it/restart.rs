@@ -1,8 +1,14 @@
 //! The data directory: a simulator goes on where another one stopped.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use wa_sim::{Config, MessageFilter, Outcome, Simulator};
 
 use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
+use crate::control::request;
 
 #[tokio::test]
 async fn accounts_sessions_and_the_ledger_survive() {
@@ -58,4 +64,81 @@ async fn a_damaged_directory_is_named() {
     let config = Config { data: Some(directory.path().to_owned()), ..Config::default() };
     let error = Simulator::start(config).await.err().unwrap();
     assert!(format!("{error:#}").contains("simulator.json"), "{error:#}");
+}
+
+/// The simulator as a program, killed when dropped.
+struct Program {
+    process: tokio::process::Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    async fn start(listen: SocketAddr, data: &Path) -> Self {
+        let mut process = tokio::process::Command::new(env!("CARGO_BIN_EXE_wa-sim"))
+            .arg("--listen")
+            .arg(listen.to_string())
+            .arg("--data")
+            .arg(data)
+            .env("NO_COLOR", "1")
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line =
+            tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap();
+        Self { process, address: address.parse().unwrap() }
+    }
+
+    /// SIGKILL: it has no time for anything.
+    async fn kill(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    async fn json(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, body) = request(self.address, method, path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_killed_program_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let program = Program::start(listen, directory.path()).await;
+    let address = program.address;
+    let client = TestClient::at(format!("ws://{address}/ws/chat"), Default::default()).await;
+    let scan = json!({ "qr": client.qr().await, "phone": OWN });
+    program.json("POST", "/control/scan", scan).await;
+    client.connected().await;
+    client.send(FRIEND, "3EB0000000000001", "sebelum").await;
+    client.receipt("3EB0000000000001", "Read").await;
+    // Accounts are written a moment after they change.
+    let holds = |number: &str, what: &str| {
+        let path = directory.path().join("accounts").join(format!("{number}.json"));
+        std::fs::read_to_string(path).is_ok_and(|text| text.contains(what))
+    };
+    tokio::time::timeout(PATIENCE, async {
+        while !(holds(OWN, "noise_key") && holds(FRIEND, &format!("{OWN}.1"))) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    program.kill().await;
+
+    let program = Program::start(address, directory.path()).await;
+    client.connected_nth(2).await;
+    client.send(FRIEND, "3EB0000000000002", "sesudah").await;
+    client.receipt("3EB0000000000002", "Read").await;
+    let messages = program.json("GET", "/control/messages", Value::Null).await;
+    let ids: Vec<&str> = messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["3EB0000000000001", "3EB0000000000002"]);
 }
