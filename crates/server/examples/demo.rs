@@ -1,2 +1,139 @@
-//! placeholder
-fn main() {}
+//! The main job on embedded defaults: sample customers, a simulated WhatsApp, one notice sent to
+//! everybody it concerns, and the report. Then the API stays up to play with.
+//!
+//! `cargo run --example demo`, or with `-- --once` to end after the report.
+
+use anyhow::Context;
+use clap::Parser;
+use kabari::app::{App, Role, embedded_billing};
+use kabari::cli::client::Client;
+use kabari::cli::send;
+use kabari::clock::Clock;
+use kabari::config::{BillingDatabase, Options, Settings};
+use kabari::logging::{self, LogFormat};
+use kabari::store::billing;
+use kabari_gateway::{LinkState, qr};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tempfile::TempDir;
+use wa_sim::{Config, Simulator};
+
+/// The number of the simulated phone that scans kabari's QR code.
+const OPERATOR_PHONE: &str = "6281299990000";
+/// The demo need not be as patient as production is.
+const DELAY_MS: &str = "300";
+const JITTER_MS: &str = "200";
+/// How long linking may take.
+const LINK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs kabari's main job against a simulated WhatsApp, and keeps serving.
+#[derive(Parser)]
+struct Demo {
+    /// End after the report.
+    #[arg(long)]
+    once: bool,
+    /// Where the simulated WhatsApp listens.
+    #[arg(long, env = "WA_SIM_LISTEN", default_value = "127.0.0.1:9080")]
+    wa_sim_listen: SocketAddr,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    logging::init(LogFormat::Human);
+    let mut demo = Demo::parse();
+    // Kept until the end of the demo, then deleted.
+    let scratch = TempDir::new()?;
+    let given = |name: &str| std::env::var_os(name).is_some();
+    if !given("DATA_DIR") {
+        demo.options.data_dir = scratch.path().join("data");
+    }
+    if !given("SEND_DELAY_MS") && !given("SEND_JITTER_MS") {
+        demo.options.send_delay_ms = DELAY_MS.into();
+        demo.options.send_jitter_ms = JITTER_MS.into();
+    }
+    let mut settings = demo.options.check().map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+
+    let simulator = Simulator::start(Config {
+        listen: demo.wa_sim_listen,
+        data: Some(settings.data_dir.join("wa-sim")),
+        ..Config::default()
+    })
+    .await
+    .with_context(|| format!("cannot listen on {}: set WA_SIM_LISTEN to another address", demo.wa_sim_listen))?;
+    settings.websocket_url = Some(simulator.ws_url());
+    settings.gateway_url = None;
+    if matches!(settings.billing, BillingDatabase::Embedded) {
+        billing::sample(&embedded_billing(&settings.data_dir)).await?;
+    }
+
+    let api_key = settings.api_key.clone();
+    let app = App::start(settings.clone(), Role::Serve, Clock::System).await?;
+    tokio::time::timeout(LINK_TIMEOUT, link(&app, &simulator))
+        .await
+        .context("the simulated phone was not linked in time")??;
+
+    let api = app.api.context("the demo serves the API")?;
+    let client = Client::at(&format!("http://{api}"), api_key)?;
+    println!("\nThe newest active notice goes to the active customers it concerns:\n");
+    let body = serde_json::json!({});
+    let campaign = send::start(&client, "/api/send/notification", &body, None).await?;
+    send::follow(&client, campaign).await?;
+    send::print_report(&client, campaign).await?;
+
+    if !demo.once {
+        print_next_steps(api, &simulator, &settings);
+        tokio::signal::ctrl_c().await?;
+    }
+    app.stop().await;
+    simulator.stop().await?;
+    Ok(())
+}
+
+/// Waits until kabari is linked; a simulated phone scans its QR code.
+async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
+    let mut link = app.gateway.link();
+    let mut scanned = None;
+    loop {
+        let now = link.borrow_and_update().clone();
+        if now.state == LinkState::Connected {
+            println!("Linked to WhatsApp as {}.", now.phone.unwrap_or_default());
+            return Ok(());
+        }
+        if let Some(text) = now.qr.filter(|text| scanned.as_ref() != Some(text)) {
+            println!("Scan this with WhatsApp > Linked devices > Link a device:\n");
+            println!("{}", qr::terminal(&text).unwrap_or_default());
+            println!("A simulated phone scans it.");
+            simulator.scan(&text, OPERATOR_PHONE).await?;
+            scanned = Some(text);
+        }
+        link.changed().await?;
+    }
+}
+
+fn print_next_steps(api: SocketAddr, simulator: &Simulator, settings: &Settings) {
+    let simulator = simulator.addr();
+    let data = settings.data_dir.display();
+    println!(
+        "
+It keeps running; end it with Ctrl-C. Look around:
+
+  http://{api}/docs    the API, to try in the browser
+  http://{simulator}/       the simulated phones
+  curl -X POST http://{api}/api/send/phone \\
+       -H 'content-type: application/json' \\
+       -d '{{\"phone\": \"081234567801\", \"message\": \"Halo!\"}}'
+
+To production, in five minutes:
+
+  1. cargo build --release        the program is target/release/kabari
+  2. write .env                   DB_HOST, DB_DATABASE, DB_USERNAME, DB_PASSWORD of the
+                                  billing database; an account that may only SELECT is enough
+  3. kabari doctor                says what is missing
+  4. kabari serve                 scan the QR code with the phone that sends
+  5. POST /api/send/notification  everybody it concerns has the message, and you the report
+
+(The demo's data is in {data}; it stays only if you set DATA_DIR.)"
+    );
+}

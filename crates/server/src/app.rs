@@ -128,11 +128,15 @@ pub async fn serve(
 
 /// The state database of these settings.
 pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<State> {
-    let target = match &settings.state_database_url {
+    Ok(State::open(state_target(settings), clock).await?)
+}
+
+/// Where these settings keep the state.
+pub fn state_target(settings: &Settings) -> StateTarget {
+    match &settings.state_database_url {
         Some(url) => StateTarget::MySql { url: url.clone() },
         None => StateTarget::Sqlite { path: settings.data_dir.join("state.db") },
-    };
-    Ok(State::open(target, clock).await?)
+    }
 }
 
 /// The billing database of these settings; connects when first used.

@@ -1,6 +1,10 @@
 //! The command line.
 
+pub mod client;
+mod doctor;
+pub mod send;
 mod serve;
+mod status;
 
 use crate::config::{Fault, Options, Settings};
 use crate::logging::{self, LogFormat};
@@ -26,6 +30,12 @@ enum Command {
     Worker(Options),
     /// Only the WhatsApp session, behind the gateway's HTTP contract on :3001.
     Gateway(Options),
+    /// Send through a running kabari, and print the report.
+    Send(send::SendArgs),
+    /// Show how a running kabari is.
+    Status(Options),
+    /// Look at everything kabari needs, and say what to do.
+    Doctor(Options),
 }
 
 /// Reads `.env` and the command line, and does what they say.
@@ -43,6 +53,9 @@ pub async fn run() -> ExitCode {
         Command::Serve(options) => serve::serve(options).await,
         Command::Worker(options) => serve::worker(options).await,
         Command::Gateway(options) => serve::gateway(options).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Status(options) => status::run(options).await,
+        Command::Doctor(options) => doctor::run(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

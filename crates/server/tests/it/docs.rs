@@ -16,13 +16,14 @@ const END: &str = "<!-- end of delivery transitions -->";
 const ATTEMPTS: u32 = MAX_UNANSWERED + 1;
 
 /// In the order of a delivery's life.
-const EVENTS: [DeliveryEvent; 15] = [
+const EVENTS: [DeliveryEvent; 16] = [
     DeliveryEvent::Lease,
     DeliveryEvent::Release,
     DeliveryEvent::Begin,
     DeliveryEvent::NotSent,
     DeliveryEvent::Acked,
     DeliveryEvent::Refused,
+    DeliveryEvent::GiveUp,
     DeliveryEvent::Deferred(Timestamp(0)),
     DeliveryEvent::Unanswered(Timestamp(0)),
     DeliveryEvent::Receipt(ReceiptRank::Delivered),
@@ -149,6 +150,7 @@ fn the_table_lists_every_event() {
         | DeliveryEvent::NotSent
         | DeliveryEvent::Acked
         | DeliveryEvent::Refused
+        | DeliveryEvent::GiveUp
         | DeliveryEvent::Deferred(_)
         | DeliveryEvent::Unanswered(_)
         | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)

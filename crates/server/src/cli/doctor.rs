@@ -1,0 +1,133 @@
+//! `kabari doctor`: looks at everything kabari needs, and says what to do.
+
+use super::settings;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{Options, Settings};
+use crate::store::StateTarget;
+use kabari_domain::Timestamp;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// Clocks further apart than this confuse people who compare logs.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// How long a remote gateway may take.
+const GATEWAY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Sessions and campaigns need little; this is where trouble is near.
+const LOW_DISK_MEBIBYTES: u64 = 200;
+
+/// Prints one line for each thing looked at. Fails if any of them keeps kabari from working.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let settings = settings(options)?;
+    let mut report = Report::default();
+    report.good("settings", "all can be used");
+    data_dir(&settings.data_dir, &mut report);
+    billing(&settings, &mut report).await;
+    state(&settings, &mut report).await;
+    whatsapp(&settings, &mut report).await;
+    anyhow::ensure!(report.faults == 0, "{} of the above must be mended first", report.faults);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Report {
+    faults: u32,
+}
+
+impl Report {
+    fn good(&mut self, what: &str, found: &str) {
+        println!("  ok    {what}: {found}");
+    }
+
+    fn note(&mut self, what: &str, found: &str) {
+        println!("  note  {what}: {found}");
+    }
+
+    fn fault(&mut self, what: &str, found: &str) {
+        self.faults += 1;
+        println!("  FAULT {what}: {found}");
+    }
+}
+
+fn data_dir(path: &Path, report: &mut Report) {
+    let what = format!("data directory {}", path.display());
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return report.note(&what, "not there yet; `kabari serve` makes it");
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        report.fault(&what, &format!("others can look into it (mode {mode:o}); it holds the WhatsApp session: chmod 700 it"));
+    } else {
+        report.good(&what, "private");
+    }
+    match free_mebibytes(path) {
+        Some(free) if free < LOW_DISK_MEBIBYTES => {
+            report
+                .fault("disk", &format!("{free} MiB free; make room, or nothing can be recorded"));
+        }
+        Some(free) => report.good("disk", &format!("{free} MiB free")),
+        None => report.note("disk", "free space unknown (`df` did not answer)"),
+    }
+}
+
+/// What `df` says: the standard library cannot tell.
+fn free_mebibytes(path: &Path) -> Option<u64> {
+    let output = std::process::Command::new("df").args(["-Pm"]).arg(path).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
+}
+
+async fn billing(settings: &Settings, report: &mut Report) {
+    let checked = match app::open_billing(settings) {
+        Ok(billing) => billing.check().await.map_err(anyhow::Error::from),
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(()) => report.good("billing database", "reachable, all columns there"),
+        Err(error) => report.fault("billing database", &error.to_string()),
+    }
+}
+
+async fn state(settings: &Settings, report: &mut Report) {
+    if let StateTarget::Sqlite { path } = app::state_target(settings)
+        && !path.exists()
+    {
+        return report.note("state database", "not there yet; `kabari serve` makes it");
+    }
+    let state = match app::open_state(settings, Clock::System).await {
+        Ok(state) => state,
+        Err(error) => return report.fault("state database", &error.to_string()),
+    };
+    report.good("state database", "reachable, schema up to date");
+    let Ok(theirs) = state.now().await else { return };
+    let ours = Clock::System.now();
+    let apart = if ours > theirs { ours.since(theirs) } else { theirs.since(ours) };
+    let found = |theirs: Timestamp| format!("{} s from the database's ({theirs})", apart.as_secs());
+    if apart > CLOCK_TOLERANCE {
+        report.note("clock", &format!("{}; let both follow NTP", found(theirs)));
+    } else {
+        report.good("clock", "agrees with the database's");
+    }
+}
+
+async fn whatsapp(settings: &Settings, report: &mut Report) {
+    let Some(url) = &settings.gateway_url else {
+        let session = settings.data_dir.join("whatsapp");
+        if session.exists() {
+            report.good("WhatsApp session", "there; `kabari status` shows whether it is connected");
+        } else {
+            report.note("WhatsApp session", "none yet; `kabari serve` shows a QR code to scan");
+        }
+        return;
+    };
+    let asked = reqwest::Client::new().get(format!("{url}/status")).timeout(GATEWAY_TIMEOUT).send();
+    match asked.await {
+        Ok(answer) if answer.status().is_success() => report.good("gateway", "answers"),
+        Ok(answer) => report.fault(
+            "gateway",
+            &format!("answers {} at /status; check WA_GATEWAY_URL", answer.status()),
+        ),
+        Err(_) => report.fault("gateway", "does not answer; start it, or check WA_GATEWAY_URL"),
+    }
+}

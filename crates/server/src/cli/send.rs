@@ -1,0 +1,254 @@
+//! `kabari send`: the API's sends, with a progress bar and a report.
+
+use super::client::Client;
+use crate::config::Options;
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// A person who runs the same command twice rarely means it.
+const DUPLICATE_GUARD_SECONDS: u64 = 600;
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How long the report waits for the last receipts.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(3);
+const PAGE: usize = 500;
+
+/// A send.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A notice, to those it concerns.
+    Notice {
+        /// Which one; without it the newest active one.
+        id: Option<i64>,
+        /// Only to these customers, as 1,2,3.
+        #[arg(long, value_delimiter = ',')]
+        customers: Option<Vec<i64>>,
+    },
+    /// A text of your own, to customers.
+    Custom {
+        /// The text; {nama}, {odp} and {id} are filled in.
+        message: String,
+        /// Only to these customers, as 1,2,3; without it to every active one.
+        #[arg(long, value_delimiter = ',')]
+        customers: Option<Vec<i64>>,
+    },
+    /// A notice or a text, to the customers of one ODP.
+    Odp {
+        /// The ODP.
+        name: String,
+        /// The notice.
+        #[arg(long, required_unless_present = "message")]
+        notice: Option<i64>,
+        /// The text.
+        #[arg(long)]
+        message: Option<String>,
+    },
+    /// A text, to one phone number.
+    Phone {
+        /// The number.
+        number: String,
+        /// The text, as it is.
+        message: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct How {
+    /// Only show who would get what.
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Send although the same was sent a moment ago.
+    #[arg(long, global = true)]
+    force: bool,
+    /// Send in quiet hours too, and before others.
+    #[arg(long, global = true)]
+    urgent: bool,
+    /// Makes a repeat of this command show the first one's report instead of sending.
+    #[arg(long, global = true)]
+    idempotency_key: Option<String>,
+}
+
+/// Sends, shows how far it is, and prints the report.
+pub async fn run(args: SendArgs) -> anyhow::Result<()> {
+    let client = Client::new(args.options)?;
+    let (path, mut body) = request(args.what);
+    body.insert("urgent".into(), args.how.urgent.into());
+    body.insert("force".into(), args.how.force.into());
+    body.insert("duplicate_guard_seconds".into(), DUPLICATE_GUARD_SECONDS.into());
+    if args.how.dry_run {
+        body.insert("dry_run".into(), true.into());
+        let (_, plan) = client.post(&path, &body.into(), &[]).await?;
+        println!("{}", serde_json::to_string_pretty(&plan)?);
+        return Ok(());
+    }
+    let campaign = start(&client, &path, &body.into(), args.how.idempotency_key.as_deref()).await?;
+    follow(&client, campaign).await?;
+    print_report(&client, campaign).await
+}
+
+fn request(what: What) -> (String, Map<String, Value>) {
+    let (path, body) = match what {
+        What::Notice { id, customers } => {
+            ("notification".into(), json!({"notice_id": id, "customer_ids": customers}))
+        }
+        What::Custom { message, customers } => {
+            ("custom".into(), json!({"message": message, "customer_ids": customers}))
+        }
+        What::Odp { name, notice, message } => {
+            let name = percent_encode(&name);
+            (format!("by-odp/{name}"), json!({"notice_id": notice, "custom_message": message}))
+        }
+        What::Phone { number, message } => {
+            ("phone".into(), json!({"phone": number, "message": message}))
+        }
+    };
+    let given = body.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let body = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (format!("/api/send/{path}"), body)
+}
+
+fn percent_encode(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode =
+        |byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
+/// Records the send; answers the campaign's id.
+pub async fn start(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    key: Option<&str>,
+) -> anyhow::Result<i64> {
+    let mut headers = vec![("Prefer", "respond-async")];
+    headers.extend(key.map(|key| ("Idempotency-Key", key)));
+    let (_, campaign) = client.post(path, body, &headers).await?;
+    campaign["id"]
+        .as_i64()
+        .context("the answer names no campaign: is this kabari older than its server?")
+}
+
+/// Shows how far a campaign is, until it has ended.
+pub async fn follow(client: &Client, campaign: i64) -> anyhow::Result<()> {
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{bar:40.green} {pos}/{len} {msg}")?.progress_chars("━╸ "),
+    );
+    loop {
+        let now = client.get(&format!("/api/campaigns/{campaign}")).await?;
+        let counts = Counts::of(&now);
+        bar.set_length(counts.total);
+        bar.set_position(counts.total - counts.open);
+        let state = now["pause_reason"].as_str().or(now["status"].as_str()).unwrap_or_default();
+        bar.set_message(format!("{} sent, {} failed ({state})", counts.sent, counts.failed));
+        if matches!(now["status"].as_str(), Some("completed" | "cancelled")) {
+            bar.finish();
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Prints a campaign's report, after the last receipts had a moment to come.
+pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<()> {
+    let path = format!("/api/campaigns/{campaign}");
+    let patience = tokio::time::Instant::now() + RECEIPT_PATIENCE;
+    let summary = loop {
+        let now = client.get(&path).await?;
+        let unread = now["counts"]["accepted"].as_u64().unwrap_or(0)
+            + now["counts"]["delivered"].as_u64().unwrap_or(0);
+        if unread == 0 || tokio::time::Instant::now() > patience {
+            break now;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["Name", "Number", "State", "Why"]);
+    let mut next = Some(format!("{path}/deliveries?limit={PAGE}"));
+    while let Some(page) = next {
+        let page = client.get(&page).await?;
+        for delivery in page["deliveries"].as_array().into_iter().flatten() {
+            table.add_row(row(delivery));
+        }
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    let counts = Counts::of(&summary);
+    println!("{table}");
+    println!(
+        "{} of {} sent, {} failed, {} skipped. Campaign {campaign}: {}",
+        counts.sent,
+        counts.total,
+        counts.failed,
+        counts.skipped,
+        summary["subject"].as_str().unwrap_or_default()
+    );
+    Ok(())
+}
+
+fn row(delivery: &Value) -> [String; 4] {
+    let text = |name: &str| delivery[name].as_str().unwrap_or_default().to_owned();
+    let phone = delivery["phone"].as_str().or(delivery["phone_raw"].as_str()).unwrap_or("-");
+    let state = match text("state").as_str() {
+        "accepted" => "sent".into(),
+        other => other.replace('_', " "),
+    };
+    [text("customer_name"), phone.to_owned(), state, text("error")]
+}
+
+struct Counts {
+    total: u64,
+    open: u64,
+    sent: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl Counts {
+    fn of(campaign: &Value) -> Counts {
+        let sum = |names: &[&str]| {
+            names.iter().filter_map(|name| campaign["counts"][name].as_u64()).sum::<u64>()
+        };
+        let total = campaign["total"].as_u64().unwrap_or(0);
+        let open = sum(&["queued", "leased", "sending", "retry_wait"]);
+        let sent = sum(&["accepted", "delivered", "read"]);
+        let skipped = sum(&["skipped"]);
+        Counts { total, open, sent, skipped, failed: total.saturating_sub(open + sent + skipped) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odp_may_hold_any_character() {
+        let what =
+            What::Odp { name: "ODP/005 é".into(), notice: None, message: Some("tes".into()) };
+        let (path, body) = request(what);
+        assert_eq!(path, "/api/send/by-odp/ODP%2F005%20%C3%A9");
+        assert_eq!(Value::from(body), json!({"custom_message": "tes"}));
+    }
+
+    #[test]
+    fn what_is_neither_open_nor_sent_nor_skipped_has_failed() {
+        let campaign = json!({"total": 9, "counts": {"read": 2, "accepted": 1, "queued": 3, "skipped": 1, "failed": 1, "uncertain": 1}});
+        let counts = Counts::of(&campaign);
+        assert_eq!((counts.sent, counts.open, counts.skipped, counts.failed), (3, 3, 1, 2));
+    }
+}
