@@ -4,9 +4,9 @@ use clap::ValueEnum;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless RUST_LOG says otherwise. The WhatsApp library names addresses, which
-/// hold phone numbers; what matters of it the gateway logs itself.
-const DEFAULT_FILTER: &str = "info,whatsapp_rust=off,wacore=off,sqlx=warn,sea_orm=warn";
+/// What is logged unless RUST_LOG says otherwise: our own words. The WhatsApp library names
+/// addresses, which hold phone numbers; what matters of it the gateway says itself.
+const DEFAULT_FILTER: &str = "off,kabari=info,kabari_gateway=info,wa_sim=info";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
