@@ -137,7 +137,8 @@ impl Client {
     /// Namespace `md`: linking by code, and a device that leaves.
     fn link(&mut self, node: &Node) -> Vec<Node> {
         if let Some(registration) = node.get_optional_child("link_code_companion_reg") {
-            return self.link_code(node, registration);
+            self.link_code(node, registration);
+            return Vec::new();
         }
         if node.get_optional_child("remove-companion-device").is_some() {
             if let Some(device) = self.device.clone() {

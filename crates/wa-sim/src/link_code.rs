@@ -33,22 +33,19 @@ pub(crate) struct LinkCode {
 
 impl Client {
     /// `<link_code_companion_reg>`: the client's side of linking by code.
-    pub(crate) fn link_code(&mut self, node: &Node, registration: &Node) -> Vec<Node> {
-        let answer = match stanza::attr(registration, "stage").as_deref() {
+    pub(crate) fn link_code(&mut self, node: &Node, registration: &Node) {
+        let done = match stanza::attr(registration, "stage").as_deref() {
             Some("companion_hello") => self.companion_hello(node, registration),
             Some("companion_finish") => self.companion_finish(node, registration),
             other => Err(anyhow::anyhow!("unknown stage {other:?}")),
         };
-        match answer {
-            Ok(answer) => vec![answer],
-            Err(error) => {
-                self.violation(node, Rule::Unexpected, format!("linking by code: {error:#}"));
-                vec![stanza::error(node, 400, "bad-request")]
-            }
+        if let Err(error) = done {
+            self.violation(node, Rule::Unexpected, format!("linking by code: {error:#}"));
+            self.send(stanza::error(node, 400, "bad-request"));
         }
     }
 
-    fn companion_hello(&self, node: &Node, registration: &Node) -> anyhow::Result<Node> {
+    fn companion_hello(&self, node: &Node, registration: &Node) -> anyhow::Result<()> {
         let jid = stanza::jid(registration, "jid").context("no jid")?;
         let wrapped = registration
             .get_optional_child("link_code_pairing_wrapped_companion_ephemeral_pub")
@@ -70,10 +67,11 @@ impl Client {
             .attr("stage", "companion_hello")
             .children([reference])
             .build();
-        Ok(stanza::result(node, [answer]))
+        state.send(self.id, stanza::result(node, [answer]));
+        Ok(())
     }
 
-    fn companion_finish(&self, node: &Node, registration: &Node) -> anyhow::Result<Node> {
+    fn companion_finish(&self, node: &Node, registration: &Node) -> anyhow::Result<()> {
         let sealed = registration
             .get_optional_child("link_code_pairing_wrapped_key_bundle")
             .and_then(stanza::bytes)
@@ -98,7 +96,7 @@ impl Client {
         self.send(stanza::result(node, []));
         // The phone's own word follows the answer.
         self.core.vouch(self.id, &code.number, &secret)?;
-        Ok(NodeBuilder::new("ib").attr("from", SERVER_JID).build())
+        Ok(())
     }
 }
 

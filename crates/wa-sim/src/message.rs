@@ -288,6 +288,7 @@ impl Client {
             let detail = format!("no copy for any device of {}", to.number);
             return Err(Refusal::new(BAD_REQUEST, Rule::MissingCopy, detail));
         }
+        state.chats.insert((sender.number.clone(), to.number.clone()));
         let whole = node.get_optional_child("participants").is_some();
         let device_hash =
             if whole { stale_devices(&state, &copies, &sender, &to, &chat) } else { None };

@@ -12,21 +12,14 @@ use crate::faults::{Action, Facts, Stanza};
 use crate::ledger::{Entry, Outcome};
 use crate::message::Arrival;
 use crate::stanza;
-use crate::state::{DeviceId, MessageKey, Status};
+use crate::state::{DeviceId, MessageKey, State, Status};
 use crate::violations::Rule;
 
 impl Core {
     /// A simulated phone tells the sender's clients how far a message got: arrived, or `read`.
     pub(crate) fn phone_receipt(self: &Arc<Self>, copy: &Arrival, kind: Option<&str>) {
         let status = if kind == Some("read") { Status::Read } else { Status::Delivered };
-        let head = match kind {
-            Some(kind) => self.receipt_head(copy, kind),
-            None => self.receipt_head(copy, ""),
-        };
-        let mut node = head.build();
-        if kind.is_none() {
-            node.attrs.0.retain(|(name, _)| name != "type");
-        }
+        let node = self.receipt(copy, kind).build();
         let facts = Facts {
             stanza: Stanza::Receipt,
             from: Some(&copy.owner.number),
@@ -141,7 +134,8 @@ impl Client {
                 let mut state = self.core.state();
                 state.raise(&key, status);
                 if status == Status::Delivered {
-                    state.log(self.confirmation(&key, &writer, &device));
+                    let entry = self.confirmation(&state, &key, &writer, &device);
+                    state.log(entry);
                 }
             }
             self.pass_on(node, &device, &writer, to.as_ref());
@@ -149,7 +143,13 @@ impl Client {
         Flow::Continue
     }
 
-    fn confirmation(&self, key: &MessageKey, writer: &DeviceId, reader: &DeviceId) -> Entry {
+    fn confirmation(
+        &self,
+        state: &State,
+        key: &MessageKey,
+        writer: &DeviceId,
+        reader: &DeviceId,
+    ) -> Entry {
         Entry {
             seq: 0,
             wire_ns: self.core.clock.wire_ns(),
@@ -159,7 +159,7 @@ impl Client {
             to: reader.number.clone(),
             owner: reader.number.clone(),
             device: reader.device,
-            copy: 1,
+            copy: state.copies.get(key).copied().unwrap_or(1),
             outcome: Outcome::Confirmed,
             text: None,
             error: None,

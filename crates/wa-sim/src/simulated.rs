@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
+use wacore::adv::{AdvValidation, validate_adv_with_identity_key};
 use wacore::messages::{MessageUtils, decode_plaintext, unwrap_device_sent, wrap_device_sent};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
@@ -58,7 +59,13 @@ impl Core {
         let reinstalled = account.installation > 0;
         drop(state);
 
-        let decrypted = decrypt(&mut lock(phone), &copy);
+        let decrypted = if self.vouched_for(&copy) {
+            decrypt(&mut lock(phone), &copy)
+        } else {
+            let detail = format!("{} does not prove that it belongs to its account", copy.from);
+            self.violation(Some(&copy.from), &name(&copy), Rule::BadSignature, detail);
+            Err(anyhow::anyhow!("not vouched for"))
+        };
         match decrypted {
             Ok(message) => self.phone_shows(copy, message),
             Err(error) => {
@@ -72,6 +79,21 @@ impl Core {
                 self.ask_retry(&copy);
             }
         }
+    }
+
+    /// Whether a new session comes with the account's word for the device that starts it.
+    fn vouched_for(&self, copy: &Arrival) -> bool {
+        if stanza::attr(&copy.enc, "type").as_deref() != Some("pkmsg") {
+            return true;
+        }
+        let state = self.state();
+        let Some(account) = state.accounts.get(&copy.from.number) else { return false };
+        let Some(companion) = account.companions.get(&copy.from.device) else { return false };
+        let account_key = account.lock_phone().identity_public();
+        let proof = copy.device_identity.as_ref().and_then(stanza::bytes).unwrap_or_default();
+        let verdict =
+            validate_adv_with_identity_key(proof, &companion.identity, Some(&account_key));
+        matches!(verdict, AdvValidation::Valid)
     }
 
     fn phone_shows(self: &Arc<Self>, copy: Arrival, message: wa::Message) {
@@ -139,23 +161,27 @@ impl Core {
         .chain([skey_node(&keys.signed_prekey, &keys.signature)]);
         let key_nodes = NodeBuilder::new("keys").children(key_nodes).build();
         let node =
-            self.receipt_head(copy, "retry").children([retry, registration, key_nodes]).build();
+            self.receipt(copy, Some("retry")).children([retry, registration, key_nodes]).build();
         self.deliver(&copy.from, node);
         self.notify();
     }
 
-    pub(crate) fn receipt_head(&self, copy: &Arrival, kind: &str) -> NodeBuilder {
+    /// A receipt for a message, without its children. No kind means that it has arrived.
+    pub(crate) fn receipt(&self, copy: &Arrival, kind: Option<&str>) -> NodeBuilder {
         // Receipts come from the address the sender wrote to.
         let from = if copy.chat.is_lid() {
             Jid::lid(self.state().lid(&copy.owner.number))
         } else {
             pn(&copy.owner.number, PRIMARY)
         };
-        NodeBuilder::new("receipt")
+        let receipt = NodeBuilder::new("receipt")
             .attr("from", from)
             .attr("id", &copy.id)
-            .attr("type", kind)
-            .attr("t", self.clock.now_s())
+            .attr("t", self.clock.now_s());
+        match kind {
+            Some(kind) => receipt.attr("type", kind),
+            None => receipt,
+        }
     }
 
     /// Fault rules about the recipient take effect before its message arrives.

@@ -55,11 +55,12 @@ async fn a_malformed_id() {
     assert_eq!(answer, (Some("479".to_owned()), vec![ViolatedRule::MalformedId]));
 }
 
-#[tokio::test]
-async fn a_copy_nobody_can_decrypt() {
+/// Sends nonsense as this type of ciphertext, and tells the first rule it breaks. The server acks
+/// it, as it cannot see into it.
+async fn nonsense(kind: &str) -> ViolatedRule {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
-    let enc = NodeBuilder::new("enc").attr("v", 2).attr("type", "pkmsg").bytes([1u8, 2, 3]).build();
+    let enc = NodeBuilder::new("enc").attr("v", 2).attr("type", kind).bytes([1u8, 2, 3]).build();
     let to = NodeBuilder::new("to").attr("jid", Jid::pn(FRIEND)).children([enc]).build();
     let message = NodeBuilder::new("message")
         .attr("to", Jid::pn(FRIEND))
@@ -68,10 +69,20 @@ async fn a_copy_nobody_can_decrypt() {
         .children([NodeBuilder::new("participants").children([to]).build()])
         .build();
     client.client().send_node(message).await.unwrap();
-    assert_eq!(client.ack("3EB0000000000001").await, None, "the server cannot see into it");
+    assert_eq!(client.ack("3EB0000000000001").await, None);
     simulator
         .wait_for(|simulator| !simulator.violations().is_empty(), crate::client::PATIENCE)
         .await
         .unwrap();
-    assert_eq!(simulator.violations()[0].rule, ViolatedRule::Undecryptable);
+    simulator.violations()[0].rule
+}
+
+#[tokio::test]
+async fn a_copy_nobody_can_decrypt() {
+    assert_eq!(nonsense("msg").await, ViolatedRule::Undecryptable);
+}
+
+#[tokio::test]
+async fn a_new_session_without_the_word_of_the_account() {
+    assert_eq!(nonsense("pkmsg").await, ViolatedRule::BadSignature);
 }
