@@ -15,7 +15,7 @@ use wacore_noise::framing::{FrameDecoder, encode_frame};
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
 use crate::noise::{Hello, Peer, Transport};
-use crate::state::{Connection, DeviceId, Outgoing};
+use crate::state::{DeviceId, Outgoing};
 use crate::violations::Rule;
 
 /// What may precede the connection header: `ED 00 01`, a 3-byte length, and routing bytes.
@@ -36,7 +36,7 @@ pub(crate) async fn serve(core: Arc<Core>, socket: WebSocket) {
     let id = {
         let mut state = core.state();
         let id = state.next_connection();
-        state.connections.insert(id, Connection { outgoing, device: None });
+        state.connections.insert(id, outgoing);
         id
     };
     let mut client = Client { core: Arc::clone(&core), id, device: None };

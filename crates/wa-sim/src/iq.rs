@@ -5,6 +5,8 @@ mod encrypt;
 mod mex;
 mod usync;
 
+use std::sync::Arc;
+
 pub(crate) use encrypt::{KEY_TYPE, key_node, skey_node};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
@@ -68,7 +70,7 @@ impl Client {
             Some(Action::Delay { ms, jitter_ms }) => {
                 let ms = self.core.state().faults.jittered(*ms, *jitter_ms);
                 let until = self.core.clock.now_ms() + ms;
-                let core = std::sync::Arc::clone(&self.core);
+                let core = Arc::clone(&self.core);
                 let (connection, replies) = (self.id, self.answer(node, None));
                 tokio::spawn(async move {
                     core.clock.sleep_until(until).await;
@@ -101,9 +103,11 @@ impl Client {
             "w:p" | "urn:xmpp:ping" => vec![stanza::result(node, [])],
             "md" => self.link(node),
             "passive" => {
-                let active = node.get_optional_child("active").is_some();
-                let waiting = if active { self.activate() } else { Vec::new() };
-                std::iter::once(stanza::result(node, [])).chain(waiting).collect()
+                self.send(stanza::result(node, []));
+                if node.get_optional_child("active").is_some() {
+                    self.activate();
+                }
+                Vec::new()
             }
             "encrypt" => vec![self.encrypt(node, action)],
             "usync" => vec![self.usync(node)],

@@ -24,8 +24,14 @@ impl Client {
         let id = DeviceId { number: number.clone(), device };
         if let Some(action) = self.strike(facts) {
             self.device = Some(id.clone());
-            if let Some(flow) = self.break_off(&action) {
-                return self.flush_and(flow);
+            match self.break_off(&action) {
+                // Closed by the connection's own loop, after what was sent has gone.
+                Some(Flow::Drop) => {
+                    self.core.state().drop_connection(self.id);
+                    return Flow::Continue;
+                }
+                Some(flow) => return flow,
+                None => {}
             }
         }
         let now_s = self.core.clock.now_s();
@@ -38,9 +44,6 @@ impl Client {
         };
         companion.active = false;
         let replaced = companion.connection.replace(self.id);
-        if let Some(connection) = state.connections.get_mut(&self.id) {
-            connection.device = Some(id.clone());
-        }
         if let Some(replaced) = replaced {
             state.send(replaced, stream_error(None, Some("replaced")));
             state.drop_connection(replaced);
@@ -59,35 +62,28 @@ impl Client {
         Flow::Continue
     }
 
-    /// The login loop has not started yet, so what was sent has to be flushed by it.
-    fn flush_and(&self, flow: Flow) -> Flow {
-        if let Flow::Drop = flow {
-            self.core.state().drop_connection(self.id);
-            return Flow::Continue;
-        }
-        flow
-    }
-
-    /// The client is ready for what waited for it.
-    pub(crate) fn activate(&self) -> Vec<Node> {
-        let Some(device) = &self.device else { return Vec::new() };
+    /// The client is ready: it gets what waited for it, and from now on whatever comes.
+    pub(crate) fn activate(&self) {
+        let Some(device) = &self.device else { return };
         let now = self.core.clock.wire_ns();
         let mut state = self.core.state();
-        let Some(companion) = state.companion(device) else { return Vec::new() };
+        let Some(companion) = state.companion(device) else { return };
         companion.active = true;
         let waiting = companion.outbox.resend(self.id, now);
         let count = waiting.len();
-        let preview = (count > 0).then(|| {
-            ib(NodeBuilder::new("offline_preview")
-                .attr("count", count)
-                .attr("message", count)
-                .attr("receipt", 0)
-                .attr("notification", 0)
-                .attr("appdata", 0)
-                .build())
-        });
-        let end = ib(NodeBuilder::new("offline").attr("count", count).build());
-        preview.into_iter().chain(waiting).chain([end]).collect()
+        let preview = NodeBuilder::new("offline_preview")
+            .attr("count", count)
+            .attr("message", count)
+            .attr("receipt", 0)
+            .attr("notification", 0)
+            .attr("appdata", 0)
+            .build();
+        // All under one lock, so that nothing newer gets in between.
+        if count > 0 {
+            state.send(self.id, ib(preview));
+        }
+        waiting.into_iter().for_each(|node| state.send(self.id, node));
+        state.send(self.id, ib(NodeBuilder::new("offline").attr("count", count).build()));
     }
 }
 

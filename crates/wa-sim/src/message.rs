@@ -1,6 +1,7 @@
 //! A client's `<message>`: checked, acked, and brought to every device it has a copy for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
@@ -108,7 +109,7 @@ impl Client {
         if let Some(Action::Delay { ms, jitter_ms }) = action {
             let ms = self.core.state().faults.jittered(ms, jitter_ms);
             let until = self.core.clock.now_ms() + ms;
-            let core = std::sync::Arc::clone(&self.core);
+            let core = Arc::clone(&self.core);
             let (connection, node) = (self.id, node.clone());
             tokio::spawn(async move {
                 core.clock.sleep_until(until).await;
@@ -169,7 +170,7 @@ impl Client {
             Some(Action::NoAck) => Flow::Continue,
             Some(Action::LateAck { ms }) => {
                 let until = self.core.clock.now_ms() + ms;
-                let core = std::sync::Arc::clone(&self.core);
+                let core = Arc::clone(&self.core);
                 let connection = self.id;
                 tokio::spawn(async move {
                     core.clock.sleep_until(until).await;
@@ -375,7 +376,7 @@ fn ack(node: &Node, error: Option<u16>, now_s: u64) -> Node {
 
 impl Core {
     /// Brings one copy to its device: the simulated phone, or a linked client.
-    pub(crate) fn bring(self: &std::sync::Arc<Self>, copy: Arrival) {
+    pub(crate) fn bring(self: &Arc<Self>, copy: Arrival) {
         let simulated = self
             .state()
             .accounts

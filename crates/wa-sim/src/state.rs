@@ -64,13 +64,6 @@ pub(crate) enum Outgoing {
     Drop,
 }
 
-/// A connection as others reach it.
-pub(crate) struct Connection {
-    pub outgoing: UnboundedSender<Outgoing>,
-    /// The linked device at its other end, once logged in.
-    pub device: Option<DeviceId>,
-}
-
 /// A device of an account: its number and which of its devices.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct DeviceId {
@@ -97,7 +90,8 @@ pub(crate) struct State {
     pub lids: HashMap<String, String>,
     pub accounts: BTreeMap<String, Account>,
     pub limits: BTreeMap<String, Limits>,
-    pub connections: HashMap<u64, Connection>,
+    /// How to reach the task of each connection.
+    pub connections: HashMap<u64, UnboundedSender<Outgoing>>,
     /// Unpaired clients that show a QR or wait for a code.
     pub candidates: HashMap<u64, Candidate>,
     pub messages: Vec<Message>,
@@ -215,13 +209,13 @@ impl State {
     pub fn send(&self, connection: u64, node: Node) {
         if let Some(connection) = self.connections.get(&connection) {
             // A closed channel means the connection is going away.
-            let _ = connection.outgoing.send(Outgoing::Send(node));
+            let _ = connection.send(Outgoing::Send(node));
         }
     }
 
     pub fn drop_connection(&self, connection: u64) {
         if let Some(connection) = self.connections.get(&connection) {
-            let _ = connection.outgoing.send(Outgoing::Drop);
+            let _ = connection.send(Outgoing::Drop);
         }
     }
 
