@@ -82,7 +82,7 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<
 
 /// A phone number as digits, whatever else was written around them.
 fn digits(phone: &str) -> Result<String, Refused> {
-    let number: String = phone.chars().filter(char::is_ascii_digit).collect();
+    let number = crate::stanza::digits(phone);
     if (5..=15).contains(&number.len()) {
         Ok(number)
     } else {

@@ -14,6 +14,7 @@ use wacore_binary::builder::NodeBuilder;
 use crate::connection::{Client, Flow};
 use crate::faults::{Action, Facts, Stanza};
 use crate::stanza;
+use crate::state::State;
 use crate::violations::Rule;
 
 /// Not implemented: what a server answers to a request it does not know.
@@ -54,13 +55,8 @@ impl Client {
             return Flow::Continue;
         };
         let kind = kind(node);
-        let to = first_user(node).and_then(|jid| self.core.state().resolve(&jid));
-        let facts = Facts {
-            stanza: kind,
-            from: self.number(),
-            to: to.as_ref().map(|device| device.number.as_str()),
-            id: Some(&id),
-        };
+        let to = first_number(&self.core.state(), node);
+        let facts = Facts { stanza: kind, from: self.number(), to: to.as_deref(), id: Some(&id) };
         let action = self.strike(facts);
         match &action {
             Some(Action::Error { code, text }) => {
@@ -165,10 +161,14 @@ fn kind(node: &Node) -> Stanza {
     }
 }
 
-/// The first user a request is about, if it names users by address.
-fn first_user(node: &Node) -> Option<wacore_binary::Jid> {
+/// The number of the first user a request is about, be it named by address or as a contact.
+fn first_number(state: &State, node: &Node) -> Option<String> {
     let list = node
         .get_optional_child("key")
         .or_else(|| node.get_optional_child_by_tag(&["usync", "list"]))?;
-    stanza::jid(list.children()?.first()?, "jid")
+    let user = list.children()?.first()?;
+    match stanza::jid(user, "jid") {
+        Some(jid) => state.resolve(&jid).map(|device| device.number),
+        None => Some(stanza::digits(&user.get_optional_child("contact")?.content_as_string()?)),
+    }
 }

@@ -105,7 +105,10 @@ impl Client {
             to: to.as_ref().map(|to| to.number.as_str()),
             id: Some(&id),
         };
-        let action = self.strike(facts);
+        // Rules are about messages between people, not about what an account's devices tell each
+        // other.
+        let peer = stanza::attr(node, "category").as_deref() == Some("peer");
+        let action = if peer { None } else { self.strike(facts) };
         if let Some(Action::Delay { ms, jitter_ms }) = action {
             let ms = self.core.state().faults.jittered(ms, jitter_ms);
             let until = self.core.clock.now_ms() + ms;

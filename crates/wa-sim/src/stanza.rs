@@ -26,6 +26,11 @@ pub(crate) fn jid(node: &Node, name: &str) -> Option<Jid> {
     node.attrs.get(name).and_then(wacore_binary::NodeValue::to_jid)
 }
 
+/// The digits of a phone number, whatever else is written around them.
+pub(crate) fn digits(phone: &str) -> String {
+    phone.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// The answer to a request that went well.
 pub(crate) fn result(request: &Node, children: impl IntoIterator<Item = Node>) -> Node {
     let children: Vec<Node> = children.into_iter().collect();

@@ -70,7 +70,7 @@ impl Asked {
             return Some(Self { number, jid: jid.to_non_ad(), contact: None });
         }
         let contact = user.get_optional_child("contact")?.content_as_string()?.to_string();
-        let number: String = contact.chars().filter(char::is_ascii_digit).collect();
+        let number = stanza::digits(&contact);
         (!number.is_empty()).then(|| Self {
             jid: Jid::pn(number.as_str()),
             number,
