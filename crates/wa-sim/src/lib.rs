@@ -23,6 +23,7 @@ mod link_code;
 mod login;
 mod message;
 mod noise;
+mod notices;
 mod outbox;
 mod pairing;
 mod phone;

@@ -15,6 +15,7 @@ use crate::connection::{Client, stream_error};
 use crate::core::Core;
 use crate::link_code::LinkCode;
 use crate::noise::Peer;
+use crate::notices::DeviceChange;
 use crate::outbox::Outbox;
 use crate::phone::{Phone, PublicPreKey, raw};
 use crate::seed::Seed;
@@ -167,6 +168,8 @@ impl Client {
             );
         }
         drop(state);
+        let added = DeviceChange::Added(offer.key_index);
+        core.announce_device(&offer.device.number, offer.device.device, added);
         let core = Arc::clone(core);
         let connection = self.id;
         tokio::spawn(async move {
@@ -310,6 +313,7 @@ impl Core {
             },
         );
         drop(state);
+        self.announce_device(number, device, DeviceChange::Added(key_index));
         self.notify();
         Ok(Some(device))
     }
@@ -326,6 +330,7 @@ impl Core {
             state.drop_connection(connection);
         }
         drop(state);
+        self.announce_device(&id.number, id.device, DeviceChange::Removed);
         self.notify();
         true
     }

@@ -69,7 +69,7 @@ impl Core {
         match decrypted {
             Ok(message) => self.phone_shows(copy, message),
             Err(error) => {
-                tracing::debug!("a phone could not decrypt a message: {error:#}");
+                tracing::debug!("a phone could not decrypt a message");
                 if !reinstalled {
                     let device = Some(&copy.from);
                     let detail = format!("copy for {}: {error:#}", copy.owner);
@@ -210,11 +210,24 @@ impl Core {
         }
     }
 
-    /// The phone's app is installed anew: other keys, no sessions. False if there is no account.
+    /// The phone's app is installed anew: other keys, no sessions, no linked devices. False if
+    /// there is no account.
     pub(crate) fn reinstall(&self, number: &str) -> bool {
         let mut state = self.state();
         let seed = state.seed;
-        state.account_mut(number).is_some_and(|account| account.reinstall(seed).is_ok())
+        let Some(account) = state.account_mut(number) else { return false };
+        let linked: Vec<u16> = account.companions.keys().copied().collect();
+        if let Err(error) = account.reinstall(seed) {
+            tracing::error!("could not make new keys: {error:#}");
+            return false;
+        }
+        drop(state);
+        for device in linked {
+            self.unlink(&DeviceId { number: number.to_owned(), device });
+        }
+        self.announce_identity(number);
+        self.notify();
+        true
     }
 
     /// The phone is out of reach for so many simulated milliseconds; what comes meanwhile waits.

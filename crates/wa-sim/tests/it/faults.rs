@@ -187,6 +187,8 @@ async fn the_recipient_reinstalls_and_asks_again() {
         received(&simulator),
         [("3EB0000000000001".to_owned(), 1), ("3EB0000000000002".to_owned(), 2)]
     );
+    let changed = |event: &Event| matches!(event, Event::IdentityChange(_)).then_some(());
+    client.wait("identity change", changed).await;
     assert_eq!(simulator.violations().len(), 0, "{:?}", simulator.violations());
 }
 
@@ -248,6 +250,8 @@ async fn the_recipient_links_and_unlinks_a_device() {
         }
     }
     assert!(new_device(&simulator));
+    let updated = |event: &Event| matches!(event, Event::DeviceListUpdate(_)).then_some(());
+    client.wait("device list update", updated).await;
     simulator.set_faults(vec![Rule::on(Stanza::Message, Action::RemoveDevice).times(1)]);
     client.send(FRIEND, "3EB0000000000050", "kembali satu").await;
     client.receipt("3EB0000000000050", "Read").await;

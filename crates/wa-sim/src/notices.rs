@@ -1,0 +1,91 @@
+//! What the server tells clients about the people they write with: another identity, other devices.
+
+use std::collections::BTreeSet;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use crate::account::PRIMARY;
+use crate::core::Core;
+use crate::state::{DeviceId, State};
+
+/// What happened to somebody's devices.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DeviceChange {
+    /// Linked, with this key index.
+    Added(u32),
+    Removed,
+}
+
+impl Core {
+    /// Tells everybody who wrote with a number that its keys are new.
+    pub(crate) fn announce_identity(&self, number: &str) {
+        self.announce(number, "encrypt", &NodeBuilder::new("identity").build());
+    }
+
+    /// Tells everybody who wrote with a number that it has one device more or less.
+    pub(crate) fn announce_device(&self, number: &str, device: u16, change: DeviceChange) {
+        let mut state = self.state();
+        let seed = state.seed;
+        let lid = state.lid(number);
+        let Some(account) = state.accounts.get(number) else { return };
+        let mut keys = NodeBuilder::new("key-index-list").attr("ts", account.devices_changed);
+        let mut entry = NodeBuilder::new("device")
+            .attr("jid", Jid::pn_device(number, device))
+            .attr("lid", Jid::lid_device(lid, device));
+        let tag = match change {
+            DeviceChange::Added(key_index) => {
+                let Ok(signed) = account.key_index_list(seed) else { return };
+                keys = keys.bytes(signed);
+                entry = entry.attr("key-index", key_index);
+                "add"
+            }
+            DeviceChange::Removed => "remove",
+        };
+        drop(state);
+        let change = NodeBuilder::new(tag).children([entry.build(), keys.build()]).build();
+        self.announce(number, "devices", &change);
+    }
+
+    fn announce(&self, number: &str, kind: &'static str, child: &Node) {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let concerned = clients_of(&state, number);
+        let notices: Vec<(DeviceId, Node)> = concerned
+            .into_iter()
+            .map(|client| {
+                let node = NodeBuilder::new("notification")
+                    .attr("from", Jid::pn_device(number, PRIMARY))
+                    .attr("id", state.fresh_id(""))
+                    .attr("type", kind)
+                    .attr("t", now_s)
+                    .children([child.clone()])
+                    .build();
+                (client, node)
+            })
+            .collect();
+        drop(state);
+        for (client, node) in notices {
+            self.deliver(&client, node);
+        }
+    }
+}
+
+/// The linked clients of all who have written with a number, and of its own account.
+fn clients_of(state: &State, number: &str) -> Vec<DeviceId> {
+    let mut people: BTreeSet<&str> = [number].into();
+    for (from, to) in &state.chats {
+        if from == number {
+            people.insert(to);
+        } else if to == number {
+            people.insert(from);
+        }
+    }
+    people
+        .into_iter()
+        .filter_map(|number| state.accounts.get(number))
+        .flat_map(|account| {
+            account.clients().map(|device| DeviceId { number: account.number.clone(), device })
+        })
+        .collect()
+}
