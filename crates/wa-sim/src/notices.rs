@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, Node, SERVER_JID};
 
 use crate::account::PRIMARY;
 use crate::core::Core;
 use crate::state::{DeviceId, State};
+
+/// When a client is asked for more one-time keys. Each new session with it takes one.
+const FEW_PREKEYS: usize = 5;
 
 /// What happened to somebody's devices.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +48,25 @@ impl Core {
         drop(state);
         let change = NodeBuilder::new(tag).children([entry.build(), keys.build()]).build();
         self.announce(number, "devices", &change);
+    }
+
+    /// Asks a client for more one-time keys, once it has as few as this left.
+    pub(crate) fn ask_for_prekeys(&self, client: &DeviceId) {
+        let now_s = self.clock.now_s();
+        let mut state = self.state();
+        let left = state.companion(client).map(|companion| companion.one_time.len());
+        if left != Some(FEW_PREKEYS) {
+            return;
+        }
+        let node = NodeBuilder::new("notification")
+            .attr("from", SERVER_JID)
+            .attr("id", state.fresh_id(""))
+            .attr("type", "encrypt")
+            .attr("t", now_s)
+            .children([NodeBuilder::new("count").attr("value", FEW_PREKEYS).build()])
+            .build();
+        drop(state);
+        self.deliver(client, node);
     }
 
     fn announce(&self, number: &str, kind: &'static str, child: &Node) {

@@ -347,6 +347,7 @@ impl Core {
             node.attr("sender_lid", Jid::lid(lid))
         };
         self.deliver(device, node.children([enc]).build());
+        self.ask_for_prekeys(device);
         let mut state = self.state();
         // The phone's session has moved on.
         state.account_mut(from);

@@ -62,7 +62,13 @@ impl Client {
                 (jid, node)
             })
             .collect();
+        let clients: Vec<DeviceId> = found
+            .iter()
+            .filter_map(|(jid, _)| state.resolve(jid))
+            .filter(|id| id.device != PRIMARY)
+            .collect();
         drop(state);
+        clients.iter().for_each(|client| self.core.ask_for_prekeys(client));
         if found.iter().all(|(_, node)| node.is_none()) {
             return stanza::error(node, NOT_ACCEPTABLE, "not-acceptable");
         }

@@ -65,3 +65,24 @@ async fn thousands_of_numbers_are_checked_without_making_accounts() {
     assert_eq!(results.iter().filter(|result| result.is_registered).count(), NUMBERS as usize);
     assert_eq!(simulator.accounts().len(), 1);
 }
+
+#[tokio::test]
+async fn a_client_that_many_write_to_uploads_more_keys() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    let prekeys = |simulator: &Simulator| {
+        let accounts = simulator.accounts();
+        accounts.iter().find(|account| account.phone == OWN).unwrap().devices[0].prekeys
+    };
+    let uploaded = prekeys(&simulator);
+    for n in 0..uploaded {
+        let text = format!("pesan {n}");
+        simulator.write(&format!("62813{n:07}0"), OWN, &text).await.unwrap();
+        client.text(&text).await;
+        if prekeys(&simulator) > uploaded - n {
+            break;
+        }
+    }
+    simulator.wait_for(|simulator| prekeys(simulator) > uploaded / 2, PATIENCE).await.unwrap();
+    assert_eq!(simulator.violations().len(), 0, "{:?}", simulator.violations());
+}
