@@ -21,6 +21,7 @@ const EVENTS: [DeliveryEvent; 16] = [
     DeliveryEvent::Release,
     DeliveryEvent::Begin,
     DeliveryEvent::NotSent,
+    DeliveryEvent::GiveUp,
     DeliveryEvent::Acked,
     DeliveryEvent::Refused,
     DeliveryEvent::GiveUp,
@@ -148,6 +149,7 @@ fn the_table_lists_every_event() {
         | DeliveryEvent::Release
         | DeliveryEvent::Begin
         | DeliveryEvent::NotSent
+        | DeliveryEvent::GiveUp
         | DeliveryEvent::Acked
         | DeliveryEvent::Refused
         | DeliveryEvent::GiveUp

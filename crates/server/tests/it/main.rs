@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod baileys;
 mod docs;
 mod harness;
 mod release;
