@@ -1,14 +1,14 @@
 //! The released program trusts WhatsApp's key and no other.
 
+use serde_json::Value;
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use wa_sim::{Config, Simulator};
 
 /// What lets a client talk to the simulator.
@@ -16,6 +16,9 @@ const DANGER: &str = "danger-skip-cert-chain-verify";
 
 /// What the client library says when a server is not WhatsApp.
 const REFUSAL: &str = "certificate verification failed";
+
+/// How often a program is asked for its QR.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a program may take from its start to a first word about its connection.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,48 +44,51 @@ async fn release_binary() -> PathBuf {
     let messages = String::from_utf8(output.stdout).unwrap();
     let executable = messages
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
     executable.expect("cargo names the executable")
 }
 
-/// A gateway pointed at the simulator, with its log as lines.
+/// A gateway pointed at the simulator.
 fn gateway(program: impl AsRef<OsStr>, simulator: &Simulator, data: &TempDir) -> Child {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     Command::new(program)
-        .arg("gateway")
+        .args(["gateway", "--wa-gateway-port", "0", "--wa-websocket-url", &simulator.ws_url()])
         .env("DATA_DIR", data.path())
-        .env("WA_GATEWAY_PORT", port.to_string())
-        .env("WA_WEBSOCKET_URL", simulator.ws_url())
         .env("RUST_LOG", "info")
-        .env("NO_COLOR", "1")
         .current_dir(data.path())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap()
 }
 
-/// Whether the program was shown a QR, or refused the server; whichever it says first.
-async fn is_offered_a_qr(mut program: Child) -> bool {
-    let mut stdout = BufReader::new(program.stdout.take().unwrap()).lines();
-    let mut stderr = BufReader::new(program.stderr.take().unwrap()).lines();
+/// Whether the server offers the program a pairing, or the program refuses the server.
+async fn is_offered_a_pairing(mut program: Child) -> bool {
+    let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
     let mut seen = Vec::new();
     let verdict = timeout(PATIENCE, async {
+        let mut address = None;
+        let mut look = interval(LOOK_EVERY);
         loop {
-            let line = tokio::select! {
-                Ok(Some(line)) = stdout.next_line() => line,
-                Ok(Some(line)) = stderr.next_line() => line,
-                else => panic!("the program has ended"),
-            };
-            let refused = line.contains(REFUSAL);
-            // A QR in a terminal is made of blocks.
-            let offered = line.contains('█') || line.contains('▄');
-            seen.push(line);
-            if refused || offered {
-                return offered;
+            tokio::select! {
+                line = log.next_line() => {
+                    let line = line.unwrap().expect("the program keeps running");
+                    if line.contains(REFUSAL) {
+                        return false;
+                    }
+                    let url = line.split_once("gateway on ").map(|(_, url)| url.trim().to_owned());
+                    address = address.or(url);
+                    seen.push(line);
+                }
+                _ = look.tick(), if address.is_some() => {
+                    let url = format!("{}/qr", address.as_deref().unwrap());
+                    let answer = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+                    let answer: Value = serde_json::from_slice(&answer).unwrap();
+                    if answer["qr"].is_string() {
+                        return true;
+                    }
+                }
             }
         }
     });
@@ -95,11 +101,17 @@ async fn the_released_program_refuses_the_simulator() {
     let data = TempDir::new().unwrap();
     // Built together with the tests it has their features: what is looked for below can be seen.
     let of_the_tests = gateway(env!("CARGO_BIN_EXE_kabari"), &simulator, &data);
-    assert!(is_offered_a_qr(of_the_tests).await, "the tests' own build should take the simulator");
+    assert!(
+        is_offered_a_pairing(of_the_tests).await,
+        "the tests' own build should take the simulator"
+    );
 
     let data = TempDir::new().unwrap();
     let released = gateway(release_binary().await, &simulator, &data);
-    assert!(!is_offered_a_qr(released).await, "the released program takes any server for WhatsApp");
+    assert!(
+        !is_offered_a_pairing(released).await,
+        "the released program takes any server for WhatsApp"
+    );
 }
 
 #[tokio::test]
