@@ -32,6 +32,7 @@ const SWAGGER_PAGE: &str = r#"<!doctype html>
 <title>kabari API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/index.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -70,6 +71,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
         license(name = "MIT"),
     ),
     modifiers(&Security),
+    security((), ("api_key" = []), ("bearer" = [])),
     tags(
         (name = "service", description = "Is it up?"),
         (name = "whatsapp", description = "The link to WhatsApp"),

@@ -196,3 +196,66 @@ fn response(
 
 /// The content type of JSON.
 pub const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    async fn text(response: Response) -> Result<String, axum::Error> {
+        let bytes = to_bytes(response.into_body(), usize::MAX).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    fn numbers(to: u32) -> impl futures_util::Stream<Item = Result<u32, ApiError>> {
+        stream::iter((0..to).map(Ok))
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_arrives_whole() {
+        let written = answer(JSON, |mut writer| async {
+            writer.array(numbers(100_000)).await?;
+            Ok(writer)
+        });
+        let read: Vec<u32> =
+            serde_json::from_str(&text(written.await.unwrap()).await.unwrap()).unwrap();
+        assert_eq!(read, (0..100_000).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn an_object_is_written_around_its_list() {
+        let written = answer(JSON, |mut writer| async {
+            writer.text(r#"{"a":"#).await?;
+            writer.array(numbers(2)).await?;
+            writer.rest_of_object(&serde_json::json!({"b": 1})).await?;
+            Ok(writer)
+        });
+        assert_eq!(text(written.await.unwrap()).await.unwrap(), r#"{"a":[0,1],"b":1}"#);
+    }
+
+    #[tokio::test]
+    async fn what_fails_before_the_first_piece_has_a_status_of_its_own() {
+        let written = answer(JSON, |mut writer| async {
+            writer.text("[").await?;
+            Err(Stopped::Failed(ApiError::BodyTooLarge))
+        });
+        assert!(matches!(written.await, Err(ApiError::BodyTooLarge)));
+    }
+
+    #[tokio::test]
+    async fn what_fails_later_cuts_the_answer_so_that_nobody_takes_it_for_whole() {
+        let failing = answer_at_once(JSON, |mut writer| async {
+            writer.text("[").await?;
+            writer.flush().await?;
+            Err(Stopped::Failed(ApiError::BodyTooLarge))
+        });
+        assert!(text(failing).await.is_err());
+        let panicking = answer_at_once(JSON, |mut writer| async {
+            writer.text("[").await?;
+            writer.flush().await?;
+            assert!(writer.buffer.is_empty() && std::hint::black_box(false), "a fault of ours");
+            Ok(writer)
+        });
+        assert!(text(panicking).await.is_err());
+    }
+}

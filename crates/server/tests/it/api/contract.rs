@@ -2,14 +2,13 @@
 
 use crate::harness::database::SeedBilling;
 use crate::harness::scripted_gateway::ScriptedGateway;
-use crate::harness::served::Served;
+use crate::harness::served::{Served, serve};
 use kabari_gateway::http_api;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 const RECORDED: &str = include_str!("../../seed/contract.jsonl");
 
@@ -54,7 +53,7 @@ fn difference(case: u64) -> Option<(&'static str, Value, Vec<&'static str>)> {
 #[tokio::test]
 async fn every_recorded_exchange_of_the_api_is_answered_as_recorded() {
     let billing = SeedBilling::create().await;
-    let served = Served::on_seed(&billing).await;
+    let served = Served::as_recorded(&billing).await;
     let mut faults = Vec::new();
     for recorded in exchanges("api") {
         served.gateway.enter(recorded["state"].as_str().unwrap(), None);
@@ -66,10 +65,7 @@ async fn every_recorded_exchange_of_the_api_is_answered_as_recorded() {
 #[tokio::test]
 async fn every_recorded_exchange_of_the_gateway_is_answered_as_recorded() {
     let gateway = Arc::new(ScriptedGateway::connected());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = http_api::router(gateway.clone(), Duration::ZERO);
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let (address, server) = serve(http_api::router(gateway.clone(), Duration::ZERO)).await;
     let client = Client::builder().no_proxy().build().unwrap();
     let mut faults = Vec::new();
     for recorded in exchanges("gateway") {

@@ -163,7 +163,7 @@ async fn a_list_of_many_customers_is_complete() {
     let rows: Vec<_> = (1..=10_000).map(row).collect();
     let insert = format!("INSERT INTO customers (id, name, phone, odp) VALUES {}", rows.join(", "));
     billing.database.execute(format!("DELETE FROM customers; {insert}")).await;
-    let served = Served::on_seed(&billing).await;
+    let served = Served::as_recorded(&billing).await;
     let (status, customers) = served.get("/api/customers").await;
     let ids: Vec<_> = customers
         .as_array()

@@ -7,6 +7,7 @@ use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Dispatcher, DispatcherSettings};
 use kabari::store::{Billing, BillingTarget, State, StateTarget};
+use kabari_gateway::{Gateway, Remote, RemoteConfig, http_api};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +26,8 @@ pub struct Setup {
     pub billing: Option<BillingTarget>,
     /// Whether anything is sent.
     pub dispatching: bool,
+    /// Whether WhatsApp is behind a gateway in another process, as far as kabari can tell.
+    pub remote_gateway: bool,
 }
 
 impl Default for Setup {
@@ -37,6 +41,7 @@ impl Default for Setup {
             },
             billing: None,
             dispatching: true,
+            remote_gateway: false,
         }
     }
 }
@@ -47,7 +52,7 @@ pub struct Served {
     pub gateway: Arc<ScriptedGateway>,
     pub state: State,
     pub client: Client,
-    server: tokio::task::JoinHandle<()>,
+    servers: Vec<JoinHandle<()>>,
     _dispatcher: Option<Dispatcher>,
     _directory: TempDir,
 }
@@ -73,9 +78,11 @@ impl Served {
         Served::with(Setup::default()).await
     }
 
-    /// With the seed's billing database, which must outlive it.
-    pub async fn on_seed(billing: &SeedBilling) -> Served {
-        Served::with(Setup { billing: Some(billing.target.clone()), ..Setup::default() }).await
+    /// As the recordings were made: with the seed's billing database, which must outlive it, and
+    /// a gateway over HTTP.
+    pub async fn as_recorded(billing: &SeedBilling) -> Served {
+        let billing = Some(billing.target.clone());
+        Served::with(Setup { billing, remote_gateway: true, ..Setup::default() }).await
     }
 
     pub async fn with(setup: Setup) -> Served {
@@ -86,7 +93,17 @@ impl Served {
         };
         let path = directory.path().join("state.db");
         let state = State::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap();
-        let gateway = Arc::new(ScriptedGateway::connected());
+        let scripted = Arc::new(ScriptedGateway::connected());
+        let mut servers = Vec::new();
+        let gateway: Arc<dyn Gateway> = if setup.remote_gateway {
+            let router = http_api::router(scripted.clone(), Duration::ZERO);
+            let (address, server) = serve(router).await;
+            servers.push(server);
+            let config = RemoteConfig { url: format!("http://{address}") };
+            Arc::new(Remote::start(config).await.unwrap())
+        } else {
+            scripted.clone()
+        };
         let pace = setup.settings.pace;
         let api = Api {
             billing: Billing::connect(target).unwrap(),
@@ -94,11 +111,8 @@ impl Served {
             gateway: gateway.clone(),
             settings: setup.settings,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async move {
-            axum::serve(listener, api::router(api)).await.unwrap();
-        });
+        let (address, server) = serve(api::router(api)).await;
+        servers.push(server);
         let dispatcher = setup.dispatching.then(|| {
             let settings = DispatcherSettings {
                 node: "test".to_owned(),
@@ -113,10 +127,10 @@ impl Served {
         let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         Served {
             address,
-            gateway,
+            gateway: scripted,
             state,
             client,
-            server,
+            servers,
             _dispatcher: dispatcher,
             _directory: directory,
         }
@@ -159,8 +173,18 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.server.abort();
+        for server in &self.servers {
+            server.abort();
+        }
     }
+}
+
+/// Serves on a free port.
+pub async fn serve(router: axum::Router) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, server)
 }
 
 /// The status and the JSON of an answer.
