@@ -76,11 +76,12 @@ impl State {
                 database
             }
             StateTarget::MySql { url } => {
-                let options = MySqlConnectOptions::from_str(&url).map_err(|_| {
-                    StoreError::Conflict(
-                        "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
-                    )
-                })?;
+                // The library reads a URL of any scheme.
+                let is_ours = url.starts_with("mysql://") || url.starts_with("mariadb://");
+                let options = MySqlConnectOptions::from_str(&url).ok().filter(|_| is_ours);
+                let options = options.ok_or(StoreError::Conflict(
+                    "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
+                ))?;
                 migrations::run_on_server(options.clone()).await?;
                 Database::state_server(options).await?
             }

@@ -69,7 +69,8 @@ async fn a_late_ack_settles_an_uncertain_one(test: TestState) {
 
 async fn an_answer_takes_the_delivery_from_its_lease(test: TestState) {
     let state = &test.state;
-    create(state, new_campaign(), recipients(1)).await;
+    // A second one keeps the campaign running.
+    create(state, new_campaign(), recipients(2)).await;
     let first = lease_one(state).await;
     begin(state, &first).await;
     let now = test.clock.now();
