@@ -71,6 +71,20 @@ impl Drop for MariaDbDatabase {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut connection = connect(&server).await;
+                // A pool of this test may still hold a transaction that its runtime, which
+                // waits for us, has had no turn to roll back.
+                let open = format!(
+                    "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = '{name}'"
+                );
+                let open: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(open))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap();
+                for id in open {
+                    // It may have ended by itself.
+                    let kill = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {id}")));
+                    let _ = kill.execute(&mut connection).await;
+                }
                 let drop = format!("DROP DATABASE {name}; DROP USER IF EXISTS {name}");
                 execute(&mut connection, drop).await;
                 connection.close().await.unwrap();
