@@ -3,7 +3,7 @@
 use super::campaigns::{self, CampaignBody, campaign_id};
 use super::error::{Answer, ErrorBody};
 use super::validation::PathText;
-use super::{Api, moved};
+use super::{Api, Waiter};
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
@@ -12,7 +12,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Progress is not told more often than this: counting a large campaign costs the database time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -39,9 +38,9 @@ pub async fn events(
     PathText(id): PathText,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let id = campaign_id(&id)?;
-    let changes = api.state.changes();
+    let waiter = Waiter::new(&api.state);
     let first = campaigns::load(&api, id).await?;
-    let watching = Watching { api, id, changes, ready: VecDeque::new(), last: None };
+    let watching = Watching { api, id, waiter, ready: VecDeque::new(), last: None };
     let stream = stream::unfold((watching, Some(first)), |(mut watching, seen)| async {
         if let Some(campaign) = seen {
             watching.tell(campaign);
@@ -56,7 +55,7 @@ pub async fn events(
 struct Watching {
     api: Arc<Api>,
     id: i64,
-    changes: watch::Receiver<u64>,
+    waiter: Waiter,
     /// Events that are still to be sent.
     ready: VecDeque<Event>,
     /// What was told last.
@@ -73,7 +72,7 @@ impl Watching {
             if self.last.as_ref().is_some_and(CampaignBody::has_ended) {
                 return None;
             }
-            tokio::join!(tokio::time::sleep(PROGRESS_EVERY), moved(&mut self.changes));
+            tokio::join!(tokio::time::sleep(PROGRESS_EVERY), self.waiter.moved());
             match campaigns::load(&self.api, self.id).await {
                 Ok(campaign) => self.tell(campaign),
                 Err(error) => {

@@ -36,8 +36,10 @@ use utoipa_axum::routes;
 /// The largest body: a list of some hundred thousand customer ids.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a waiter looks away after a change: others usually follow.
-const SETTLE: Duration = Duration::from_millis(20);
+/// How long a waiter looks away after a change, as others usually follow. It looks away longer
+/// and longer, up to the second: many who wait for a long campaign must not keep the database
+/// from sending it.
+const SETTLE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
 
 /// How often a waiter looks without a change: another node may have made one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -120,10 +122,24 @@ fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
 }
 
-/// Returns soon after something in the state database has changed, or may have.
-async fn moved(changes: &mut watch::Receiver<u64>) {
-    match tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
-        Ok(_) => tokio::time::sleep(SETTLE).await,
-        Err(_) => {}
+/// Waits for changes in the state database.
+struct Waiter {
+    changes: watch::Receiver<u64>,
+    settle: Duration,
+}
+
+impl Waiter {
+    fn new(state: &State) -> Waiter {
+        Waiter { changes: state.changes(), settle: SETTLE[0] }
+    }
+
+    /// Returns soon after something has changed since the last call, or may have.
+    async fn moved(&mut self) {
+        if tokio::time::timeout(LOOK_EVERY, self.changes.changed()).await.is_ok() {
+            tokio::time::sleep(self.settle).await;
+            self.settle = (self.settle * 2).min(SETTLE[1]);
+            // What came meanwhile is seen by the look that follows.
+            self.changes.borrow_and_update();
+        }
     }
 }

@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_answer_arrives_whole() {
-        let written = answer(JSON, |mut writer| async {
+        let written = answer(JSON, |mut writer| async move {
             writer.array(numbers(100_000)).await?;
             Ok(writer)
         });
@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_is_written_around_its_list() {
-        let written = answer(JSON, |mut writer| async {
+        let written = answer(JSON, |mut writer| async move {
             writer.text(r#"{"a":"#).await?;
             writer.array(numbers(2)).await?;
             writer.rest_of_object(&serde_json::json!({"b": 1})).await?;
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_before_the_first_piece_has_a_status_of_its_own() {
-        let written = answer(JSON, |mut writer| async {
+        let written = answer(JSON, |mut writer| async move {
             writer.text("[").await?;
             Err(Stopped::Failed(ApiError::BodyTooLarge))
         });
@@ -244,13 +244,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_later_cuts_the_answer_so_that_nobody_takes_it_for_whole() {
-        let failing = answer_at_once(JSON, |mut writer| async {
+        let failing = answer_at_once(JSON, |mut writer| async move {
             writer.text("[").await?;
             writer.flush().await?;
             Err(Stopped::Failed(ApiError::BodyTooLarge))
         });
         assert!(text(failing).await.is_err());
-        let panicking = answer_at_once(JSON, |mut writer| async {
+        let panicking = answer_at_once(JSON, |mut writer| async move {
             writer.text("[").await?;
             writer.flush().await?;
             assert!(writer.buffer.is_empty() && std::hint::black_box(false), "a fault of ours");

@@ -2,7 +2,7 @@
 
 use super::Wording;
 use crate::api::streamed::{self, JSON, Stopped, Writer};
-use crate::api::{Api, campaign_path, moved};
+use crate::api::{Api, Waiter, campaign_path};
 use crate::store::state::Delivery;
 use axum::response::Response;
 use futures_util::TryStreamExt;
@@ -122,19 +122,17 @@ fn shown_phone(delivery: &Delivery) -> Option<String> {
 /// Why it was not sent, for people.
 pub fn reason(delivery: &Delivery) -> Option<String> {
     use DeliveryState::*;
-    let by_state = match delivery.progress.state {
+    let of_the_state = match delivery.progress.state {
         Accepted | Delivered | Read => return None,
+        Skipped | Failed if delivery.error.is_some() => return delivery.error.clone(),
+        Skipped | Failed => wording::INTERNAL,
         Expired => wording::EXPIRED,
         Superseded => wording::SUPERSEDED,
         Cancelled => wording::CANCELLED,
         Uncertain => wording::UNCERTAIN,
         Queued | Leased | Sending | RetryWait => wording::PENDING,
-        Skipped | Failed => wording::INTERNAL,
     };
-    match delivery.progress.state {
-        Skipped | Failed => Some(delivery.error.clone().unwrap_or_else(|| by_state.to_owned())),
-        _ => Some(by_state.to_owned()),
-    }
+    Some(of_the_state.to_owned())
 }
 
 /// Answers at once, and goes on with white space until the campaign is done; then the report.
@@ -152,10 +150,9 @@ pub fn answer(api: Arc<Api>, id: i64, wording: Wording) -> Response {
 /// Waits until the campaign is completed or cancelled, through any pause and any fault of the
 /// database: the messages go out all the same, and only a true report is worth anything.
 async fn wait_for_end(api: &Api, id: i64, writer: &mut Writer) -> Result<(), Stopped> {
-    let mut changes = api.state.changes();
+    let mut waiter = Waiter::new(&api.state);
     let mut white_space_at = Instant::now() + WHITE_SPACE_EVERY;
     loop {
-        changes.borrow_and_update();
         match api.state.campaign(id).await {
             Ok(Some(campaign)) if campaign.phase.status.is_final() => return Ok(()),
             Ok(Some(_)) => {}
@@ -164,7 +161,7 @@ async fn wait_for_end(api: &Api, id: i64, writer: &mut Writer) -> Result<(), Sto
         }
         tokio::select! {
             () = writer.reader_left() => return Err(Stopped::ReaderLeft),
-            () = moved(&mut changes) => {}
+            () = waiter.moved() => {}
             () = tokio::time::sleep_until(white_space_at) => {
                 writer.text(" ").await?;
                 writer.flush().await?;
