@@ -56,7 +56,7 @@ impl App {
 
         // Whatever this node was doing when it ended, nobody does it now: the directory's lock
         // says so.
-        let left_behind = state.reclaim_from(data_dir.node()).await?;
+        let left_behind = state.reclaim_from(data_dir.node(), settings.waits.resend).await?;
         if left_behind > 0 {
             tracing::info!(left_behind, "took up the deliveries of this node's last run");
         }
@@ -90,6 +90,7 @@ impl App {
                 timezone: settings.timezone,
                 daily_cap: settings.daily_cap,
                 warm_up: settings.warm_up,
+                waits: settings.waits,
             },
             clock,
         );
@@ -174,6 +175,7 @@ pub async fn open_gateway(settings: &Settings) -> anyhow::Result<Arc<dyn Gateway
             let embedded = Embedded::start(EmbeddedConfig {
                 data_dir: settings.data_dir.clone(),
                 websocket_url: settings.websocket_url.clone(),
+                ack_timeout: settings.waits.ack,
             })
             .await?;
             Ok(Arc::new(embedded))

@@ -3,6 +3,7 @@
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::waits::Waits;
 use chrono_tz::Tz;
 use clap::Args;
 use kabari_domain::quiet_hours::QuietHours;
@@ -87,6 +88,10 @@ pub struct Options {
     /// Refuse the same send to the same audience within this many seconds; 0 means never.
     #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
     pub duplicate_guard_seconds: String,
+
+    /// Only tests change these.
+    #[command(flatten)]
+    pub waits: Waits,
 }
 
 /// The settings, checked.
@@ -122,6 +127,8 @@ pub struct Settings {
     pub warm_up: bool,
     /// How long the same send is refused.
     pub duplicate_guard: Duration,
+    /// How long to wait for what may never come.
+    pub waits: Waits,
 }
 
 /// Where the ISP's customers and notices are.
@@ -247,6 +254,7 @@ impl Options {
                 daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
                 warm_up: warm_up?,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
+                waits: self.waits,
             })
         };
         match settings() {

@@ -30,6 +30,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
 
+/// How long the server may take to acknowledge a message.
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a restart may take until the new connection is begun.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a logout may take: asking the server, wiping, beginning a new session.
@@ -46,6 +48,8 @@ pub struct EmbeddedConfig {
     pub data_dir: PathBuf,
     /// `ws://` or `wss://` address of another server than WhatsApp's, for tests.
     pub websocket_url: Option<String>,
+    /// How long the server may take to acknowledge a message; [`ACK_TIMEOUT`] outside of tests.
+    pub ack_timeout: Duration,
 }
 
 /// The WhatsApp client in this process.
@@ -64,6 +68,7 @@ struct Shared {
     acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
     /// Counts connections that ended: what was unanswered then stays unanswered.
     losses: watch::Sender<u64>,
+    ack_timeout: Duration,
 }
 
 /// The server's answer to a message.
@@ -91,6 +96,7 @@ impl Embedded {
             client: Mutex::new(None),
             acks: Mutex::new(HashMap::new()),
             losses: watch::Sender::new(0),
+            ack_timeout: config.ack_timeout,
         });
         let (commands, commands_rx) = mpsc::channel(1);
         let supervisor = session::Supervisor::new(shared.clone(), storage, dialer, commands_rx);

@@ -10,7 +10,7 @@
 //! | no connection, or a request before the message failed with it | `NotConnected` |
 //! | a request before the message refused with 429 or 5xx | `Retry` |
 //! | writing failed, or the connection ended before the ack | `Unknown` |
-//! | no ack within [`ACK_TIMEOUT`] | `Unknown`, and `Event::Acked` if it comes later |
+//! | no ack within [`ACK_TIMEOUT`](super::ACK_TIMEOUT) | `Unknown`, and `Event::Acked` if it comes later |
 //! | ack | `Ok` |
 //! | ack with 463 | `ReachOutLimit`, with the end if the server tells it |
 //! | ack with 429 | `Retry` after [`PAUSE_AFTER_RATE_LIMIT`] |
@@ -35,8 +35,6 @@ use whatsapp_rust::{Client, IqError, Jid, NodeFilter, SendOptions};
 
 /// How long a message may take until it is written: requests for devices and keys included.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the server may take to acknowledge a message.
-const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one batch of number checks may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many numbers go into one question.
@@ -105,7 +103,7 @@ pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), Send
         () = written.connection_lost() => {
             Err(SendError::Unknown("the connection ended before the server's answer".into()))
         }
-        () = tokio::time::sleep(ACK_TIMEOUT) => {
+        () = tokio::time::sleep(shared.ack_timeout) => {
             Err(SendError::Unknown("the server did not answer in time".into()))
         }
     }

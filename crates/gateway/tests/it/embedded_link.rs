@@ -2,6 +2,7 @@
 
 use crate::world::{FRIEND, OWN, World, message, phone, until};
 use kabari_domain::wording;
+use kabari_gateway::embedded::ACK_TIMEOUT;
 use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, SendError};
 use std::os::unix::fs::PermissionsExt;
 use wa_sim::{Action, Rule, Stanza};
@@ -89,6 +90,7 @@ async fn a_server_that_is_not_there_shows_on_the_link() {
     let gateway = Embedded::start(EmbeddedConfig {
         data_dir: data.path().to_owned(),
         websocket_url: Some(format!("ws://{address}/ws/chat")),
+        ack_timeout: ACK_TIMEOUT,
     })
     .await
     .unwrap();

@@ -1,6 +1,7 @@
 //! A simulated WhatsApp and the embedded client that talks to it.
 
 use kabari_domain::{MessageId, Phone};
+use kabari_gateway::embedded::ACK_TIMEOUT;
 use kabari_gateway::{
     Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, Outgoing, SendError,
 };
@@ -109,6 +110,7 @@ async fn open(simulator: &Simulator, data: &TempDir) -> Embedded {
     let config = EmbeddedConfig {
         data_dir: data.path().to_owned(),
         websocket_url: Some(simulator.ws_url()),
+        ack_timeout: ACK_TIMEOUT,
     };
     Embedded::start(config).await.unwrap()
 }

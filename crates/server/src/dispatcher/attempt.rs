@@ -1,10 +1,10 @@
 //! One attempt: committed, sent, settled.
 
 use super::Context;
-use super::lease::LEASE;
 use super::numbers::Addressed;
 use super::pace::Pacer;
 use super::verdict::{Verdict, verdict};
+use crate::crash_point::crash_point;
 use crate::store::{Attempt, Begin, LeasedDelivery, StoreError};
 use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
 use kabari_gateway::{Outgoing, SendError};
@@ -60,6 +60,7 @@ pub async fn attempt(
     addressed: &Addressed,
 ) -> Result<Outcome, StoreError> {
     let delivery = &addressed.delivery;
+    let waits = context.settings.waits;
     let gap = pacer.gap();
     let day = context.settings.day(context.state.now().await?);
     let began_at = context.clock.monotonic();
@@ -72,7 +73,7 @@ pub async fn attempt(
                 sender_epoch: held.epoch,
                 jid: addressed.jid.as_deref(),
                 gap,
-                lease: LEASE,
+                lease: waits.lease,
                 day,
             },
         )
@@ -91,7 +92,7 @@ pub async fn attempt(
     };
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
-    if context.clock.monotonic().saturating_sub(began_at) > until_slot + LEASE {
+    if context.clock.monotonic().saturating_sub(began_at) > until_slot + waits.lease {
         // The process stood still; by now this delivery and the number may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
         return Ok(Outcome::NumberLost);
@@ -103,12 +104,14 @@ pub async fn attempt(
         jid: begun.jid,
         text: delivery.text.clone(),
     };
+    crash_point("send.begun");
     let answer = context.gateway.send(&message).await;
+    crash_point("send.answered");
     // Counted from the answer: only then was it surely on the wire.
     pacer.hold(&context.clock, gap);
     let verdict = match answer {
         Err(SendError::NotLinked) => not_linked(context, delivery).await?,
-        answer => verdict(answer, begun.attempt, context.state.now().await?),
+        answer => verdict(answer, begun.attempt, context.state.now().await?, waits.resend),
     };
     pacer.hold(&context.clock, verdict.hold);
     settle(context, delivery, &verdict).await;
@@ -159,7 +162,7 @@ async fn write(
 /// Without a linked phone a campaign that has sent nothing fails; one under way keeps its place.
 async fn not_linked(context: &Context, delivery: &LeasedDelivery) -> Result<Verdict, StoreError> {
     let now = context.state.now().await?;
-    let waits = verdict(Err(SendError::NotLinked), 1, now);
+    let waits = verdict(Err(SendError::NotLinked), 1, now, context.settings.waits.resend);
     if context.state.counts(delivery.campaign_id).await?.sent() > 0 {
         return Ok(waits);
     }

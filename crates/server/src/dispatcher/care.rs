@@ -61,6 +61,7 @@ fn warm_up_cap(linked_at: Timestamp, now: Timestamp) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::config::Pace;
+    use crate::waits::Waits;
     use kabari_domain::Phone;
     use std::time::Duration;
 
@@ -72,6 +73,7 @@ mod tests {
             timezone: chrono_tz::Asia::Jakarta,
             daily_cap: Some(100),
             warm_up: true,
+            waits: Waits::default(),
         }
     }
 

@@ -4,18 +4,17 @@
 //! stopped for longer than a lease finds it gone, and must not send what it still holds.
 
 use super::Context;
-use std::time::Duration;
 
-/// How long a lease lasts unless it is renewed.
-pub const LEASE: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How often a lease is renewed while it lasts: two renewals may fail.
+const RENEWALS: u32 = 3;
 
 /// Runs until shutdown.
 pub async fn run(context: Context) {
+    let lease = context.settings.waits.lease;
     while !context.is_stopping() {
-        if let Err(error) = context.state.renew_leases(&context.settings.node, LEASE).await {
+        if let Err(error) = context.state.renew_leases(&context.settings.node, lease).await {
             context.after_store_error("renewing leases", &error).await;
         }
-        context.sleep(RENEW_EVERY).await;
+        context.sleep(lease / RENEWALS).await;
     }
 }

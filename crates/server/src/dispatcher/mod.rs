@@ -20,6 +20,7 @@ mod verdict;
 use crate::clock::Clock;
 use crate::config::Pace;
 use crate::store::State;
+use crate::waits::Waits;
 use chrono_tz::Tz;
 use kabari_domain::quiet_hours::QuietHours;
 use kabari_gateway::Gateway;
@@ -53,6 +54,8 @@ pub struct DispatcherSettings {
     pub daily_cap: Option<u32>,
     /// Whether a newly linked number begins with few messages a day.
     pub warm_up: bool,
+    /// How long to wait for what may never come.
+    pub waits: Waits,
 }
 
 /// What the loops work with.

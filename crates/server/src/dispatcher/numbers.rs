@@ -4,6 +4,7 @@
 //! tells.
 
 use super::Context;
+use crate::crash_point::crash_point;
 use crate::store::{LeasedDelivery, StoreError};
 use kabari_domain::{DeliveryEvent, Phone, wording};
 use kabari_gateway::{Registration, SendError};
@@ -46,8 +47,10 @@ pub async fn check(context: &Context, batch: Vec<LeasedDelivery>) -> Result<Chec
                         Registration::Unknown => None,
                     })
                     .collect();
+                crash_point("numbers.asked");
                 if !answers.is_empty() {
                     context.state.remember_numbers(&answers).await?;
+                    crash_point("numbers.remembered");
                     known = context.state.known_numbers(&phones).await?;
                 }
             }
@@ -69,6 +72,7 @@ pub async fn check(context: &Context, batch: Vec<LeasedDelivery>) -> Result<Chec
         let registration = if fresh(&&delivery) { known.next().flatten() } else { None };
         match registration {
             Some(registration) if !registration.registered => {
+                crash_point("numbers.absent");
                 let error = Some(wording::NOT_REGISTERED);
                 context.state.settle(&delivery, DeliveryEvent::Refused, error).await?;
             }

@@ -1,6 +1,7 @@
 //! Writes down what WhatsApp says after a send: late acks and receipts.
 
 use super::Context;
+use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use kabari_domain::{MessageId, ReceiptRank, Timestamp};
 use kabari_gateway::Event;
@@ -24,6 +25,7 @@ pub async fn run(context: Context) {
             }
             () = context.stopping.cancelled() => return,
         }
+        crash_point("receipt.arrived");
         while let Err(error) = record(&context, &round).await {
             context.after_store_error("writing receipts", &error).await;
             if context.is_stopping() {

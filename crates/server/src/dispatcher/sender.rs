@@ -2,7 +2,6 @@
 
 use super::attempt::{Breaker, Held, Outcome, attempt};
 use super::gate::Gate;
-use super::lease::LEASE;
 use super::numbers::{self, Addressed, Checked};
 use super::pace::Pacer;
 use super::{Context, LOOK_EVERY};
@@ -94,7 +93,7 @@ impl Sender {
                 &phone,
                 PER_CAMPAIGN,
                 self.batch_size().min(left_today.unwrap_or(u32::MAX)),
-                LEASE,
+                self.context.settings.waits.lease,
             )
             .await?;
         if batch.is_empty() {
@@ -140,8 +139,9 @@ impl Sender {
         if let Some(held) = self.held.as_ref().filter(|held| held.phone == *phone) {
             return Ok(Some(held.clone()));
         }
-        let node = &self.context.settings.node;
-        let Some(lease) = self.context.state.lease_sender(phone, node, LEASE).await? else {
+        let settings = &self.context.settings;
+        let taken = self.context.state.lease_sender(phone, &settings.node, settings.waits.lease);
+        let Some(lease) = taken.await? else {
             return Ok(None);
         };
         self.pacer.acquired(&self.context.clock);
@@ -172,7 +172,7 @@ impl Sender {
     /// No more than can go out within half a lease, so that leases rarely run out unused.
     fn batch_size(&self) -> u32 {
         let gap = self.pacer.longest_gap().as_millis().max(1);
-        let fitting = LEASE.as_millis() / 2 / gap;
+        let fitting = self.context.settings.waits.lease.as_millis() / 2 / gap;
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
     }
 

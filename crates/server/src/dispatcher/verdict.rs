@@ -1,6 +1,5 @@
 //! What the answer to a send means for the delivery, and for those after it.
 
-use kabari_domain::delivery::RESEND_WAIT;
 use kabari_domain::{DeliveryEvent, Timestamp, wording};
 use kabari_gateway::SendError;
 use std::time::Duration;
@@ -35,8 +34,14 @@ impl Verdict {
     }
 }
 
-/// The verdict on an answer that came at `now` to the `attempt`-th try.
-pub fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> Verdict {
+/// The verdict on an answer that came at `now` to the `attempt`-th try. Without an answer the
+/// message goes out again after `resend_wait`.
+pub fn verdict(
+    answer: Result<(), SendError>,
+    attempt: u32,
+    now: Timestamp,
+    resend_wait: Duration,
+) -> Verdict {
     let Err(error) = answer else { return Verdict::new(DeliveryEvent::Acked) };
     match error {
         SendError::NotLinked => Verdict {
@@ -82,7 +87,7 @@ pub fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> V
         SendError::Unknown(_) => Verdict {
             error: Some(wording::UNCERTAIN.into()),
             is_failure: true,
-            ..Verdict::new(DeliveryEvent::Unanswered(now + RESEND_WAIT))
+            ..Verdict::new(DeliveryEvent::Unanswered(now + resend_wait))
         },
     }
 }
@@ -90,8 +95,13 @@ pub fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kabari_domain::delivery::RESEND_WAIT;
 
     const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> Verdict {
+        super::verdict(answer, attempt, now, RESEND_WAIT)
+    }
 
     #[test]
     fn no_answer_leads_to_a_resend_and_never_to_failed() {

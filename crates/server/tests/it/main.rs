@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod baileys;
 mod docs;
+mod engine;
 mod harness;
 mod release;
 mod store;

@@ -4,6 +4,7 @@ use super::super::database::{Row, Transaction, params, placeholders};
 use super::super::error::StoreError;
 use super::State;
 use super::moves::{move_all, one_of, state_list};
+use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
     CampaignEvent, CampaignStatus, DeliveryEvent, DeliveryState, PauseReason, Timestamp,
@@ -175,7 +176,9 @@ impl State {
             let (scope, values) = one_of("campaign_id", [id]);
             move_all(&tx, DeliveryEvent::Cancel, now, &scope, &values).await?;
         }
+        crash_point("campaign_event.written");
         tx.commit().await?;
+        crash_point("campaign_event.committed");
         Ok(after)
     }
 
@@ -290,6 +293,7 @@ impl State {
     /// Call it after the commit that closed a delivery: of two that close the last two at the
     /// same time, only the later one sees both.
     pub async fn complete_if_done(&self, id: i64) -> Result<bool, StoreError> {
+        crash_point("complete.begun");
         let now = self.now().await?;
         let sql = format!(
             "UPDATE campaigns SET status = 'completed', pause_reason = NULL, finished_at = ? \
@@ -298,6 +302,9 @@ impl State {
             state_list(&DeliveryState::OPEN)
         );
         let written = self.db().retry(|| self.db().execute(&sql, params![now.0, id, id])).await?;
+        if written.rows > 0 {
+            crash_point("complete.committed");
+        }
         Ok(written.rows > 0)
     }
 

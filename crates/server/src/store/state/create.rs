@@ -6,6 +6,7 @@ use super::campaigns::{CampaignKind, write_phase};
 use super::deliveries::Delivery;
 use super::moves::{move_all, one_of, state_list};
 use super::{State, clip};
+use crate::crash_point::crash_point;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -162,7 +163,9 @@ impl State {
             let done = Phase::RUNNING.after(CampaignEvent::Complete)?;
             write_phase(&tx, id, done, now).await?;
         }
+        crash_point("create.written");
         tx.commit().await?;
+        crash_point("create.committed");
         for older in superseded {
             self.complete_if_done(older).await?;
         }

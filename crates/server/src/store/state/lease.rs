@@ -7,7 +7,7 @@ use super::deliveries::read_progress;
 use super::moves::{one_of, stamps};
 use super::senders;
 use super::{State, clip};
-use kabari_domain::delivery::RESEND_WAIT;
+use crate::crash_point::crash_point;
 use kabari_domain::{
     CampaignStatus, DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp,
 };
@@ -161,7 +161,9 @@ impl State {
              lease_until = ? WHERE {among}"
         );
         tx.execute(&sql, values).await?;
+        crash_point("lease.written");
         tx.commit().await?;
+        crash_point("lease.committed");
         self.0.last_served.store(last.campaign_id, Ordering::Relaxed);
         Ok(leased)
     }
@@ -270,7 +272,9 @@ impl State {
             ],
         )
         .await?;
+        crash_point("begin.written");
         tx.commit().await?;
+        crash_point("begin.committed");
         let jid = delivery.jid.clone().or_else(|| attempt.jid.map(str::to_owned));
         Ok(Begin::Started(Begun { send_at, now, jid, attempt: progress.attempts }))
     }
@@ -309,7 +313,9 @@ impl State {
         let Ok(after) = read_progress(&row)?.after(event) else { return Ok(None) };
         let after = given_up(&tx, delivery.campaign_id, delivery.id, after).await?;
         write_progress(&tx, delivery.id, after, error, now).await?;
+        crash_point("settle.written");
         tx.commit().await?;
+        crash_point("settle.committed");
         Ok(Some(after.state))
     }
 
@@ -317,18 +323,23 @@ impl State {
     /// with whoever has them.
     pub async fn release(&self, deliveries: &[LeasedDelivery]) -> Result<(), StoreError> {
         for delivery in deliveries {
+            crash_point("release");
             self.db().retry(|| self.try_settle(delivery, DeliveryEvent::Release, None)).await?;
         }
         Ok(())
     }
 
     /// Takes back what nodes that died had leased: untouched deliveries are free again, those
-    /// being sent count as unanswered and go out again after a wait. Answers how many.
-    pub async fn reclaim(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// being sent count as unanswered and go out again after `resend_wait`. Answers how many.
+    pub async fn reclaim(
+        &self,
+        now: Timestamp,
+        resend_wait: Duration,
+    ) -> Result<usize, StoreError> {
         let mut reclaimed = 0;
         let lapsed = [
             (DeliveryState::Leased, DeliveryEvent::Release),
-            (DeliveryState::Sending, DeliveryEvent::Unanswered(now + RESEND_WAIT)),
+            (DeliveryState::Sending, DeliveryEvent::Unanswered(now + resend_wait)),
         ];
         for (state, event) in lapsed {
             loop {
@@ -369,7 +380,9 @@ impl State {
             write_progress(&tx, id, after, None, now).await?;
             reclaimed.push((!after.state.is_open()).then_some(campaign));
         }
+        crash_point("reclaim.written");
         tx.commit().await?;
+        crash_point("reclaim.committed");
         Ok(reclaimed)
     }
 }

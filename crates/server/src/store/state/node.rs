@@ -3,6 +3,7 @@
 use super::super::database::params;
 use super::super::error::StoreError;
 use super::State;
+use crate::crash_point::crash_point;
 use std::time::Duration;
 
 const HELD: &str = "state IN ('leased', 'sending')";
@@ -18,6 +19,7 @@ impl State {
             ),
             "UPDATE senders SET lease_until = ? WHERE owner = ? AND lease_until > ?".into(),
         ] {
+            crash_point("renew");
             let renew = || self.db().execute(&sql, params![until, node, now.0]);
             self.db().retry(renew).await?;
         }
@@ -26,7 +28,11 @@ impl State {
 
     /// Takes up what this node held when it ended, without waiting for its leases to run out:
     /// only for a node that is known not to run. Answers how many deliveries.
-    pub async fn reclaim_from(&self, node: &str) -> Result<usize, StoreError> {
+    pub async fn reclaim_from(
+        &self,
+        node: &str,
+        resend_wait: Duration,
+    ) -> Result<usize, StoreError> {
         for sql in [
             format!("UPDATE deliveries SET lease_until = 0 WHERE owner = ? AND {HELD}"),
             "UPDATE senders SET lease_until = 0, owner = NULL WHERE owner = ?".into(),
@@ -34,6 +40,6 @@ impl State {
             self.db().retry(|| self.db().execute(&sql, params![node])).await?;
         }
         let now = self.now().await?;
-        self.reclaim(now).await
+        self.reclaim(now, resend_wait).await
     }
 }

@@ -3,6 +3,7 @@
 use super::super::error::StoreError;
 use super::State;
 use super::moves::{move_all, one_of};
+use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, MessageId, ReceiptRank, Timestamp};
 
 /// Message ids per statement.
@@ -42,7 +43,9 @@ impl State {
                 .retry(|| async {
                     let tx = self.db().begin().await?;
                     let moved = move_all(&tx, event, at, &scope, &values).await?;
+                    crash_point("receipt.written");
                     tx.commit().await?;
+                    crash_point("receipt.committed");
                     Ok(moved)
                 })
                 .await?;

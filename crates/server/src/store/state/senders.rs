@@ -3,6 +3,7 @@
 use super::super::database::params;
 use super::super::error::StoreError;
 use super::State;
+use crate::crash_point::crash_point;
 use kabari_domain::{Phone, Timestamp};
 use std::time::Duration;
 
@@ -92,7 +93,9 @@ impl State {
             params![owner, lease.epoch, lease.lease_until.0, phone.digits()],
         )
         .await?;
+        crash_point("sender.written");
         tx.commit().await?;
+        crash_point("sender.committed");
         Ok(Some(lease))
     }
 

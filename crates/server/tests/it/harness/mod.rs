@@ -3,3 +3,4 @@
 pub mod database;
 pub mod scripted_gateway;
 pub mod served;
+pub mod world;

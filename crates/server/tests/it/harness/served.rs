@@ -7,6 +7,7 @@ use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Dispatcher, DispatcherSettings};
 use kabari::store::{Billing, BillingTarget, State, StateTarget};
+use kabari::waits::Waits;
 use kabari_gateway::{Gateway, Remote, RemoteConfig, http_api};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -121,6 +122,7 @@ impl Served {
                 timezone: chrono_tz::UTC,
                 daily_cap: None,
                 warm_up: false,
+                waits: Waits::default(),
             };
             Dispatcher::spawn(state.clone(), gateway.clone(), settings, Clock::System)
         });

@@ -143,7 +143,7 @@ async fn a_lapsed_lease_writes_nothing(test: TestState) {
     let renewed = lease_sender(state, NODE).await;
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
 
-    state.reclaim(test.clock.now()).await.unwrap();
+    state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap();
     let fresh = lease_one(state).await;
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
     assert!(matches!(try_begin(state, &fresh, &renewed).await, Begin::Started(_)));
@@ -164,9 +164,13 @@ async fn a_dead_node_leaves_nothing_stuck(test: TestState) {
     let id = create(state, new_campaign(), recipients(2)).await;
     let leased = lease(state, 2).await;
     begin(state, &leased[0]).await;
-    assert_eq!(state.reclaim(test.clock.now()).await.unwrap(), 0, "the leases still run");
+    assert_eq!(
+        state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap(),
+        0,
+        "the leases still run"
+    );
     test.clock.advance(LEASE);
-    assert_eq!(state.reclaim(test.clock.now()).await.unwrap(), 2);
+    assert_eq!(state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap(), 2);
     let sent = state.delivery(leased[0].id).await.unwrap().unwrap().progress;
     assert_eq!((sent.state, sent.unanswered), (RetryWait, 1), "it may have arrived");
     assert_eq!(sent.due_at, test.clock.now() + RESEND_WAIT);
@@ -177,7 +181,7 @@ async fn a_dead_node_leaves_nothing_stuck(test: TestState) {
         let again = lease(state, 2).await.into_iter().find(|d| d.id == leased[0].id).unwrap();
         begin(state, &again).await;
         test.clock.advance(LEASE);
-        state.reclaim(test.clock.now()).await.unwrap();
+        state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap();
     }
     assert_eq!(state_of(state, leased[0].id).await, Uncertain);
     assert_eq!(state.counts(id).await.unwrap().open(), 1);

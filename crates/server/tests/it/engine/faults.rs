@@ -1,0 +1,143 @@
+//! Single messages go wrong.
+
+use crate::harness::database::Engine;
+use crate::harness::world::{OWN, World, phone};
+use serde_json::{Value, json};
+use std::time::Duration;
+use wa_sim::{Action, Limits, Rule, Stanza};
+
+super::on_both_engines! {
+    without_an_ack_the_same_id_goes_out_again_and_counts_once,
+    what_is_never_answered_is_for_a_person_to_decide,
+    what_breaks_off_before_the_ack_is_repeated_under_its_id,
+}
+
+async fn without_an_ack_the_same_id_goes_out_again_and_counts_once(engine: Engine) {
+    let world = World::linked(engine).await;
+    silence(&world, 2);
+    world.faults([Rule::on(Stanza::Message, Action::NoAck).to(phone(2)).times(1)]);
+    let campaign = world.send(1..=3).await;
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.delivery(campaign, 2).await["attempts"], 2);
+    let copies: Vec<_> = (1..=3).map(|customer| world.received(customer)[0].copies).collect();
+    assert_eq!(copies, [1, 2, 1], "the phone has dropped the second copy");
+}
+
+async fn what_is_never_answered_is_for_a_person_to_decide(engine: Engine) {
+    let world = World::linked(engine).await;
+    for customer in [1, 2] {
+        silence(&world, customer);
+    }
+    world.faults(
+        [1, 2]
+            .map(|customer| Rule::on(Stanza::Message, Action::NoAck).to(phone(customer)).times(3)),
+    );
+    let campaign = world.send(1..=3).await;
+    let report = world.completed(campaign).await;
+    assert_eq!(report["counts"]["uncertain"], 2);
+    let decide = async |customer: i64, decision: &str| {
+        let delivery = world.delivery(campaign, customer).await;
+        assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("uncertain"), &json!(3)));
+        let path = format!("/api/deliveries/{}/resolve", delivery["id"]);
+        world.post(&path, json!({ "decision": decision })).await;
+    };
+    decide(1, "count_as_sent").await;
+    decide(2, "send_again").await;
+    world.campaign(campaign, |campaign| campaign["counts"]["uncertain"].is_null()).await;
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    let copies: Vec<_> = (1..=3).map(|customer| world.received(customer)[0].copies).collect();
+    assert_eq!(copies, [3, 4, 1]);
+}
+
+async fn what_breaks_off_before_the_ack_is_repeated_under_its_id(engine: Engine) {
+    let world = World::linked(engine).await;
+    silence(&world, 2);
+    world.faults([Rule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
+    let campaign = world.send(1..=4).await;
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.received(2)[0].copies, 2);
+}
+
+/// Without the receipts that would make an ack needless.
+fn silence(world: &World, customer: i64) {
+    use wa_sim::{NumberSettings, Receipts};
+    let silent = NumberSettings { registered: true, receipts: Receipts::None };
+    world.simulator.set_number(&phone(customer), silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_is_answer_enough() {
+    let world = World::linked(Engine::Sqlite).await;
+    world.faults([Rule::on(Stanza::Message, Action::NoAck).to(phone(1))]);
+    let campaign = world.send([1]).await;
+    world.count(campaign, "read", 1).await;
+    world.completed(campaign).await;
+    assert_eq!(world.received(1)[0].copies, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_wait_for_the_end_of_the_limit_while_others_go_on() {
+    let world = World::with_manual_clock(Engine::Sqlite).await;
+    world.simulator.write(&phone(2), OWN, "Kapan pulih?").await.unwrap();
+    let limit = Duration::from_secs(3600);
+    let until = world.simulator.now_ms() / 1000 + limit.as_secs();
+    let limits = Limits { reachout_until: Some(until), ..Limits::default() };
+    world.simulator.set_limits(OWN, limits);
+    let campaign = world.send([1, 2]).await;
+    world.campaign(campaign, |campaign| campaign["counts"]["retry_wait"] == 1).await;
+    world.simulator.wait_for(|_| !world.received(2).is_empty(), WAIT).await.unwrap();
+    assert_eq!(stanzas(&world, 1), 1);
+
+    // Nothing is repeated before the end, however long kabari has to look for it.
+    let due = world.app().state.due(campaign).await.unwrap().unwrap();
+    assert!(due.since(world.now()) > limit - Duration::from_secs(60), "due at {due}");
+    world.simulator.set_limits(OWN, Limits::default());
+    world.clock.advance(due.since(world.now()));
+    world.completed(campaign).await;
+    assert_eq!(stanzas(&world, 1), 2);
+    world.assert_report_is_true(campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_429_nothing_goes_out_for_a_while() {
+    let world = World::with_manual_clock(Engine::Sqlite).await;
+    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 429 }).times(1)]);
+    let campaign = world.send(1..=3).await;
+    world.campaign(campaign, |campaign| campaign["counts"]["retry_wait"] == 1).await;
+    assert_eq!(world.reached(), 0);
+    world.clock.advance(Duration::from_secs(59));
+    assert_eq!(world.reached(), 0);
+    world.clock.advance(Duration::from_secs(1));
+    world.completed(campaign).await;
+    assert_eq!(world.reached(), 3);
+    world.assert_report_is_true(campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_failures_pauses_until_somebody_has_looked() {
+    let world = World::linked(Engine::Sqlite).await;
+    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 400 })]);
+    let campaign = world.send(1..=15).await;
+    let paused = world.paused(campaign, "breaker").await;
+    assert_eq!(paused["counts"]["failed"], 10);
+    world.faults([]);
+    world.post(&format!("/api/campaigns/{campaign}/resume"), Value::Null).await;
+    world.completed(campaign).await;
+    assert_eq!(world.reached(), 5);
+    world.assert_report_is_true(campaign).await;
+}
+
+const WAIT: Duration = crate::harness::served::PATIENCE;
+
+/// How many stanzas went to this customer, refused ones included.
+fn stanzas(world: &World, customer: i64) -> usize {
+    let to = phone(customer);
+    let ledger = world.simulator.ledger(0);
+    let mut seen: Vec<_> =
+        ledger.iter().filter(|entry| entry.to == to).map(|entry| entry.wire_ns).collect();
+    seen.dedup();
+    seen.len()
+}

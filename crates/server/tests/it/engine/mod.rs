@@ -1,0 +1,26 @@
+//! The main job, from a request to what the recipients' phones show, and all that may come
+//! between. What counts is what the simulated phones say, never our own tables.
+
+mod control;
+mod faults;
+mod link;
+mod main_job;
+
+/// One test for each engine.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::harness::database::Engine::Sqlite).await;
+            })*
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::harness::database::Engine::MariaDb).await;
+            })*
+        }
+    };
+}
+use on_both_engines;
