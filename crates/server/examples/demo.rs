@@ -61,7 +61,9 @@ async fn main() -> anyhow::Result<()> {
         ..Config::default()
     })
     .await
-    .with_context(|| format!("cannot listen on {}: set WA_SIM_LISTEN to another address", demo.wa_sim_listen))?;
+    .with_context(|| {
+        format!("cannot listen on {}: set WA_SIM_LISTEN to another address", demo.wa_sim_listen)
+    })?;
     settings.websocket_url = Some(simulator.ws_url());
     settings.gateway_url = None;
     if matches!(settings.billing, BillingDatabase::Embedded) {

@@ -37,7 +37,7 @@ fn is_open(path: &str) -> bool {
     let below = |prefix: &&str| {
         path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    OPEN_PATHS.contains(&path) || OPEN_PREFIXES.iter().any(|prefix| below(prefix))
+    OPEN_PATHS.contains(&path) || OPEN_PREFIXES.iter().any(below)
 }
 
 fn require_key(headers: &HeaderMap, key: &str) -> Result<(), ApiError> {

@@ -35,8 +35,10 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::SendAgain,
 ];
 
+type Fits = fn(Progress) -> bool;
+
 /// What has to be known about a delivery, besides its state, to tell what an event does.
-const HISTORIES: [(&str, fn(Progress) -> bool); 4] = [
+const HISTORIES: [(&str, Fits); 4] = [
     ("never sent", |at| at.attempts == 0),
     ("sent, always answered", |at| at.attempts > 0 && at.unanswered == 0),
     ("unanswered before", |at| at.unanswered > 0 && at.unanswered + 1 < MAX_UNANSWERED),
@@ -65,7 +67,7 @@ fn name(event: DeliveryEvent) -> String {
 /// Where the event leads in this state for each history; empty where that cannot be.
 fn outcomes(event: DeliveryEvent, state: DeliveryState) -> Vec<String> {
     let reachable = reachable();
-    let outcome = |fits: fn(Progress) -> bool| {
+    let outcome = |fits: Fits| {
         let led_to: BTreeSet<&str> = reachable
             .iter()
             .filter(|(at, ..)| *at == state)

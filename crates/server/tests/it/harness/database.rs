@@ -128,7 +128,7 @@ pub struct TestState {
 
 enum Place {
     Directory { _directory: TempDir, file: PathBuf },
-    Server(MariaDbDatabase),
+    Server(Box<MariaDbDatabase>),
 }
 
 impl TestState {
@@ -146,7 +146,7 @@ impl TestState {
             }
             Engine::MariaDb => {
                 let database = MariaDbDatabase::create().await;
-                (StateTarget::MySql { url: database.url() }, Place::Server(database))
+                (StateTarget::MySql { url: database.url() }, Place::Server(Box::new(database)))
             }
         };
         let state = State::open(target.clone(), clock.clone()).await.unwrap();
