@@ -5,13 +5,12 @@
 
 use anyhow::Context;
 use clap::Parser;
-use kabari::app::{App, Role, embedded_billing};
+use kabari::app::{App, Role};
 use kabari::cli::client::Client;
 use kabari::cli::send;
 use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Settings};
 use kabari::logging::{self, LogFormat};
-use kabari::store::billing;
 use kabari_gateway::{LinkState, qr};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -66,8 +65,8 @@ async fn main() -> anyhow::Result<()> {
     })?;
     settings.websocket_url = Some(simulator.ws_url());
     settings.gateway_url = None;
-    if matches!(settings.billing, BillingDatabase::Embedded) {
-        billing::sample(&embedded_billing(&settings.data_dir)).await?;
+    if let BillingDatabase::Embedded { sample } = &mut settings.billing {
+        *sample = true;
     }
 
     let api_key = settings.api_key.clone();

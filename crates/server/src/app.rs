@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Dispatcher, DispatcherSettings};
-use crate::store::{Billing, BillingTarget, State, StateTarget};
+use crate::store::{Billing, BillingTarget, State, StateTarget, billing};
 use anyhow::Context as _;
 use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, Remote, RemoteConfig};
 use std::net::SocketAddr;
@@ -51,6 +51,7 @@ impl App {
     pub async fn start(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<App> {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let state = open_state(&settings, clock.clone()).await?;
+        make_embedded_billing(&settings).await?;
         let billing = open_billing(&settings)?;
         let gateway = open_gateway(&settings).await?;
 
@@ -152,15 +153,28 @@ pub fn open_billing(settings: &Settings) -> anyhow::Result<Billing> {
                 password: password.clone(),
             }
         }
-        BillingDatabase::Embedded => {
+        BillingDatabase::Embedded { .. } => {
             BillingTarget::Sqlite { path: embedded_billing(&settings.data_dir) }
         }
     };
     Ok(Billing::connect(target)?)
 }
 
+/// Makes the embedded billing database, if these settings want one.
+async fn make_embedded_billing(settings: &Settings) -> anyhow::Result<()> {
+    let BillingDatabase::Embedded { sample } = settings.billing else { return Ok(()) };
+    let path = embedded_billing(&settings.data_dir);
+    if sample {
+        billing::sample(&path).await?;
+    } else if !path.exists() {
+        billing::create(&path).await?;
+        tracing::warn!("DB_HOST is not set: made an empty billing database at {}", path.display());
+    }
+    Ok(())
+}
+
 /// Where the embedded billing database is.
-pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
+fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("billing.db")
 }
 

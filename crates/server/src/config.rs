@@ -31,6 +31,9 @@ pub struct Options {
     /// Host of the billing database (MySQL or MariaDB). Without it: SQLite below DATA_DIR.
     #[arg(long, env = "DB_HOST", help_heading = "Data")]
     pub db_host: Option<String>,
+    /// Fill the embedded billing database with sample customers and notices: 0 or 1.
+    #[arg(long, env = "SAMPLE_DATA", default_value = "0", help_heading = "Data")]
+    pub sample_data: String,
     /// Port of the billing database.
     #[arg(long, env = "DB_PORT", default_value = "3306", help_heading = "Data")]
     pub db_port: String,
@@ -147,8 +150,11 @@ pub enum BillingDatabase {
         /// Its password.
         password: String,
     },
-    /// SQLite, below the data directory.
-    Embedded,
+    /// SQLite, below the data directory; made if it is not there.
+    Embedded {
+        /// With sample customers and notices.
+        sample: bool,
+    },
 }
 
 /// The pace of one number across all campaigns.
@@ -198,6 +204,7 @@ impl Options {
         let jitter = faults.millis("SEND_JITTER_MS", &self.send_jitter_ms);
         let daily_cap =
             faults.parse("DAILY_CAP", &self.daily_cap, "a number of messages, or 0 for no limit");
+        let sample_data = faults.switch("SAMPLE_DATA", &self.sample_data);
         let warm_up = faults.switch("WARM_UP", &self.warm_up);
         let duplicate_guard = faults.parse(
             "DUPLICATE_GUARD_SECONDS",
@@ -227,7 +234,7 @@ impl Options {
         let state_database_url =
             faults.url("STATE_DATABASE_URL", self.state_database_url, &["mysql://", "mariadb://"]);
         let billing = match given(self.db_host) {
-            None => BillingDatabase::Embedded,
+            None => BillingDatabase::Embedded { sample: sample_data.unwrap_or_default() },
             Some(host) => BillingDatabase::MySql {
                 host,
                 port: db_port.unwrap_or_default(),
@@ -341,7 +348,7 @@ mod tests {
         let settings = check(&[]).unwrap();
         assert_eq!(settings.api.to_string(), "127.0.0.1:8001");
         assert_eq!(settings.pace.delay, Duration::from_secs(2));
-        assert!(matches!(settings.billing, BillingDatabase::Embedded));
+        assert!(matches!(settings.billing, BillingDatabase::Embedded { sample: false }));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The provider's own database: customers and network notices. Read only, over a pool of its
 //! own, and only the columns a notice needs.
 
-mod sample;
+mod embedded;
 
-pub use sample::sample;
+pub use embedded::{create, sample};
 
 use super::database::{Database, Engine, Row, params, placeholders};
 use super::error::{Missing, StoreError};

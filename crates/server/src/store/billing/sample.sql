@@ -1,28 +1,5 @@
 BEGIN IMMEDIATE;
 
-CREATE TABLE IF NOT EXISTS customers (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    phone TEXT,
-    odp TEXT,
-    is_active INTEGER NOT NULL DEFAULT 1
-);
-
-CREATE TABLE IF NOT EXISTS network_notices (
-    id INTEGER PRIMARY KEY,
-    title TEXT NOT NULL,
-    message TEXT NOT NULL,
-    type TEXT NOT NULL DEFAULT 'gangguan',
-    severity TEXT NOT NULL DEFAULT 'medium',
-    is_mass INTEGER NOT NULL DEFAULT 0,
-    affected_area TEXT,
-    affected_odp TEXT,
-    start_time TEXT,
-    end_time TEXT,
-    is_active INTEGER NOT NULL DEFAULT 1,
-    created_at TEXT
-);
-
 -- One without a number, one number twice, one not on WhatsApp (it ends in 9), one not active.
 INSERT OR IGNORE INTO customers (id, name, phone, odp, is_active) VALUES
     (1, 'Wayan Sudarma', '0812-3456-1001', 'ODP-MLT-01', 1),
