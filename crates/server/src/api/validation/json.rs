@@ -6,6 +6,8 @@ use serde_json::{Map, Number, Value};
 /// Deeper nesting than any request needs; it bounds the recursion.
 const MAX_DEPTH: usize = 100;
 
+const INVALID_UNICODE: &str = "Invalid \\uXXXX escape";
+
 /// Why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub enum JsonError {
@@ -209,23 +211,24 @@ impl Parser<'_> {
     /// `\uXXXX`, or two of them for one character. Half a pair alone is refused: it is no text
     /// that could be sent.
     fn unicode_escape(&mut self) -> Result<char, JsonError> {
-        const INVALID: &str = "Invalid \\uXXXX escape";
-        let backslash = self.at;
-        let Some(first) = self.hex_at(backslash + 2) else {
-            return Err(self.invalid(INVALID, backslash + 1));
-        };
-        self.at += 6;
-        let mut units = vec![first];
-        if (0xD800..0xDC00).contains(&first) && self.bytes[self.at..].starts_with(b"\\u") {
-            units.extend(self.hex_at(self.at + 2));
+        let start = self.at;
+        let mut units = vec![self.unicode_unit()?];
+        let is_first_half = (0xD800..0xDC00).contains(&units[0]);
+        if is_first_half && self.bytes[self.at..].starts_with(b"\\u") {
+            units.push(self.unicode_unit()?);
         }
         match char::decode_utf16(units).next() {
-            Some(Ok(character)) => {
-                self.at += if character.len_utf16() == 2 { 6 } else { 0 };
-                Ok(character)
-            }
-            _ => Err(self.invalid(INVALID, backslash + 1)),
+            Some(Ok(character)) => Ok(character),
+            _ => Err(self.invalid(INVALID_UNICODE, start + 1)),
         }
+    }
+
+    /// The number in one `\uXXXX`.
+    fn unicode_unit(&mut self) -> Result<u16, JsonError> {
+        let unit = self.hex_at(self.at + 2);
+        let unit = unit.ok_or_else(|| self.invalid(INVALID_UNICODE, self.at + 1))?;
+        self.at += 6;
+        Ok(unit)
     }
 
     fn hex_at(&self, start: usize) -> Option<u16> {
@@ -303,6 +306,7 @@ mod tests {
             ("\"a\\xb\"", "Invalid \\escape", 2),
             ("\"\\u12\"", "Invalid \\uXXXX escape", 2),
             ("\"\\u12g4\"", "Invalid \\uXXXX escape", 2),
+            ("\"\\ud83d\\ude8", "Invalid \\uXXXX escape", 8),
             ("\"\\u1234", "Invalid \\uXXXX escape", 2),
         ] {
             assert_eq!(error(text), (message, offset), "{text}");

@@ -132,6 +132,27 @@ async fn a_caller_who_leaves_changes_nothing_and_comes_back_for_the_report() {
 }
 
 #[tokio::test]
+async fn sends_that_wait_keep_nobody_else_waiting() {
+    const SENDS: usize = 30;
+    let served = Served::start().await;
+    served.gateway.hold_back();
+    let mut waiting = Vec::new();
+    for _ in 0..SENDS {
+        waiting.push(post_raw(&served, &to_odp_1()).await);
+    }
+    let all = |page: &Value| page["campaigns"].as_array().is_some_and(|all| all.len() == SENDS);
+    served.until("/api/campaigns", all).await;
+    let (status, customers) = served.get("/api/customers").await;
+    assert_eq!((status, customers.as_array().map(Vec::len)), (200, Some(6)));
+    served.gateway.allow(2 * SENDS);
+    for mut stream in waiting {
+        let mut seen = String::new();
+        read_until(&mut stream, &mut seen, |seen| seen.ends_with("0\r\n\r\n")).await;
+        assert!(seen.contains(r#""sent_count":2"#), "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn many_requests_with_one_key_make_one_campaign() {
     const REQUESTS: usize = 100;
     let served = Served::start().await;
