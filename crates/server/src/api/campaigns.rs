@@ -1,18 +1,12 @@
-//! Campaigns: what was sent, how far it is, and control over it.
+//! Campaigns: what was sent, and how far it is.
 
 use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
-use super::send::{accepted, idempotency_key, settle};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path};
-use crate::store::StoreError;
-use crate::store::state::{Campaign, Counts, Delivery, IdempotencyKey, Resolution};
+use crate::store::state::{Campaign, Counts};
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
-use kabari_domain::{
-    CampaignEvent, CampaignStatus, DeliveryState, PauseReason, Timestamp, wording,
-};
+use kabari_domain::{CampaignStatus, DeliveryState, PauseReason, Timestamp, wording};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +27,7 @@ pub struct CampaignBody {
     kind: &'static str,
     /// `scheduled`, `running`, `paused`, `completed` or `cancelled`.
     #[schema(example = "running")]
-    status: &'static str,
+    pub status: &'static str,
     /// While paused: `manual`, `disconnected`, `logged_out`, `replaced`, `banned`,
     /// `client_outdated`, `breaker`, `quiet_hours`, `daily_cap` or `reach_out_limit`.
     pause_reason: Option<&'static str>,
@@ -50,7 +44,7 @@ pub struct CampaignBody {
     total: u64,
     /// How many deliveries are in each state.
     #[schema(example = json!({"queued": 1, "accepted": 1, "skipped": 1}))]
-    counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<&'static str, u64>,
     /// When the last message will be sent, about; null while that cannot be known.
     #[schema(example = "2026-01-10T01:05:04.500Z")]
     eta: Option<String>,
@@ -164,7 +158,8 @@ impl FromFields for CampaignsQuery {
     }
 }
 
-fn page_size(fields: &mut Fields) -> u32 {
+/// The `limit` of a page.
+pub fn page_size(fields: &mut Fields) -> u32 {
     let limit = fields.integer("limit").unwrap_or(PAGE).clamp(1, MAX_PAGE);
     u32::try_from(limit).unwrap_or(1)
 }
@@ -180,7 +175,7 @@ pub struct CampaignPage {
 }
 
 /// All campaigns, newest first
-#[utoipa::path(get, path = "/api/campaigns", tag = "campaigns", params(CampaignsQuery), responses(
+#[utoipa::path(get, path = "/api/campaigns", tag = "campaigns", operation_id = "list_campaigns", params(CampaignsQuery), responses(
     (status = 200, body = CampaignPage),
     (status = 422, body = InvalidBody),
     (status = 503, description = "The state database is down", body = ErrorBody),
@@ -208,7 +203,7 @@ pub async fn list(
 }
 
 /// One campaign
-#[utoipa::path(get, path = "/api/campaigns/{campaign_id}", tag = "campaigns",
+#[utoipa::path(get, path = "/api/campaigns/{campaign_id}", tag = "campaigns", operation_id = "get_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
         (status = 200, body = CampaignBody),
@@ -226,254 +221,4 @@ pub async fn one(
 /// A campaign's id in a path.
 pub fn campaign_id(segment: &str) -> Answer<i64> {
     path_integer("campaign_id", segment)
-}
-
-/// One recipient of a campaign. Times are RFC 3339 in UTC.
-#[derive(Serialize, ToSchema)]
-pub struct DeliveryBody {
-    #[schema(example = 40)]
-    id: i64,
-    /// Its place among the recipients.
-    #[schema(example = 0)]
-    position: i64,
-    #[schema(example = 1)]
-    customer_id: Option<i64>,
-    #[schema(example = "Budi Santoso")]
-    customer_name: String,
-    /// E.164 digits; null if there is no usable number.
-    #[schema(example = "6281234567801")]
-    phone: Option<String>,
-    /// As somebody typed it.
-    #[schema(example = "081234567801")]
-    phone_raw: Option<String>,
-    /// `queued`, `leased`, `sending`, `retry_wait`, `accepted`, `delivered`, `read`, `failed`,
-    /// `skipped`, `expired`, `superseded`, `cancelled` or `uncertain`.
-    #[schema(example = "read")]
-    state: &'static str,
-    /// Why it is not sent, for people.
-    error: Option<String>,
-    /// How often it went to the wire.
-    #[schema(example = 1)]
-    attempts: u32,
-    /// The same on every attempt.
-    #[schema(example = "3EB0000102ABCDEF10FF7F")]
-    message_id: String,
-    first_sent_at: Option<String>,
-    accepted_at: Option<String>,
-    delivered_at: Option<String>,
-    read_at: Option<String>,
-}
-
-impl From<Delivery> for DeliveryBody {
-    fn from(delivery: Delivery) -> DeliveryBody {
-        let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
-        let state = delivery.progress.state;
-        DeliveryBody {
-            id: delivery.id,
-            position: delivery.position,
-            customer_id: delivery.customer_id,
-            error: super::send::reason(&delivery).filter(|_| !state.is_open()),
-            customer_name: delivery.customer_name,
-            phone: delivery.phone.map(|phone| phone.digits().to_owned()),
-            phone_raw: delivery.phone_raw,
-            state: state.as_str(),
-            attempts: delivery.progress.attempts,
-            message_id: delivery.message_id.to_string(),
-            first_sent_at: time(delivery.first_sent_at),
-            accepted_at: time(delivery.accepted_at),
-            delivered_at: time(delivery.delivered_at),
-            read_at: time(delivery.read_at),
-        }
-    }
-}
-
-/// Which page of deliveries.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct DeliveriesQuery {
-    /// Those after this position.
-    #[param(example = 49)]
-    after: Option<i64>,
-    /// How many, at most 1000.
-    #[param(default = 50, required = false)]
-    limit: u32,
-}
-
-impl FromFields for DeliveriesQuery {
-    fn read(fields: &mut Fields) -> Self {
-        DeliveriesQuery { after: fields.integer("after"), limit: page_size(fields) }
-    }
-}
-
-/// A page of deliveries.
-#[derive(Serialize, ToSchema)]
-pub struct DeliveryPage {
-    /// By position.
-    deliveries: Vec<DeliveryBody>,
-    /// The next page; null on the last one.
-    #[schema(example = "/api/campaigns/12/deliveries?after=49&limit=50")]
-    next: Option<String>,
-}
-
-/// The recipients of a campaign
-#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/deliveries", tag = "campaigns",
-    params(("campaign_id" = i64, Path, example = 12), DeliveriesQuery),
-    responses(
-        (status = 200, body = DeliveryPage),
-        (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 422, body = InvalidBody),
-    )
-)]
-pub async fn deliveries(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-    Query(query): Query<DeliveriesQuery>,
-) -> Answer<Json<DeliveryPage>> {
-    let id = campaign_id(&id)?;
-    let limit = query.limit;
-    let rows = api.state.deliveries(id, query.after, limit).await?;
-    if rows.is_empty() && api.state.campaign(id).await?.is_none() {
-        return Err(ApiError::NotFound(wording::CAMPAIGN_NOT_FOUND));
-    }
-    let is_full = rows.len() == limit as usize;
-    let next = rows.last().filter(|_| is_full).map(|last| {
-        format!("{}/deliveries?after={}&limit={limit}", campaign_path(id), last.position)
-    });
-    Ok(Json(DeliveryPage { deliveries: rows.into_iter().map(DeliveryBody::from).collect(), next }))
-}
-
-/// Stop sending for now
-///
-/// The message on the wire goes out; nothing after it does, until `resume`.
-#[utoipa::path(post, path = "/api/campaigns/{campaign_id}/pause", tag = "campaigns",
-    params(("campaign_id" = i64, Path, example = 12)),
-    responses(
-        (status = 200, body = CampaignBody),
-        (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 409, description = "It has ended", body = ErrorBody),
-    )
-)]
-pub async fn pause(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
-    control(&api, &id, CampaignEvent::Pause(PauseReason::Manual)).await
-}
-
-/// Go on sending
-///
-/// Whatever the reason for the pause was.
-#[utoipa::path(post, path = "/api/campaigns/{campaign_id}/resume", tag = "campaigns",
-    params(("campaign_id" = i64, Path, example = 12)),
-    responses(
-        (status = 200, body = CampaignBody),
-        (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 409, description = "It is not paused", body = ErrorBody),
-    )
-)]
-pub async fn resume(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
-    control(&api, &id, CampaignEvent::Resume).await
-}
-
-/// Stop sending for good
-///
-/// What is not sent never will be.
-#[utoipa::path(post, path = "/api/campaigns/{campaign_id}/cancel", tag = "campaigns",
-    params(("campaign_id" = i64, Path, example = 12)),
-    responses(
-        (status = 200, body = CampaignBody),
-        (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 409, description = "It has ended", body = ErrorBody),
-    )
-)]
-pub async fn cancel(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
-    control(&api, &id, CampaignEvent::Cancel).await
-}
-
-async fn control(api: &Api, id: &str, event: CampaignEvent) -> Answer<Json<CampaignBody>> {
-    let id = campaign_id(id)?;
-    api.state.campaign_event(id, event).await?;
-    load(api, id).await.map(Json)
-}
-
-/// Send to the failed ones again
-///
-/// As a campaign of its own. Asking twice makes one: what fails again belongs to the new campaign
-/// and is retried there.
-#[utoipa::path(post, path = "/api/campaigns/{campaign_id}/retry", tag = "campaigns",
-    params(("campaign_id" = i64, Path, example = 12)),
-    responses(
-        (status = 202, description = "The new campaign; `Location` is its address", body = CampaignBody),
-        (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 409, description = "It has not ended, or nothing failed", body = ErrorBody),
-    )
-)]
-pub async fn retry(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-    headers: HeaderMap,
-) -> Answer<Response> {
-    let parent = campaign_id(&id)?;
-    let campaign = load(&api, parent).await?;
-    if !campaign.has_ended() {
-        return Err(ApiError::Conflict(wording::not_allowed(campaign.status).into()));
-    }
-    if !campaign.counts.contains_key(DeliveryState::Failed.as_str()) {
-        return Err(ApiError::Conflict(wording::NOTHING_TO_RETRY.into()));
-    }
-    let name = format!("retry of campaign {parent}");
-    let key = idempotency_key(&headers, || name.clone())?
-        .unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name.clone() });
-    let child = settle(api.state.retry_failed(parent, Some(key)).await?)?;
-    accepted(&api, child).await
-}
-
-/// What a person decides about a delivery that may have arrived.
-#[derive(ToSchema)]
-pub struct ResolveRequest {
-    /// `count_as_sent`: it has arrived. `send_again`: once more, under the same id.
-    #[schema(value_type = String, example = "count_as_sent")]
-    decision: Resolution,
-}
-
-impl FromFields for ResolveRequest {
-    fn read(fields: &mut Fields) -> Self {
-        let choices =
-            [("count_as_sent", Resolution::CountAsSent), ("send_again", Resolution::SendAgain)];
-        ResolveRequest { decision: fields.required_choice("decision", &choices) }
-    }
-}
-
-/// Decide about an uncertain delivery
-///
-/// One that was sent repeatedly and never answered: it may have arrived.
-#[utoipa::path(post, path = "/api/deliveries/{delivery_id}/resolve", tag = "campaigns",
-    params(("delivery_id" = i64, Path, example = 40)), request_body = ResolveRequest,
-    responses(
-        (status = 200, body = DeliveryBody),
-        (status = 404, description = "No such delivery", body = ErrorBody),
-        (status = 409, description = "It is not uncertain", body = ErrorBody),
-        (status = 422, body = InvalidBody),
-    )
-)]
-pub async fn resolve(
-    State(api): State<Arc<Api>>,
-    PathText(id): PathText,
-    super::validation::Body { request, .. }: super::validation::Body<ResolveRequest>,
-) -> Answer<Json<DeliveryBody>> {
-    let id = path_integer("delivery_id", &id)?;
-    api.state.resolve(id, request.decision).await.map_err(|error| match error {
-        StoreError::Conflict(_) => ApiError::Conflict(wording::NOT_UNCERTAIN.into()),
-        error => error.into(),
-    })?;
-    let delivery = api.state.delivery(id).await?;
-    delivery
-        .map(|delivery| Json(delivery.into()))
-        .ok_or(ApiError::NotFound(wording::DELIVERY_NOT_FOUND))
 }

@@ -36,7 +36,7 @@ const HEADINGS: [&str; 10] = [
 ///
 /// UTF-8, skipped recipients first. A value that a spreadsheet would take for a formula has an
 /// apostrophe in front.
-#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/report.csv", tag = "campaigns",
+#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/report.csv", tag = "campaigns", operation_id = "get_campaign_report",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
         (status = 200, content_type = "text/csv", body = String, example = json!(

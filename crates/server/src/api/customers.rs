@@ -57,7 +57,7 @@ impl FromFields for CustomersQuery {
 }
 
 /// The customers, by id
-#[utoipa::path(get, path = "/api/customers", tag = "billing", params(CustomersQuery), responses(
+#[utoipa::path(get, path = "/api/customers", tag = "billing", operation_id = "list_customers", params(CustomersQuery), responses(
     (status = 200, description = "Streamed; a connection that breaks off says the list is not complete",
         body = Vec<CustomerBody>),
     (status = 422, body = InvalidBody),

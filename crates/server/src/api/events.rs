@@ -23,7 +23,7 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 ///
 /// `state` when its status changes, `progress` when its counts do; the data of both is the
 /// campaign. The first event comes at once, and the stream ends when the campaign does.
-#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/events", tag = "campaigns",
+#[utoipa::path(get, path = "/api/campaigns/{campaign_id}/events", tag = "campaigns", operation_id = "follow_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
         (status = 200, content_type = "text/event-stream", body = String, example = json!(

@@ -7,8 +7,10 @@
 
 mod auth;
 mod campaigns;
+mod control;
 mod csv;
 mod customers;
+mod deliveries;
 mod docs;
 mod error;
 mod events;
@@ -107,14 +109,14 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(send::by_odp))
         .routes(routes!(campaigns::list))
         .routes(routes!(campaigns::one))
-        .routes(routes!(campaigns::deliveries))
-        .routes(routes!(campaigns::pause))
-        .routes(routes!(campaigns::resume))
-        .routes(routes!(campaigns::cancel))
-        .routes(routes!(campaigns::retry))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::retry))
         .routes(routes!(csv::report))
         .routes(routes!(events::events))
-        .routes(routes!(campaigns::resolve))
+        .routes(routes!(deliveries::resolve))
 }
 
 /// Where a campaign is found.

@@ -77,7 +77,7 @@ impl FromFields for NoticesQuery {
 }
 
 /// The notices, newest first
-#[utoipa::path(get, path = "/api/notices", tag = "billing", params(NoticesQuery), responses(
+#[utoipa::path(get, path = "/api/notices", tag = "billing", operation_id = "list_notices", params(NoticesQuery), responses(
     (status = 200, body = Vec<NoticeBody>),
     (status = 422, body = InvalidBody),
     (status = 503, description = "The billing database is down", body = ErrorBody),
@@ -91,7 +91,7 @@ pub async fn list(
 }
 
 /// One notice
-#[utoipa::path(get, path = "/api/notices/{notice_id}", tag = "billing",
+#[utoipa::path(get, path = "/api/notices/{notice_id}", tag = "billing", operation_id = "get_notice",
     params(("notice_id" = i64, Path, description = "The billing database's id", example = 1)),
     responses(
         (status = 200, body = NoticeBody),

@@ -33,7 +33,7 @@ pub struct Service {
 }
 
 /// What is served here
-#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, body = Service)))]
+#[utoipa::path(get, path = "/", tag = "service", operation_id = "get_service", responses((status = 200, body = Service)))]
 pub async fn index() -> Json<Service> {
     Json(Service {
         service: "WhatsApp Notification Service",
@@ -67,7 +67,7 @@ pub struct Health {
 #[utoipa::path(
     get,
     path = "/health",
-    tag = "service",
+    tag = "service", operation_id = "get_health",
     responses(
         (status = 200, description = "Healthy", body = Health),
         (status = 503, description = "A database is down", body = Health, example = json!({

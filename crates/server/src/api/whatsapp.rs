@@ -98,7 +98,7 @@ pub async fn limits(api: &Api) -> Option<ShownLimits> {
 }
 
 /// How the link to WhatsApp is
-#[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", responses(
+#[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", operation_id = "get_whatsapp_status", responses(
     (status = 200, body = Status, examples(
         ("connected" = (value = json!({
             "connected": true, "phone_number": "6281299990000",
@@ -150,7 +150,7 @@ pub struct Qr {
 }
 
 /// The QR code to scan
-#[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", responses(
+#[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", operation_id = "get_whatsapp_qr", responses(
     (status = 200, body = Qr, examples(
         ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
         ("linked already" = (value = json!({"success": true, "message": "WhatsApp sudah terhubung", "phone": "6281299990000"}))),
@@ -195,7 +195,7 @@ impl Outcome {
 /// Whether the link is up
 ///
 /// The link is made by itself; this only tells. Kept for programs written for the replaced system.
-#[utoipa::path(post, path = "/api/whatsapp/connect", tag = "whatsapp", responses(
+#[utoipa::path(post, path = "/api/whatsapp/connect", tag = "whatsapp", operation_id = "connect_whatsapp", responses(
     (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
 ))]
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
@@ -208,7 +208,7 @@ pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
 /// Make a new connection
 ///
 /// The session is kept; no new QR is needed.
-#[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", responses(
+#[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", operation_id = "restart_whatsapp", responses(
     (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
 ))]
 pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
@@ -218,7 +218,7 @@ pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
 /// Unlink the phone
 ///
 /// The session is deleted and a new QR offered.
-#[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", responses(
+#[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", operation_id = "logout_whatsapp", responses(
     (status = 200, body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
 ))]
 pub async fn logout(State(api): State<Arc<Api>>) -> Json<Outcome> {
@@ -252,7 +252,7 @@ pub struct Pairing {
 }
 
 /// Link by a code instead of the QR
-#[utoipa::path(post, path = "/api/whatsapp/pair", tag = "whatsapp", request_body = PairRequest, responses(
+#[utoipa::path(post, path = "/api/whatsapp/pair", tag = "whatsapp", operation_id = "pair_whatsapp", request_body = PairRequest, responses(
     (status = 200, body = Pairing, examples(
         ("code" = (value = json!({"success": true, "code": "ABCD-1234"}))),
         ("no number" = (value = json!({"success": false, "error": "Nomor telepon tidak valid atau 0"}))),

@@ -78,7 +78,7 @@ pub struct SendHeaders {
 /// To the customers named, or else to those of the notice's ODPs, or else to everybody; only to
 /// active ones, one message per number. The report comes when the last message is done: the answer
 /// begins at once and white space keeps the connection until then.
-#[utoipa::path(post, path = "/api/send/notification", tag = "send", params(SendHeaders),
+#[utoipa::path(post, path = "/api/send/notification", tag = "send", operation_id = "send_notification", params(SendHeaders),
     request_body(content = NotificationRequest, examples(
         ("newest active notice" = (value = json!({}))),
         ("one notice" = (value = json!({"notice_id": 1}))),
@@ -141,7 +141,7 @@ pub async fn notification(
 ///
 /// To the customers named, or else to every active one. `{nama}`, `{name}`, `{odp}` and `{id}`
 /// are filled in.
-#[utoipa::path(post, path = "/api/send/custom", tag = "send", params(SendHeaders),
+#[utoipa::path(post, path = "/api/send/custom", tag = "send", operation_id = "send_custom", params(SendHeaders),
     request_body(content = CustomRequest, examples(
         ("some customers" = (value = json!({"message": "Halo {nama}!", "customer_ids": [1, 2]}))),
         ("everybody" = (value = json!({"message": "Halo {nama}!"}))),
@@ -173,7 +173,7 @@ pub async fn custom(
 /// Send a text to one number
 ///
 /// The number need not be a customer's; nothing is filled in.
-#[utoipa::path(post, path = "/api/send/phone", tag = "send", params(SendHeaders),
+#[utoipa::path(post, path = "/api/send/phone", tag = "send", operation_id = "send_phone", params(SendHeaders),
     request_body(content = PhoneRequest, example = json!({"phone": "081234567801", "message": "Halo"})),
     responses(
         (status = 200, description = "What became of it", body = report::PhoneReport, examples(
@@ -205,7 +205,7 @@ pub async fn phone(
 /// Send a notice or a text to one ODP
 ///
 /// To the active customers of this ODP, whichever ODPs the notice names.
-#[utoipa::path(post, path = "/api/send/by-odp/{odp}", tag = "send",
+#[utoipa::path(post, path = "/api/send/by-odp/{odp}", tag = "send", operation_id = "send_by_odp",
     params(("odp" = String, Path, description = "A slash in it is written `%2F`", example = "ODP-001"), SendHeaders),
     request_body(content = ByOdpRequest, examples(
         ("a notice" = (value = json!({"notice_id": 1}))),

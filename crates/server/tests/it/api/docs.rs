@@ -3,6 +3,7 @@
 use crate::harness::served::{Served, Setup};
 use kabari::api;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 fn openapi() -> Value {
     serde_json::to_value(api::openapi()).unwrap()
@@ -46,6 +47,16 @@ fn every_operation_shows_examples_of_what_goes_in_and_what_comes_out() {
             }
         }
     }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let names: Vec<_> = operations(&openapi())
+        .iter()
+        .map(|(_, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "{names:?}");
 }
 
 /// Whether an example stands at the content or somewhere in its schema.
