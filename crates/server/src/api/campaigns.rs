@@ -176,8 +176,8 @@ pub struct CampaignPage {
 
 /// All campaigns, newest first
 #[utoipa::path(get, path = "/api/campaigns", tag = "campaigns", operation_id = "list_campaigns", params(CampaignsQuery), responses(
-    (status = 200, body = CampaignPage),
-    (status = 422, body = InvalidBody),
+    (status = 200, description = "A page of campaigns", body = CampaignPage),
+    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     (status = 503, description = "The state database is down", body = ErrorBody),
 ))]
 pub async fn list(
@@ -206,9 +206,9 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/campaigns/{campaign_id}", tag = "campaigns", operation_id = "get_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, body = CampaignBody),
+        (status = 200, description = "The campaign", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn one(

@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[utoipa::path(post, path = "/api/campaigns/{campaign_id}/pause", tag = "campaigns", operation_id = "pause_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, body = CampaignBody),
+        (status = 200, description = "The campaign", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),
         (status = 409, description = "It has ended", body = ErrorBody),
     )
@@ -37,7 +37,7 @@ pub async fn pause(
 #[utoipa::path(post, path = "/api/campaigns/{campaign_id}/resume", tag = "campaigns", operation_id = "resume_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, body = CampaignBody),
+        (status = 200, description = "The campaign", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),
         (status = 409, description = "It is not paused", body = ErrorBody),
     )
@@ -55,7 +55,7 @@ pub async fn resume(
 #[utoipa::path(post, path = "/api/campaigns/{campaign_id}/cancel", tag = "campaigns", operation_id = "cancel_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, body = CampaignBody),
+        (status = 200, description = "The campaign", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),
         (status = 409, description = "It has ended", body = ErrorBody),
     )

@@ -39,7 +39,7 @@ const HEADINGS: [&str; 10] = [
 #[utoipa::path(get, path = "/api/campaigns/{campaign_id}/report.csv", tag = "campaigns", operation_id = "get_campaign_report",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, content_type = "text/csv", body = String, example = json!(
+        (status = 200, description = "The table", content_type = "text/csv", body = String, example = json!(
             "customer_id,customer_name,phone_raw,phone,state,error,first_sent_at,accepted_at,delivered_at,read_at\r\n\
              1,Budi Santoso,081234567801,6281234567801,accepted,,2026-01-10T01:05:00.000Z,2026-01-10T01:05:00.210Z,,\r\n"
         )),

@@ -60,7 +60,7 @@ impl FromFields for CustomersQuery {
 #[utoipa::path(get, path = "/api/customers", tag = "billing", operation_id = "list_customers", params(CustomersQuery), responses(
     (status = 200, description = "Streamed; a connection that breaks off says the list is not complete",
         body = Vec<CustomerBody>),
-    (status = 422, body = InvalidBody),
+    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     (status = 503, description = "The billing database is down", body = ErrorBody),
 ))]
 pub async fn list(

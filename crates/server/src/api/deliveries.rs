@@ -104,9 +104,9 @@ pub struct DeliveryPage {
 #[utoipa::path(get, path = "/api/campaigns/{campaign_id}/deliveries", tag = "campaigns", operation_id = "list_deliveries",
     params(("campaign_id" = i64, Path, example = 12), DeliveriesQuery),
     responses(
-        (status = 200, body = DeliveryPage),
+        (status = 200, description = "A page of recipients", body = DeliveryPage),
         (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn list(
@@ -149,10 +149,10 @@ impl FromFields for ResolveRequest {
 #[utoipa::path(post, path = "/api/deliveries/{delivery_id}/resolve", tag = "campaigns", operation_id = "resolve_delivery",
     params(("delivery_id" = i64, Path, example = 40)), request_body = ResolveRequest,
     responses(
-        (status = 200, body = DeliveryBody),
+        (status = 200, description = "The recipient", body = DeliveryBody),
         (status = 404, description = "No such delivery", body = ErrorBody),
         (status = 409, description = "It is not uncertain", body = ErrorBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn resolve(

@@ -26,7 +26,7 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 #[utoipa::path(get, path = "/api/campaigns/{campaign_id}/events", tag = "campaigns", operation_id = "follow_campaign",
     params(("campaign_id" = i64, Path, example = 12)),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, example = json!(
+        (status = 200, description = "The events", content_type = "text/event-stream", body = String, example = json!(
             "event: state\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"queued\":3}}\n\n\
              event: progress\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"accepted\":1,\"queued\":2}}\n\n"
         )),

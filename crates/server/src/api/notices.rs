@@ -78,8 +78,8 @@ impl FromFields for NoticesQuery {
 
 /// The notices, newest first
 #[utoipa::path(get, path = "/api/notices", tag = "billing", operation_id = "list_notices", params(NoticesQuery), responses(
-    (status = 200, body = Vec<NoticeBody>),
-    (status = 422, body = InvalidBody),
+    (status = 200, description = "The notices", body = Vec<NoticeBody>),
+    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     (status = 503, description = "The billing database is down", body = ErrorBody),
 ))]
 pub async fn list(
@@ -94,9 +94,9 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/notices/{notice_id}", tag = "billing", operation_id = "get_notice",
     params(("notice_id" = i64, Path, description = "The billing database's id", example = 1)),
     responses(
-        (status = 200, body = NoticeBody),
+        (status = 200, description = "The notice", body = NoticeBody),
         (status = 404, description = "No such notice", body = ErrorBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
         (status = 503, description = "The billing database is down", body = ErrorBody),
     )
 )]

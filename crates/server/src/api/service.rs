@@ -33,7 +33,7 @@ pub struct Service {
 }
 
 /// What is served here
-#[utoipa::path(get, path = "/", tag = "service", operation_id = "get_service", responses((status = 200, body = Service)))]
+#[utoipa::path(get, path = "/", tag = "service", operation_id = "get_service", responses((status = 200, description = "What is served", body = Service)))]
 pub async fn index() -> Json<Service> {
     Json(Service {
         service: "WhatsApp Notification Service",

@@ -99,7 +99,7 @@ pub async fn limits(api: &Api) -> Option<ShownLimits> {
 
 /// How the link to WhatsApp is
 #[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", operation_id = "get_whatsapp_status", responses(
-    (status = 200, body = Status, examples(
+    (status = 200, description = "How the link is", body = Status, examples(
         ("connected" = (value = json!({
             "connected": true, "phone_number": "6281299990000",
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
@@ -151,7 +151,7 @@ pub struct Qr {
 
 /// The QR code to scan
 #[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", operation_id = "get_whatsapp_qr", responses(
-    (status = 200, body = Qr, examples(
+    (status = 200, description = "The QR code, or why there is none", body = Qr, examples(
         ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
         ("linked already" = (value = json!({"success": true, "message": "WhatsApp sudah terhubung", "phone": "6281299990000"}))),
         ("not yet there" = (value = json!({"success": false, "message": "QR Code belum tersedia, tunggu beberapa detik..."}))),
@@ -196,7 +196,7 @@ impl Outcome {
 ///
 /// The link is made by itself; this only tells. Kept for programs written for the replaced system.
 #[utoipa::path(post, path = "/api/whatsapp/connect", tag = "whatsapp", operation_id = "connect_whatsapp", responses(
-    (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
+    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
 ))]
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
     let link = link(&api).await;
@@ -209,7 +209,7 @@ pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
 ///
 /// The session is kept; no new QR is needed.
 #[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", operation_id = "restart_whatsapp", responses(
-    (status = 200, body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
+    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
 ))]
 pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
     Outcome::of(api.gateway.restart().await, wording::RESTARTING)
@@ -219,7 +219,7 @@ pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
 ///
 /// The session is deleted and a new QR offered.
 #[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", operation_id = "logout_whatsapp", responses(
-    (status = 200, body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
+    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
 ))]
 pub async fn logout(State(api): State<Arc<Api>>) -> Json<Outcome> {
     Outcome::of(api.gateway.logout().await, wording::LOGGED_OUT)
@@ -253,11 +253,11 @@ pub struct Pairing {
 
 /// Link by a code instead of the QR
 #[utoipa::path(post, path = "/api/whatsapp/pair", tag = "whatsapp", operation_id = "pair_whatsapp", request_body = PairRequest, responses(
-    (status = 200, body = Pairing, examples(
+    (status = 200, description = "The code, or why there is none", body = Pairing, examples(
         ("code" = (value = json!({"success": true, "code": "ABCD-1234"}))),
         ("no number" = (value = json!({"success": false, "error": "Nomor telepon tidak valid atau 0"}))),
     )),
-    (status = 422, body = InvalidBody),
+    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
 ))]
 pub async fn pair(
     State(api): State<Arc<Api>>,

@@ -110,7 +110,7 @@ pub struct SendHeaders {
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 404, description = "No such notice", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
         (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
@@ -150,7 +150,7 @@ pub async fn notification(
         (status = 200, description = "The report", body = Report),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
         (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
@@ -182,7 +182,7 @@ pub async fn custom(
         )),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
         (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
@@ -217,7 +217,7 @@ pub async fn phone(
         (status = 400, description = "Neither a notice nor a text", body = ErrorBody),
         (status = 404, description = "No such notice", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, body = InvalidBody),
+        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
         (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]

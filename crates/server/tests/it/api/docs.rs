@@ -39,6 +39,7 @@ fn every_operation_shows_examples_of_what_goes_in_and_what_comes_out() {
         }
         let responses = operation["responses"].as_object().unwrap();
         for (status, response) in responses {
+            assert!(response["description"].is_string(), "{name}: {status} is not described");
             assert!(has_example(&document, &response["content"]), "{name}: no example of {status}");
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
