@@ -24,13 +24,11 @@ pub struct Verdict {
     pub hold: Duration,
     /// Whether it speaks for trouble that others would meet too; see the breaker.
     pub is_failure: bool,
-    /// Until when nobody may be written to who never wrote to us.
-    pub cold_until: Option<Timestamp>,
 }
 
 impl Verdict {
     fn new(event: DeliveryEvent) -> Verdict {
-        Verdict { event, error: None, hold: Duration::ZERO, is_failure: false, cold_until: None }
+        Verdict { event, error: None, hold: Duration::ZERO, is_failure: false }
     }
 }
 
@@ -60,7 +58,6 @@ pub fn verdict(
             let until = until.unwrap_or(now + REACH_OUT_PAUSE);
             Verdict {
                 error: Some(wording::REACH_OUT_LIMIT.into()),
-                cold_until: Some(until),
                 ..Verdict::new(DeliveryEvent::Deferred(until))
             }
         }
@@ -114,7 +111,6 @@ mod tests {
         let until = NOW + Duration::from_secs(86_400);
         let verdict = verdict(Err(SendError::ReachOutLimit { until: Some(until) }), 1, NOW);
         assert_eq!(verdict.event, DeliveryEvent::Deferred(until));
-        assert_eq!(verdict.cold_until, Some(until));
         assert_eq!(verdict.hold, Duration::ZERO, "people who wrote to us go on");
     }
 
