@@ -2,6 +2,7 @@
 //! between. What counts is what the simulated phones say, never our own tables.
 
 mod control;
+mod crashes;
 mod faults;
 mod link;
 mod main_job;

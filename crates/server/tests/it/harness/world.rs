@@ -1,7 +1,8 @@
 //! All of kabari in this process, with customers to write to and a WhatsApp to do it through.
 
+use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file};
-use super::served::{PATIENCE, answer};
+use super::served::PATIENCE;
 use clap::Parser;
 use kabari::app::{App, Role};
 use kabari::clock::Clock;
@@ -9,9 +10,9 @@ use kabari::config::{Options, Settings};
 use kabari::waits::Waits;
 use kabari_domain::Timestamp;
 use kabari_gateway::{Link, LinkState};
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 use tempfile::TempDir;
 use wa_sim::{Config, Message, MessageFilter, Outcome, Rule, Simulator};
@@ -75,7 +76,7 @@ pub struct World {
     pub clock: Clock,
     app: Option<App>,
     settings: Settings,
-    client: Client,
+    caller: Caller,
     _directory: TempDir,
     _database: Option<MariaDbDatabase>,
 }
@@ -118,17 +119,16 @@ impl World {
         settings.state_database_url = database.as_ref().map(MariaDbDatabase::url);
         settings.waits = WAITS;
         change(&mut settings);
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        let mut world = World {
+        let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
+        let world = World {
             simulator,
             clock,
-            app: None,
+            caller: Caller::of(app.api.unwrap()),
+            app: Some(app),
             settings,
-            client,
             _directory: directory,
             _database: database,
         };
-        world.start().await;
         world.scan().await;
         world.until_link(LinkState::Connected).await;
         world
@@ -141,7 +141,9 @@ impl World {
     /// Starts another process, so to say, on the same data.
     pub async fn start(&mut self) {
         let started = App::start(self.settings.clone(), Role::Serve, self.clock.clone()).await;
-        self.app = Some(started.unwrap());
+        let app = started.unwrap();
+        self.caller = Caller::of(app.api.unwrap());
+        self.app = Some(app);
     }
 
     /// Ends kabari in order.
@@ -164,83 +166,6 @@ impl World {
         let waited = tokio::time::timeout(PATIENCE, link.wait_for(condition)).await;
         let waited = waited.map(|link| link.unwrap().clone());
         waited.unwrap_or_else(|_| panic!("no {what}, but {:?}", link.borrow()))
-    }
-
-    /// Asks the API; the answer has to be a success.
-    pub async fn request(&self, method: Method, path: &str, body: Value) -> Value {
-        let url = format!("http://{}{path}", self.app().api.unwrap());
-        let (status, answer) = answer(self.client.request(method, url).json(&body)).await;
-        assert!((200..300).contains(&status), "{path}: {status} {answer}");
-        answer
-    }
-
-    pub async fn get(&self, path: &str) -> Value {
-        self.request(Method::GET, path, Value::Null).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Value {
-        self.request(Method::POST, path, body).await
-    }
-
-    /// Begins a send to these customers, and answers its campaign.
-    pub async fn send(&self, customers: impl IntoIterator<Item = i64>) -> i64 {
-        let customers: Vec<i64> = customers.into_iter().collect();
-        let url = format!("http://{}/api/send/custom", self.app().api.unwrap());
-        let request = self.client.post(url).header("prefer", "respond-async");
-        let body = json!({ "message": TEMPLATE, "customer_ids": customers });
-        let (status, campaign) = answer(request.json(&body)).await;
-        assert_eq!(status, 202, "{campaign}");
-        campaign["id"].as_i64().unwrap()
-    }
-
-    /// Waits until the campaign is as wanted, and answers it.
-    pub async fn campaign(&self, id: i64, wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("/api/campaigns/{id}");
-        let mut changes = self.app().state.changes();
-        let mut seen = Value::Null;
-        let waiting = async {
-            loop {
-                seen = self.get(&path).await;
-                if wanted(&seen) {
-                    return;
-                }
-                // Whatever comes first: a change, or time to look again.
-                let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            panic!("the campaign is not as wanted, but {seen:#}");
-        }
-        seen
-    }
-
-    pub async fn completed(&self, id: i64) -> Value {
-        self.campaign(id, |campaign| campaign["status"] == "completed").await
-    }
-
-    /// Waits until the campaign is paused for this reason.
-    pub async fn paused(&self, id: i64, reason: &str) -> Value {
-        self.campaign(id, |campaign| {
-            (&campaign["status"], &campaign["pause_reason"]) == (&json!("paused"), &json!(reason))
-        })
-        .await
-    }
-
-    /// Waits until so many deliveries are in this state.
-    pub async fn count(&self, id: i64, state: &str, number: u64) {
-        self.campaign(id, |campaign| campaign["counts"][state] == number).await;
-    }
-
-    /// What has become of each customer of a campaign.
-    pub async fn deliveries(&self, id: i64) -> BTreeMap<i64, Value> {
-        let page = self.get(&format!("/api/campaigns/{id}/deliveries?limit=1000")).await;
-        let deliveries = page["deliveries"].as_array().unwrap().iter();
-        deliveries.map(|one| (one["customer_id"].as_i64().unwrap(), one.clone())).collect()
-    }
-
-    /// What has become of one customer of a campaign.
-    pub async fn delivery(&self, id: i64, customer: i64) -> Value {
-        self.deliveries(id).await.remove(&customer).unwrap()
     }
 
     /// What a customer's phone shows.
@@ -270,29 +195,39 @@ impl World {
         self.clock.now()
     }
 
-    /// Holds the campaign's report against what the phones say: whoever counts as sent has the
-    /// one right text once, under the one id; whoever does not has nothing.
+    /// Holds the campaign's report against what the phones say.
     pub async fn assert_report_is_true(&self, id: i64) {
-        for (customer, delivery) in self.deliveries(id).await {
-            let shown: Vec<_> =
-                self.received(customer).into_iter().map(|m| (m.id, m.text)).collect();
-            let state = delivery["state"].as_str().unwrap();
-            let expected = match state {
-                "accepted" | "delivered" | "read" => {
-                    vec![(delivery["message_id"].as_str().unwrap().to_owned(), text(customer))]
-                }
-                _ => vec![],
-            };
-            assert_eq!(shown, expected, "customer {customer} is reported as {state}");
-        }
-        self.assert_nothing_undecryptable();
+        assert_report_is_true(&self.simulator, &self.deliveries(id).await);
     }
+}
 
-    pub fn assert_nothing_undecryptable(&self) {
-        let ledger = self.simulator.ledger(0);
-        let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
-        assert!(lost.is_empty(), "{lost:#?}");
-        let violations = self.simulator.violations();
-        assert!(violations.is_empty(), "{violations:#?}");
+impl Deref for World {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
     }
+}
+
+/// Whoever counts as sent has the one right text once, under the one id; whoever does not has
+/// nothing; and kabari has done nothing that WhatsApp would not have taken.
+pub fn assert_report_is_true(simulator: &Simulator, deliveries: &BTreeMap<i64, Value>) {
+    for (customer, delivery) in deliveries {
+        let filter = MessageFilter { to: Some(phone(*customer)), from: Some(OWN.into()) };
+        let shown: Vec<_> =
+            simulator.messages(filter).into_iter().map(|m| (m.id, m.text)).collect();
+        let state = delivery["state"].as_str().unwrap();
+        let expected = match state {
+            "accepted" | "delivered" | "read" => {
+                vec![(delivery["message_id"].as_str().unwrap().to_owned(), text(*customer))]
+            }
+            _ => vec![],
+        };
+        assert_eq!(shown, expected, "customer {customer} is reported as {state}");
+    }
+    let ledger = simulator.ledger(0);
+    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+    let violations = simulator.violations();
+    assert!(violations.is_empty(), "{violations:#?}");
 }

@@ -1,0 +1,127 @@
+//! kabari as a process of its own, to be killed.
+
+use super::caller::Caller;
+use super::served::PATIENCE;
+use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::{Embedded, EmbeddedConfig, Gateway};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use wa_sim::Simulator;
+
+/// How much of a process's log is kept for the case that a test fails.
+const LOG_LINES: usize = 60;
+/// What the log says in front of the API's address.
+const ANNOUNCED: &str = "API on http://";
+
+/// How to start the process, again and again on the same data.
+#[derive(Clone)]
+pub struct Setup {
+    pub data_dir: PathBuf,
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Setup {
+    /// On this directory, towards this simulator, without pauses between messages.
+    pub fn new(data_dir: &Path, simulator: &Simulator) -> Setup {
+        let environment = vec![
+            ("DATA_DIR", data_dir.display().to_string()),
+            ("API_PORT", "0".to_owned()),
+            ("WA_WEBSOCKET_URL", simulator.ws_url()),
+            ("SEND_DELAY_MS", "0".to_owned()),
+            ("SEND_JITTER_MS", "0".to_owned()),
+            ("LEASE_MS", "1500".to_owned()),
+            ("RESEND_WAIT_MS", "300".to_owned()),
+            ("ACK_TIMEOUT_MS", "3000".to_owned()),
+        ];
+        Setup { data_dir: data_dir.to_owned(), environment }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Setup {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// Links the session in the data directory to a simulated phone, without any process.
+    pub async fn link(&self, simulator: &Simulator, phone: &str) {
+        let config = EmbeddedConfig {
+            data_dir: self.data_dir.clone(),
+            websocket_url: Some(simulator.ws_url()),
+            ack_timeout: ACK_TIMEOUT,
+        };
+        let gateway = Embedded::start(config).await.unwrap();
+        let mut link = gateway.link();
+        let qr = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await.unwrap();
+        let qr = qr.unwrap().qr.clone().unwrap();
+        simulator.scan(&qr, phone).await.unwrap();
+        timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await.unwrap().unwrap();
+        gateway.close().await;
+    }
+
+    pub fn start(&self) -> Node {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kabari"))
+            .arg("serve")
+            // Where no `.env` is.
+            .current_dir(&self.data_dir)
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let (announce, api) = watch::channel(None);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let kept = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some((_, rest)) = line.split_once(ANNOUNCED) {
+                    announce.send_replace(rest.split(' ').next().and_then(|a| a.parse().ok()));
+                }
+                let mut kept = kept.lock().unwrap();
+                if kept.len() == LOG_LINES {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
+        });
+        Node { child, api, log }
+    }
+}
+
+/// A running process. It is killed when this is dropped.
+pub struct Node {
+    child: Child,
+    api: watch::Receiver<Option<SocketAddr>>,
+    log: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Node {
+    /// Its API, once it listens; `None` if it has ended before.
+    pub async fn caller(&mut self) -> Option<Caller> {
+        let api = timeout(PATIENCE, self.api.wait_for(Option::is_some)).await.unwrap();
+        api.ok().and_then(|api| *api).map(Caller::of)
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Option<ExitStatus> {
+        timeout(PATIENCE, self.child.wait()).await.ok().map(Result::unwrap)
+    }
+
+    /// `kill -9`
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// The end of its log.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().iter().map(|line| format!("{line}\n")).collect()
+    }
+}
