@@ -1,6 +1,6 @@
 //! Campaigns: what was sent, and how far it is.
 
-use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
+use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path};
 use crate::store::state::{Campaign, Counts};
@@ -177,8 +177,6 @@ pub struct CampaignPage {
 /// All campaigns, newest first
 #[utoipa::path(get, path = "/api/campaigns", tag = "campaigns", operation_id = "list_campaigns", params(CampaignsQuery), responses(
     (status = 200, description = "A page of campaigns", body = CampaignPage),
-    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-    (status = 503, description = "The state database is down", body = ErrorBody),
 ))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -208,7 +206,6 @@ pub async fn list(
     responses(
         (status = 200, description = "The campaign", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn one(

@@ -1,7 +1,7 @@
 //! Customers, as the billing database has them.
 
 use super::Api;
-use super::error::{Answer, ErrorBody, InvalidBody};
+use super::error::Answer;
 use super::streamed::{self, JSON};
 use super::validation::{Fields, FromFields, Query};
 use crate::store::CustomerFilter;
@@ -60,8 +60,6 @@ impl FromFields for CustomersQuery {
 #[utoipa::path(get, path = "/api/customers", tag = "billing", operation_id = "list_customers", params(CustomersQuery), responses(
     (status = 200, description = "Streamed; a connection that breaks off says the list is not complete",
         body = Vec<CustomerBody>),
-    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-    (status = 503, description = "The billing database is down", body = ErrorBody),
 ))]
 pub async fn list(
     State(api): State<Arc<Api>>,

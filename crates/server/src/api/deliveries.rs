@@ -1,7 +1,7 @@
 //! The recipients of a campaign, and a person's word about those who may have got the message.
 
 use super::campaigns::{campaign_id, page_size};
-use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
+use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Body, Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path};
 use crate::store::StoreError;
@@ -106,7 +106,6 @@ pub struct DeliveryPage {
     responses(
         (status = 200, description = "A page of recipients", body = DeliveryPage),
         (status = 404, description = "No such campaign", body = ErrorBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn list(
@@ -152,7 +151,6 @@ impl FromFields for ResolveRequest {
         (status = 200, description = "The recipient", body = DeliveryBody),
         (status = 404, description = "No such delivery", body = ErrorBody),
         (status = 409, description = "It is not uncertain", body = ErrorBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
     )
 )]
 pub async fn resolve(

@@ -1,7 +1,7 @@
 //! The API's documentation: `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. Nothing of
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
 use super::validation::PathText;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -71,6 +71,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
         license(name = "MIT"),
     ),
     modifiers(&Security),
+    components(schemas(ErrorBody, InvalidBody)),
     security((), ("api_key" = []), ("bearer" = [])),
     tags(
         (name = "service", description = "Is it up?"),
@@ -97,6 +98,40 @@ impl Modify for Security {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
+}
+
+/// Adds the answers that follow from what an operation takes, and so are the same everywhere.
+pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let mut common = Vec::new();
+            if operation.request_body.is_some() {
+                common.push(("400", "The body cannot be read", "ErrorBody"));
+                common.push(("413", "The body is too large", "ErrorBody"));
+            }
+            if operation.request_body.is_some() || operation.parameters.is_some() {
+                common.push(("422", "Fields are missing or wrong", "InvalidBody"));
+            }
+            if path.starts_with("/api/") {
+                common.push(("401", "With API_KEY set: no key, or a wrong one", "ErrorBody"));
+                common.push(("403", "Without API_KEY: asked under a foreign name", "ErrorBody"));
+            }
+            if path.starts_with("/api/") && !path.starts_with("/api/whatsapp/") {
+                common.push(("503", "A database is down; nothing was done", "ErrorBody"));
+            }
+            for (status, description, body) in common {
+                let schema = openapi::Ref::from_schema_name(body);
+                let content = openapi::ContentBuilder::new().schema(Some(schema)).build();
+                let answer = openapi::ResponseBuilder::new()
+                    .description(description)
+                    .content("application/json", content)
+                    .build();
+                let known = &mut operation.responses.responses;
+                known.entry(status.to_owned()).or_insert(answer.into());
+            }
+        }
+    }
+    document
 }
 
 /// The three documents and the files they load.

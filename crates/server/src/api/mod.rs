@@ -75,6 +75,7 @@ pub struct ApiSettings {
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let (router, openapi) = operations().split_for_parts();
+    let openapi = docs::with_common_answers(openapi);
     router
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
@@ -87,7 +88,7 @@ pub fn router(api: Api) -> Router {
 
 /// The documentation of everything the API serves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    operations().into_openapi()
+    docs::with_common_answers(operations().into_openapi())
 }
 
 fn operations() -> OpenApiRouter<Arc<Api>> {

@@ -1,7 +1,7 @@
 //! Network notices, as the billing database has them.
 
 use super::Api;
-use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
+use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
 use axum::Json;
 use axum::extract::State;
@@ -79,8 +79,6 @@ impl FromFields for NoticesQuery {
 /// The notices, newest first
 #[utoipa::path(get, path = "/api/notices", tag = "billing", operation_id = "list_notices", params(NoticesQuery), responses(
     (status = 200, description = "The notices", body = Vec<NoticeBody>),
-    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-    (status = 503, description = "The billing database is down", body = ErrorBody),
 ))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -96,8 +94,6 @@ pub async fn list(
     responses(
         (status = 200, description = "The notice", body = NoticeBody),
         (status = 404, description = "No such notice", body = ErrorBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-        (status = 503, description = "The billing database is down", body = ErrorBody),
     )
 )]
 pub async fn one(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<NoticeBody>> {

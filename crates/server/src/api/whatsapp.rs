@@ -1,7 +1,7 @@
 //! The link to WhatsApp: `/api/whatsapp/*`.
 
 use super::Api;
-use super::error::{Answer, InvalidBody};
+use super::error::Answer;
 use super::validation::{Body, Fields, FromFields};
 use axum::Json;
 use axum::extract::State;
@@ -257,7 +257,6 @@ pub struct Pairing {
         ("code" = (value = json!({"success": true, "code": "ABCD-1234"}))),
         ("no number" = (value = json!({"success": false, "error": "Nomor telepon tidak valid atau 0"}))),
     )),
-    (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
 ))]
 pub async fn pair(
     State(api): State<Arc<Api>>,

@@ -9,10 +9,21 @@ use axum::response::Response;
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-/// The answer but for its recipients, which are written before it.
-#[derive(Serialize)]
-struct Forecast {
+/// What a send would do.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is written piece by piece")]
+pub struct DryRun {
+    #[serde(flatten)]
+    forecast: Forecast,
+    /// In database order.
+    results: Vec<WouldGet>,
+}
+
+/// A dry run without its recipients, which are written before it.
+#[derive(Serialize, ToSchema)]
+pub struct Forecast {
     success: bool,
     dry_run: bool,
     message: String,
@@ -27,8 +38,9 @@ struct Forecast {
     limits: Option<whatsapp::ShownLimits>,
 }
 
-#[derive(Serialize)]
-struct WouldGet {
+/// What one recipient would get.
+#[derive(Serialize, ToSchema)]
+pub struct WouldGet {
     phone: Option<String>,
     customer_name: String,
     /// The text; null if nothing would be sent.

@@ -8,11 +8,11 @@ mod report;
 mod request;
 
 pub use record::{accepted, idempotency_key, settle};
-pub use report::{Report, reason};
+pub use report::reason;
 use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
 
 use super::Api;
-use super::error::{Answer, ApiError, DuplicateBody, ErrorBody, InvalidBody};
+use super::error::{Answer, ApiError, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
 use crate::store::state::CampaignKind;
 use audience::Audience;
@@ -21,7 +21,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use kabari_domain::{Notice, wording};
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// The longest text WhatsApp takes.
 pub const MAX_MESSAGE_CHARS: usize = 65_536;
@@ -73,6 +73,24 @@ pub struct SendHeaders {
     prefer: Option<String>,
 }
 
+/// What a send answers.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written piece by piece")]
+pub enum SendAnswer {
+    Report(report::Report),
+    DryRun(dry_run::DryRun),
+}
+
+/// What a send to one number answers.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written piece by piece")]
+pub enum PhoneAnswer {
+    Report(report::PhoneReport),
+    DryRun(dry_run::DryRun),
+}
+
 /// Send a notice to those it concerns
 ///
 /// To the customers named, or else to those of the notice's ODPs, or else to everybody; only to
@@ -86,7 +104,7 @@ pub struct SendHeaders {
         ("only look" = (value = json!({"notice_id": 1, "dry_run": true}))),
     )),
     responses(
-        (status = 200, description = "The report, or with `dry_run` what it would be", body = Report, examples(
+        (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer, examples(
             ("report" = (value = json!({
                 "success": true, "message": "Notifikasi berhasil diproses untuk 2 pelanggan",
                 "total_customers": 2, "sent_count": 1, "failed_count": 0, "skipped_count": 1,
@@ -110,8 +128,6 @@ pub struct SendHeaders {
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 404, description = "No such notice", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
 pub async fn notification(
@@ -147,11 +163,9 @@ pub async fn notification(
         ("everybody" = (value = json!({"message": "Halo {nama}!"}))),
     )),
     responses(
-        (status = 200, description = "The report", body = Report),
+        (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
 pub async fn custom(
@@ -176,14 +190,12 @@ pub async fn custom(
 #[utoipa::path(post, path = "/api/send/phone", tag = "send", operation_id = "send_phone", params(SendHeaders),
     request_body(content = PhoneRequest, example = json!({"phone": "081234567801", "message": "Halo"})),
     responses(
-        (status = 200, description = "What became of it", body = report::PhoneReport, examples(
+        (status = 200, description = "What became of it, or with `dry_run` what would", body = PhoneAnswer, examples(
             ("sent" = (value = json!({"success": true, "phone": "6281234567801", "message": "Pesan berhasil terkirim"}))),
             ("not on WhatsApp" = (value = json!({"success": false, "phone": "6281234567819", "error": "Nomor tidak terdaftar di WhatsApp"}))),
         )),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
 pub async fn phone(
@@ -212,13 +224,11 @@ pub async fn phone(
         ("a text" = (value = json!({"custom_message": "Halo {nama}, ODP {odp} sudah pulih."}))),
     )),
     responses(
-        (status = 200, description = "The report", body = Report),
+        (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 400, description = "Neither a notice nor a text", body = ErrorBody),
         (status = 404, description = "No such notice", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
-        (status = 422, description = "Fields are missing or wrong", body = InvalidBody),
-        (status = 503, description = "A database is down; nothing was sent", body = ErrorBody),
     )
 )]
 pub async fn by_odp(
