@@ -18,7 +18,7 @@ async fn refuse_two_inserts(test: &TestState, error: u32) {
 }
 
 /// Deadlock, lock wait timeout, and a row changed since it was read.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_loses_to_others_is_tried_again() {
     for error in [1213, 1205, 1020] {
         let test = TestState::open(Engine::MariaDb).await;
@@ -29,7 +29,7 @@ async fn what_loses_to_others_is_tried_again() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_always_loses_is_reported() {
     let test = TestState::open(Engine::MariaDb).await;
     test.execute(
@@ -41,7 +41,7 @@ async fn what_always_loses_is_reported() {
     assert!(matches!(result, Err(StoreError::Busy { .. })), "{result:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_or_read_only_server_is_reported_and_loses_nothing() {
     for (error, full) in [(1021, true), (1114, true), (1290, false), (1836, false)] {
         let test = TestState::open(Engine::MariaDb).await;
@@ -81,7 +81,7 @@ async fn a_file_locked_by_another_process_is_waited_for() {
     assert_eq!(test.state.campaign(id).await.unwrap().unwrap().total, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_is_none_is_not_repeated() {
     let url = "postgres://root:a-secret@nowhere".to_owned();
     let target = kabari::store::StateTarget::MySql { url };

@@ -32,5 +32,6 @@ mod faults;
 mod fixtures;
 mod races;
 mod receipts;
+mod scale;
 mod senders;
 mod transitions;
