@@ -12,7 +12,9 @@ use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Settings};
 use kabari::logging::{self, LogFormat};
 use kabari_gateway::{LinkState, qr};
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 use tempfile::TempDir;
 use wa_sim::{Config, Simulator};
@@ -54,6 +56,8 @@ async fn main() -> anyhow::Result<()> {
     }
     let mut settings = demo.options.check().map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
 
+    // Before the simulator makes it: sessions are for their owner only.
+    DirBuilder::new().recursive(true).mode(0o700).create(&settings.data_dir)?;
     let simulator = Simulator::start(Config {
         listen: demo.wa_sim_listen,
         data: Some(settings.data_dir.join("wa-sim")),
