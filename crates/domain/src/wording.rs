@@ -181,3 +181,10 @@ pub const SEND_PARAMETERS: &str = "Parameter phone dan message diperlukan";
 /// `POST /send` with a `message_id` that cannot be one.
 pub const INVALID_MESSAGE_ID: &str =
     "Parameter message_id hanya boleh berisi huruf, angka, - dan _, paling banyak 64";
+
+/// The link is in no state for what was asked.
+pub const LINK_BUSY: &str =
+    "Tidak dapat dilakukan pada keadaan WhatsApp sekarang. Lihat statusnya, lalu coba lagi";
+/// WhatsApp or the gateway gave no answer in time.
+pub const NO_ANSWER: &str =
+    "WhatsApp atau gateway tidak menjawab. Periksa koneksi dan gateway, lalu coba lagi";

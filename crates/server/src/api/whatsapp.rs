@@ -183,11 +183,21 @@ pub struct Outcome {
     message: Option<String>,
 }
 
+/// What callers read; the log has the rest.
+fn told(error: &GatewayError) -> &'static str {
+    tracing::warn!(%error, "the link to WhatsApp did not do what was asked");
+    match error {
+        GatewayError::NotPossible(_) => wording::LINK_BUSY,
+        GatewayError::Unavailable(_) => wording::NO_ANSWER,
+        GatewayError::Storage(_) => wording::SESSION_STORAGE,
+    }
+}
+
 impl Outcome {
     fn of(result: Result<(), GatewayError>, done: &str) -> Json<Outcome> {
         Json(match result {
             Ok(()) => Outcome { success: true, message: Some(done.to_owned()) },
-            Err(error) => Outcome { success: false, message: Some(error.to_string()) },
+            Err(error) => Outcome { success: false, message: Some(told(&error).into()) },
         })
     }
 }
@@ -263,7 +273,7 @@ pub async fn pair(
     Body { request, .. }: Body<PairRequest>,
 ) -> Answer<Json<Pairing>> {
     let paired = match Phone::parse(&request.phone) {
-        Ok(phone) => api.gateway.pair(&phone).await.map_err(|error| error.to_string()),
+        Ok(phone) => api.gateway.pair(&phone).await.map_err(|error| told(&error).into()),
         Err(_) => Err(wording::INVALID_PHONE.to_owned()),
     };
     Ok(Json(match paired {
