@@ -6,6 +6,7 @@ use sea_orm::{
     SqliteTransactionMode, SqlxMySqlConnector, SqlxSqliteConnector, Statement, TransactionOptions,
     TransactionTrait, TryGetable, Value,
 };
+use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
@@ -118,7 +119,11 @@ impl Database {
     pub fn billing_server(options: MySqlConnectOptions) -> Database {
         // The driver would set the session to UTC and shift TIMESTAMP columns. The billing
         // application reads and writes them in the server's own zone, so we do too.
-        let options = options.timezone(None).pipes_as_concat(false).charset("utf8mb4");
+        let options = options
+            .timezone(None)
+            .pipes_as_concat(false)
+            .charset("utf8mb4")
+            .disable_statement_logging();
         let pool = MySqlPoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -128,8 +133,11 @@ impl Database {
 
     /// A billing file; opened when first used, and never written.
     pub fn billing_file(path: &Path) -> Database {
-        let options =
-            SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -154,7 +162,11 @@ impl Database {
         options: MySqlConnectOptions,
         connections: u32,
     ) -> Result<Database, StoreError> {
-        let options = options.timezone(None).pipes_as_concat(false).charset("utf8mb4");
+        let options = options
+            .timezone(None)
+            .pipes_as_concat(false)
+            .charset("utf8mb4")
+            .disable_statement_logging();
         let pool = MySqlPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -183,7 +195,8 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::State, &e);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

@@ -2,7 +2,9 @@
 
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
+use futures_util::{StreamExt, stream};
 use kabari::store::StoreError;
+use kabari::store::state::{Creation, IdempotencyKey};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
@@ -62,6 +64,47 @@ async fn a_full_or_read_only_server_is_reported_and_loses_nothing() {
         assert_eq!(lease(&test.state, 9).await.len(), 3);
         assert_eq!(test.state.counts(id).await.unwrap().total(), 3);
     }
+}
+
+/// Ends every connection to this test's database but the one that asks.
+async fn cut_connections(test: &TestState) {
+    test.execute(
+        "BEGIN NOT ATOMIC FOR other IN (SELECT id FROM information_schema.processlist \
+         WHERE db = DATABASE() AND id <> CONNECTION_ID()) \
+         DO EXECUTE IMMEDIATE CONCAT('KILL ', other.id); END FOR; END",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_were_cut_are_replaced() {
+    let test = TestState::open(Engine::MariaDb).await;
+    for round in 1..=3 {
+        create(&test.state, new_campaign(), recipients(3)).await;
+        cut_connections(&test).await;
+        assert_eq!(test.state.campaigns(None, 9).await.unwrap().len(), round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_while_recording_leaves_nothing_behind() {
+    let test = TestState::open(Engine::MariaDb).await;
+    let key = || Some(IdempotencyKey { key: "k".to_owned(), fingerprint: "f".to_owned() });
+    let recipients_and_a_cut = stream::iter(0..1200).then(|n| {
+        let test = &test;
+        async move {
+            if n == 1100 {
+                cut_connections(test).await;
+            }
+            Ok(recipient(n))
+        }
+    });
+    let result =
+        test.state.create_campaign(new_campaign(), recipients_and_a_cut, key(), None, false).await;
+    assert!(matches!(&result, Err(StoreError::Unavailable { .. })), "{result:?}");
+    assert!(test.state.campaigns(None, 9).await.unwrap().is_empty());
+    let again = create_with(&test.state, new_campaign(), recipients(2), key(), None).await;
+    assert!(matches!(again, Ok(Creation::Created(_))), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
