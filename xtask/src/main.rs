@@ -4,6 +4,7 @@ mod mariadb;
 mod process;
 mod test;
 mod tools;
+mod torture;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,12 +20,15 @@ struct Cli {
 enum Task {
     /// Run every check and test, as CI does.
     Test(test::Options),
+    /// Kill, stop and disturb kabari in mid-send, and print what came of it in one line.
+    Torture(torture::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
+        Task::Torture(options) => torture::run(options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -142,7 +142,8 @@ fn test(arguments: &[String]) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn cargo() -> Command {
+/// The cargo that runs this program.
+pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 

@@ -3,7 +3,9 @@
 use crate::harness::database::{Engine, MariaDbDatabase, billing_file};
 use crate::harness::node::{Node, Setup};
 use crate::harness::served::PATIENCE;
-use crate::harness::world::{OWN, UNREGISTERED, assert_report_is_true, billing_sql, phone};
+use crate::harness::world::{
+    CUSTOMERS, OWN, UNREGISTERED, assert_report_is_true, billing_sql, phone,
+};
 use futures_util::StreamExt;
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
@@ -87,7 +89,7 @@ async fn survive(engine: Engine, seed: u64, point: &'static str, hit: u32, by: B
         simulator.set_number(&phone(customer), silent);
     }
     let directory = TempDir::new().unwrap();
-    billing_file(&directory, &billing_sql()).await;
+    billing_file(&directory, &billing_sql(CUSTOMERS)).await;
     let mut setup = Setup::new(directory.path(), &simulator);
     setup.link(&simulator, OWN).await;
     let database = match engine {

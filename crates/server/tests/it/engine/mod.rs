@@ -6,6 +6,7 @@ mod crashes;
 mod faults;
 mod link;
 mod main_job;
+mod torture;
 
 /// One test for each engine.
 macro_rules! on_both_engines {

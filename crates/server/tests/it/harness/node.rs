@@ -120,6 +120,13 @@ impl Node {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends a signal by its name, such as `STOP`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+        assert!(sent.success(), "SIG{name} could not be sent");
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().iter().map(|line| format!("{line}\n")).collect()

@@ -20,11 +20,11 @@ use wa_sim::{Config, Message, MessageFilter, Outcome, Rule, Simulator};
 /// The number kabari is linked to.
 pub const OWN: &str = "6281299990000";
 /// A customer whose number is not on WhatsApp.
-pub const UNREGISTERED: i64 = 9001;
+pub const UNREGISTERED: i64 = 90_001;
 /// A customer whose number is `0`.
-pub const ZERO: i64 = 9002;
+pub const ZERO: i64 = 90_002;
 /// A customer who lets nobody know what has arrived.
-pub const SILENT: i64 = 9003;
+pub const SILENT: i64 = 90_003;
 /// Customers with nothing special about them are numbered from 1 up to this.
 pub const CUSTOMERS: i64 = 40;
 
@@ -49,9 +49,9 @@ pub fn text(customer: i64) -> String {
     TEMPLATE.replace("{nama}", &format!("Pelanggan {customer}"))
 }
 
-/// A billing database with all of these customers.
-pub fn billing_sql() -> String {
-    let customers = (1..=CUSTOMERS).chain([UNREGISTERED, ZERO, SILENT]);
+/// A billing database with this many ordinary customers, and the others.
+pub fn billing_sql(ordinary: i64) -> String {
+    let customers = (1..=ordinary).chain([UNREGISTERED, ZERO, SILENT]);
     let rows: Vec<String> = customers
         .map(|id| {
             let typed = if id == ZERO { "0".to_owned() } else { format!("0{}", &phone(id)[2..]) };
@@ -106,7 +106,7 @@ impl World {
     ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
         let directory = TempDir::new().unwrap();
-        billing_file(&directory, &billing_sql()).await;
+        billing_file(&directory, &billing_sql(CUSTOMERS)).await;
         let database = match engine {
             Engine::Sqlite => None,
             Engine::MariaDb => Some(MariaDbDatabase::create().await),
