@@ -22,7 +22,7 @@ const WHATSAPP_CRATES: [&str; 5] =
 /// Lets a client talk to a server that is not WhatsApp.
 const DANGER: &str = "danger-skip-cert-chain-verify";
 
-struct Source {
+pub struct Source {
     /// From the root of the workspace, with `/`.
     path: String,
     text: String,
@@ -30,7 +30,7 @@ struct Source {
 
 impl Source {
     /// Line numbers and lines that are not comments.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
@@ -59,7 +59,7 @@ pub fn read(path: &str) -> String {
 }
 
 /// The sources below a directory that a person wrote.
-fn sources(directory: &str, extensions: &[&str]) -> Vec<Source> {
+pub fn sources(directory: &str, extensions: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
     let mut open = vec![root().join(directory)];
     while let Some(next) = open.pop() {

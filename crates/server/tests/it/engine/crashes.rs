@@ -1,5 +1,6 @@
 //! The process dies at every instant that matters, and the next one goes on.
 
+use crate::architecture::{Source, sources};
 use crate::harness::database::{Engine, MariaDbDatabase, billing_file};
 use crate::harness::node::{Node, Setup};
 use crate::harness::served::PATIENCE;
@@ -8,6 +9,7 @@ use crate::harness::world::{
 };
 use futures_util::StreamExt;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use tempfile::TempDir;
 use wa_sim::{Config, NumberSettings, Receipts, Simulator};
@@ -79,6 +81,17 @@ async fn whatever_dies_where_nobody_is_lost_and_nobody_gets_it_twice(engine: Eng
             assert!(survived.is_ok(), "seed {seed}, {point}, visit {hit}: see above");
         })
         .await;
+}
+
+#[test]
+fn every_point_there_is_has_its_death() {
+    let sources = sources("crates/server/src", &["rs"]);
+    let lines = sources.iter().flat_map(Source::code);
+    let points: BTreeSet<&str> = lines
+        .filter_map(|(_, line)| line.trim().strip_prefix("crash_point(\"")?.split('"').next())
+        .collect();
+    let deaths: BTreeSet<&str> = POINTS.map(|(point, ..)| point).into();
+    assert_eq!(points, deaths);
 }
 
 /// One death at this point, and what comes after.
