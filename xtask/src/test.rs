@@ -135,7 +135,7 @@ fn test(arguments: &[String]) -> Result<Outcome> {
     println!("MariaDB for the tests: {}", mariadb.url());
     process::run(
         cargo()
-            .args(["test", "--workspace", "--locked"])
+            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
             .args(arguments)
             .env("TEST_MARIADB_URL", mariadb.url()),
     )?;

