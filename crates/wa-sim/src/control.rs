@@ -275,7 +275,10 @@ async fn set_faults(
 ) -> Json<Vec<Rule>> {
     let mut state = core.state();
     state.faults.set(rules);
-    Json(state.faults.rules())
+    let rules = state.faults.rules();
+    drop(state);
+    core.notify();
+    Json(rules)
 }
 
 async fn faults(State(core): State<Arc<Core>>) -> Json<Vec<Rule>> {

@@ -232,6 +232,11 @@ impl Faults {
         self.rules.iter().map(|active| active.rule.clone()).collect()
     }
 
+    /// The rules, with how often each has struck.
+    pub fn struck(&self) -> impl Iterator<Item = (&Rule, u32)> {
+        self.rules.iter().map(|active| (&active.rule, active.fired))
+    }
+
     /// The action that strikes this stanza, if one does. The one place where faults are decided.
     pub fn strike(&mut self, facts: Facts<'_>) -> Option<Action> {
         for active in &mut self.rules {

@@ -16,6 +16,7 @@ mod control;
 mod core;
 mod data;
 mod faults;
+mod inbox;
 mod iq;
 mod ledger;
 mod limits;

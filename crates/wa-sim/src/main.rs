@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let Cli { listen, seed, data } = Cli::parse();
     let simulator = wa_sim::Simulator::start(wa_sim::Config { listen, seed, data }).await?;
     tracing::info!(
-        "clients connect to {}, control API at http://{}/control",
+        "clients connect to {}, inbox at http://{}/, control API under /control",
         simulator.ws_url(),
         simulator.addr()
     );

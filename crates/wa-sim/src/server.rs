@@ -1,4 +1,4 @@
-//! Listens for clients and for the control API, on one port.
+//! Listens for clients, for the control API and for people who look, on one port.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use crate::account::lock;
 use crate::connection;
 use crate::control;
 use crate::core::Core;
+use crate::inbox;
 
 /// Where clients connect.
 pub(crate) const WEBSOCKET_PATH: &str = "/ws/chat";
@@ -81,6 +82,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> JoinHandle<()> {
     let app = Router::new()
         .route(WEBSOCKET_PATH, any(websocket))
         .merge(control::routes())
+        .merge(inbox::routes())
         .with_state(core);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {

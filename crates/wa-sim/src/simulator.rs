@@ -136,6 +136,7 @@ impl Simulator {
     /// Replaces the fault rules.
     pub fn set_faults(&self, rules: Vec<Rule>) {
         self.core.state().faults.set(rules);
+        self.core.notify();
     }
 
     /// Sets what the server limits an account to.

@@ -5,6 +5,7 @@
 mod client;
 mod control;
 mod faults;
+mod inbox;
 mod load;
 mod messages;
 mod outages;

@@ -1,0 +1,154 @@
+//! The inbox, over HTTP and in a browser.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
+use wa_sim::{Action, Config, Rule, Simulator, Stanza};
+
+use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
+use crate::control::request;
+
+/// How often the browser is asked whether something has become true.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+async fn page(simulator: &Simulator, path: &str) -> String {
+    let (status, html) = request(simulator.addr(), "GET", path, Value::Null).await;
+    assert_eq!(status, 200, "{path}: {html}");
+    html
+}
+
+#[tokio::test]
+async fn chats_ticks_and_refusals_are_shown_and_texts_are_escaped() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    assert!(page(&simulator, "/").await.contains("No messages yet"));
+    let client = TestClient::linked(&simulator, OWN).await;
+    client.send(FRIEND, "3EB0000000000101", "<b>tebal</b> *Halo*").await;
+    client.receipt("3EB0000000000101", "Read").await;
+    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::AckError { code: 463 })]);
+    client.send(FRIEND, "3EB0000000000102", "ditolak").await;
+    assert_eq!(client.ack("3EB0000000000102").await.as_deref(), Some("463"));
+
+    let list = page(&simulator, "/").await;
+    assert!(list.contains(&format!("/?phone={FRIEND}&amp;with={OWN}")), "{list}");
+    let chat = format!("/?phone={FRIEND}&with={OWN}&panel=faults");
+    let chat = page(&simulator, &chat).await;
+    assert!(chat.contains("&lt;b&gt;tebal&lt;/b&gt; <strong>Halo</strong>"), "{chat}");
+    assert!(!chat.contains("<b>"), "{chat}");
+    assert!(chat.contains("class=\"tick read\""), "{chat}");
+    assert!(chat.contains("Refused with error 463"), "{chat}");
+    assert!(chat.contains("struck 1&times;"), "{chat}");
+
+    assert!(page(&simulator, "/?q=TEBAL").await.contains("<mark>tebal</mark>"));
+    assert!(page(&simulator, "/?q=takada").await.contains("Nothing found"));
+    let odd = page(&simulator, "/?q=%22%3E%3Cscript%3E&phone=%3Cb%3E&with=%3Cb%3E").await;
+    assert!(!odd.contains("<b>") && !odd.contains("<script>"), "{odd}");
+}
+
+/// A browser without a window, told over its DevTools what to do.
+struct Browser {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    session: Option<String>,
+    calls: u64,
+    _profile: tempfile::TempDir,
+    _process: Child,
+}
+
+impl Browser {
+    async fn open(url: &str) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let mut process = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+            .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
+            .args(["--disable-component-update", "--remote-debugging-port=0"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromium is missing: install it, or run `cargo xtask test`");
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let devtools = async {
+            loop {
+                let line = lines.next_line().await.unwrap().expect("chromium has ended");
+                if let Some(url) = line.strip_prefix("DevTools listening on ") {
+                    return url.to_owned();
+                }
+            }
+        };
+        let devtools = tokio::time::timeout(PATIENCE, devtools).await.expect("no DevTools");
+        let (socket, _) = ClientBuilder::new().uri(&devtools).unwrap().connect().await.unwrap();
+        // Read on, or chromium ends as soon as it has something to say.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let mut browser =
+            Self { socket, session: None, calls: 0, _profile: profile, _process: process };
+        let target = browser.call("Target.createTarget", json!({ "url": url })).await;
+        let attach = json!({ "targetId": target["result"]["targetId"], "flatten": true });
+        let attached = browser.call("Target.attachToTarget", attach).await;
+        browser.session = attached["result"]["sessionId"].as_str().map(str::to_owned);
+        browser
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        self.calls += 1;
+        let mut call = json!({ "id": self.calls, "method": method, "params": params });
+        if let Some(session) = &self.session {
+            call["sessionId"] = json!(session);
+        }
+        self.socket.send(Message::text(call.to_string())).await.unwrap();
+        let answer = async {
+            loop {
+                let message = self.socket.next().await.unwrap().unwrap();
+                let answer: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+                if answer["id"] == self.calls {
+                    return answer;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.expect("the browser does not answer")
+    }
+
+    /// Waits until a JavaScript expression is true on the page.
+    async fn until(&mut self, expression: &str) {
+        let mut asks = tokio::time::interval(ASK_EVERY);
+        let held = async {
+            loop {
+                asks.tick().await;
+                let ask = json!({ "expression": expression });
+                if self.call("Runtime.evaluate", ask).await["result"]["result"]["value"] == true {
+                    return;
+                }
+            }
+        };
+        let held = tokio::time::timeout(PATIENCE, held).await;
+        held.unwrap_or_else(|_| panic!("never true on the page: {expression}"));
+    }
+}
+
+#[tokio::test]
+async fn in_a_browser_messages_come_by_themselves_and_buttons_work() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    simulator.write(OWN, FRIEND, "sebelum").await.unwrap();
+    let address = simulator.addr();
+    let url = format!("http://{address}/?phone={FRIEND}&with={OWN}&panel=faults");
+    let mut browser = Browser::open(&url).await;
+    browser.until("document.documentElement.dataset.live === 'yes'").await;
+    simulator.write(OWN, FRIEND, "sesudah <b>").await.unwrap();
+    browser.until("document.querySelector('#log .new p')?.textContent === 'sesudah <b>'").await;
+
+    let answer = "(form => { form.elements.text.value = 'jawaban'; form.requestSubmit(); \
+                  return true; })(document.getElementById('write'))";
+    browser.until(answer).await;
+    browser.until("document.querySelector('#log .mine p')?.textContent === 'jawaban'").await;
+    browser.until("(document.getElementById('fault-463-limit').click(), true)").await;
+    let pressed = "document.getElementById('fault-463-limit').ariaPressed === 'true'";
+    browser.until(pressed).await;
+    let (_, rules) = request(address, "GET", "/control/faults", Value::Null).await;
+    assert!(rules.contains("463"), "{rules}");
+    browser.until("(document.getElementById('clear').click(), true)").await;
+    browser.until("!document.getElementById('clear')").await;
+}
