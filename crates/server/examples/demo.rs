@@ -125,7 +125,7 @@ fn print_next_steps(api: SocketAddr, simulator: &Simulator, settings: &Settings)
 It keeps running; end it with Ctrl-C. Look around:
 
   http://{api}/docs               the API, to try in the browser
-  http://{simulator}/control/messages   what the simulated phones have got
+  http://{simulator}/                   the simulated phones, and faults to try
   curl -X POST http://{api}/api/send/phone \\
        -H 'content-type: application/json' \\
        -d '{{\"phone\": \"081234567801\", \"message\": \"Halo!\"}}'
