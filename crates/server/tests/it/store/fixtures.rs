@@ -12,6 +12,8 @@ use std::time::Duration;
 
 pub const LEASE: Duration = Duration::from_secs(60);
 pub const GAP: Duration = Duration::from_secs(2);
+/// How long a refused transaction may keep its rows.
+const ROLLBACK_PATIENCE: Duration = Duration::from_secs(10);
 pub const TEMPLATE: &str = "Halo {nama}";
 pub const NODE: &str = "node-a";
 
@@ -89,8 +91,17 @@ pub async fn lease(state: &State, max: u32) -> Vec<LeasedDelivery> {
     state.lease_deliveries(NODE, &sender(), max, max, LEASE).await.unwrap()
 }
 
+/// Waits a little: a transaction that was refused lets go of its rows a moment after its error,
+/// and a lease skips rows that are locked.
 pub async fn lease_one(state: &State) -> LeasedDelivery {
-    lease(state, 1).await.pop().expect("a delivery is due")
+    let leased = async {
+        loop {
+            if let Some(delivery) = lease(state, 1).await.pop() {
+                return delivery;
+            }
+        }
+    };
+    tokio::time::timeout(ROLLBACK_PATIENCE, leased).await.expect("a delivery is due")
 }
 
 pub async fn try_begin(
