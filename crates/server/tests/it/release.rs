@@ -129,8 +129,7 @@ async fn the_released_program_is_built_without_the_tests_features() {
     assert!(!features("normal,build,features").await.contains(DANGER));
 }
 
-/// It is copied to small machines over slow lines. It had 42 MB when this was written, most of it
-/// the WhatsApp client with its generated protocol code.
+/// It is copied to small machines over slow lines. It had 42 MB when this was written.
 #[tokio::test]
 async fn the_released_program_does_not_grow_unnoticed() {
     const LIMIT: u64 = 48 * 1000 * 1000;
