@@ -139,6 +139,11 @@ impl Simulator {
         self.core.notify();
     }
 
+    /// How often each fault rule has struck, in the order of the rules.
+    pub fn struck(&self) -> Vec<u32> {
+        self.core.state().faults.struck().map(|(_, times)| times).collect()
+    }
+
     /// Sets what the server limits an account to.
     pub fn set_limits(&self, phone: &str, limits: Limits) {
         self.core.state().limits.insert(phone.to_owned(), limits);

@@ -25,6 +25,7 @@ pub async fn run(context: Context) {
         match sender.turn().await {
             Ok(Next::Turn) => {}
             Ok(Next::Wait(duration)) => sender.wait(duration).await,
+            Ok(Next::Pause(duration)) => sender.pause(duration).await,
             Err(error) => sender.context.after_store_error("sending", &error).await,
         }
     }
@@ -35,7 +36,10 @@ pub async fn run(context: Context) {
 
 enum Next {
     Turn,
+    /// Unless something changes earlier.
     Wait(Duration),
+    /// Whatever changes in the database: WhatsApp wants to be left alone.
+    Pause(Duration),
 }
 
 struct Sender {
@@ -101,7 +105,7 @@ impl Sender {
         }
         match numbers::check(&self.context, batch).await? {
             Checked::Ready(ready) => self.send_all(&held, ready).await,
-            Checked::AskAgain(wait) => Ok(Next::Wait(wait)),
+            Checked::AskAgain(wait) => Ok(Next::Pause(wait)),
         }
     }
 
@@ -181,6 +185,15 @@ impl Sender {
         tokio::select! {
             _ = self.link.changed() => {}
             _ = self.changes.changed() => {}
+            () = self.context.clock.sleep(duration) => {}
+            () = self.context.stopping.cancelled() => {}
+        }
+    }
+
+    /// Until this time is over, or the link is another one.
+    async fn pause(&mut self, duration: Duration) {
+        tokio::select! {
+            _ = self.link.changed() => {}
             () = self.context.clock.sleep(duration) => {}
             () = self.context.stopping.cancelled() => {}
         }

@@ -62,7 +62,7 @@ async fn what_breaks_off_before_the_ack_is_repeated_under_its_id(engine: Engine)
 }
 
 /// Without the receipts that would make an ack needless.
-fn silence(world: &World, customer: i64) {
+pub(super) fn silence(world: &World, customer: i64) {
     use wa_sim::{NumberSettings, Receipts};
     let silent = NumberSettings { registered: true, receipts: Receipts::None };
     world.simulator.set_number(&phone(customer), silent);
@@ -133,7 +133,7 @@ async fn a_run_of_failures_pauses_until_somebody_has_looked() {
 const WAIT: Duration = crate::harness::served::PATIENCE;
 
 /// How many stanzas went to this customer, refused ones included.
-fn stanzas(world: &World, customer: i64) -> usize {
+pub(super) fn stanzas(world: &World, customer: i64) -> usize {
     let to = phone(customer);
     let ledger = world.simulator.ledger(0);
     let mut seen: Vec<_> =

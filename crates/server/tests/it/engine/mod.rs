@@ -6,7 +6,9 @@ mod crashes;
 mod faults;
 mod link;
 mod main_job;
+mod recipients;
 mod torture;
+mod wire_faults;
 
 /// One test for each engine.
 macro_rules! on_both_engines {
