@@ -190,6 +190,7 @@ pub async fn open_gateway(settings: &Settings) -> anyhow::Result<Arc<dyn Gateway
                 data_dir: settings.data_dir.clone(),
                 websocket_url: settings.websocket_url.clone(),
                 ack_timeout: settings.waits.ack,
+                longest_reconnect: settings.waits.reconnect,
             })
             .await?;
             Ok(Arc::new(embedded))

@@ -20,6 +20,9 @@ pub struct Waits {
     /// How long WhatsApp may take to acknowledge a message, in milliseconds.
     #[arg(long = "ack-timeout-ms", env = "ACK_TIMEOUT_MS", hide = true, value_parser = millis, default_value = "20000")]
     pub ack: Duration,
+    /// How long WhatsApp may be out of reach before the client starts over, in milliseconds.
+    #[arg(long = "reconnect-ms", env = "RECONNECT_MS", hide = true, value_parser = millis, default_value = "60000")]
+    pub reconnect: Duration,
 }
 
 impl Default for Waits {
@@ -28,6 +31,7 @@ impl Default for Waits {
             lease: Duration::from_secs(15),
             resend: RESEND_WAIT,
             ack: kabari_gateway::embedded::ACK_TIMEOUT,
+            reconnect: kabari_gateway::embedded::LONGEST_RECONNECT,
         }
     }
 }

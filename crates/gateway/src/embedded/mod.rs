@@ -32,6 +32,10 @@ use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
 
 /// How long the server may take to acknowledge a message.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest time without a connection before the client is made anew. The library pauses
+/// longer and longer, up to 15 minutes, and on a line that comes and goes it never begins again
+/// with short pauses: too long for a network that has just come back.
+pub const LONGEST_RECONNECT: Duration = Duration::from_secs(60);
 /// How long a restart may take until the new connection is begun.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a logout may take: asking the server, wiping, beginning a new session.
@@ -50,6 +54,8 @@ pub struct EmbeddedConfig {
     pub websocket_url: Option<String>,
     /// How long the server may take to acknowledge a message; [`ACK_TIMEOUT`] outside of tests.
     pub ack_timeout: Duration,
+    /// How long to leave reconnecting to the library; [`LONGEST_RECONNECT`] outside of tests.
+    pub longest_reconnect: Duration,
 }
 
 /// The WhatsApp client in this process.
@@ -69,6 +75,7 @@ struct Shared {
     /// Counts connections that ended: what was unanswered then stays unanswered.
     losses: watch::Sender<u64>,
     ack_timeout: Duration,
+    longest_reconnect: Duration,
 }
 
 /// The server's answer to a message.
@@ -97,6 +104,7 @@ impl Embedded {
             acks: Mutex::new(HashMap::new()),
             losses: watch::Sender::new(0),
             ack_timeout: config.ack_timeout,
+            longest_reconnect: config.longest_reconnect,
         });
         let (commands, commands_rx) = mpsc::channel(1);
         let supervisor = session::Supervisor::new(shared.clone(), storage, dialer, commands_rx);

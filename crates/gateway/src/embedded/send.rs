@@ -10,7 +10,7 @@
 //! | no connection, or a request before the message failed with it | `NotConnected` |
 //! | a request before the message refused with 429 or 5xx | `Retry` |
 //! | writing failed, or the connection ended before the ack | `Unknown` |
-//! | no ack within [`ACK_TIMEOUT`](super::ACK_TIMEOUT) | `Unknown`, and `Event::Acked` if it comes later |
+//! | no ack within [`ACK_TIMEOUT`](super::ACK_TIMEOUT) | `Unknown`, and `Event::Acked` if it comes later; a new connection if the server is silent altogether |
 //! | ack | `Ok` |
 //! | ack with 463 | `ReachOutLimit`, with the end if the server tells it |
 //! | ack with 429 | `Retry` after [`PAUSE_AFTER_RATE_LIMIT`] |
@@ -30,6 +30,7 @@ use tokio::time::timeout;
 use whatsapp_rust::client::ClientError;
 use whatsapp_rust::features::ContactError;
 use whatsapp_rust::prelude::{MessageBuilderExt, wa};
+use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::{Client, IqError, Jid, NodeFilter, SendOptions};
 
@@ -37,6 +38,8 @@ use whatsapp_rust::{Client, IqError, Jid, NodeFilter, SendOptions};
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one batch of number checks may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the server may take to answer a question that costs it nothing.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many numbers go into one question.
 const NUMBERS_PER_CHECK: usize = 100;
 /// The shortest wait after the server said that we are too fast.
@@ -104,8 +107,19 @@ pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), Send
             Err(SendError::Unknown("the connection ended before the server's answer".into()))
         }
         () = tokio::time::sleep(shared.ack_timeout) => {
+            leave_dead_connection(&client).await;
             Err(SendError::Unknown("the server did not answer in time".into()))
         }
+    }
+}
+
+/// Whether only the ack is missing, or the line is dead, a question tells that any server answers.
+/// The library alone takes over a minute to find out, and the resends would be lost as well.
+async fn leave_dead_connection(client: &Arc<Client>) {
+    let ping = KeepaliveSpec::with_timeout(PING_TIMEOUT);
+    if let Err(IqError::Timeout) = client.execute(ping).await {
+        tracing::warn!("WhatsApp has gone silent: connecting anew");
+        client.reconnect_immediately().await;
     }
 }
 

@@ -19,9 +19,6 @@ use whatsapp_rust::wacore::store::DevicePropsOverride;
 /// How long the library keeps sent messages, to encrypt them again for a phone that could not
 /// read its copy. Customers are often offline during an outage; its default is two hours.
 const SENT_MESSAGE_TTL: Duration = Duration::from_secs(14 * 24 * 3600);
-/// The longest time without a connection before the client is made anew. The library pauses
-/// longer and longer, up to 15 minutes: too long for a network that has just come back.
-const LONGEST_RECONNECT: Duration = Duration::from_secs(300);
 /// The pause after WhatsApp refused the connection or the session could not be opened.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// How long a client may take to leave in order.
@@ -291,7 +288,7 @@ async fn stuck(shared: &Shared) {
     loop {
         // The sender lives in `shared`, so these waits cannot fail.
         let _ = link.wait_for(waits).await;
-        if timeout(LONGEST_RECONNECT, link.wait_for(|link| !waits(link))).await.is_err() {
+        if timeout(shared.longest_reconnect, link.wait_for(|link| !waits(link))).await.is_err() {
             return;
         }
     }

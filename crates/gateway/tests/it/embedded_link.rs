@@ -2,7 +2,7 @@
 
 use crate::world::{FRIEND, OWN, World, message, phone, until};
 use kabari_domain::wording;
-use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, SendError};
 use std::os::unix::fs::PermissionsExt;
 use wa_sim::{Action, Rule, Stanza};
@@ -91,6 +91,7 @@ async fn a_server_that_is_not_there_shows_on_the_link() {
         data_dir: data.path().to_owned(),
         websocket_url: Some(format!("ws://{address}/ws/chat")),
         ack_timeout: ACK_TIMEOUT,
+        longest_reconnect: LONGEST_RECONNECT,
     })
     .await
     .unwrap();

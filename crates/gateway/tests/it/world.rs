@@ -1,7 +1,7 @@
 //! A simulated WhatsApp and the embedded client that talks to it.
 
 use kabari_domain::{MessageId, Phone};
-use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{
     Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, Outgoing, SendError,
 };
@@ -111,6 +111,7 @@ async fn open(simulator: &Simulator, data: &TempDir) -> Embedded {
         data_dir: data.path().to_owned(),
         websocket_url: Some(simulator.ws_url()),
         ack_timeout: ACK_TIMEOUT,
+        longest_reconnect: LONGEST_RECONNECT,
     };
     Embedded::start(config).await.unwrap()
 }

@@ -2,7 +2,7 @@
 //! own, on the other side of the simulator. What it decrypts was really encrypted for it.
 
 use kabari_domain::{MessageId, Phone, ReceiptRank};
-use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::embedded::{Embedded, EmbeddedConfig};
 use kabari_gateway::{Event, Gateway, Outgoing};
 use serde_json::{Value, json};
@@ -118,6 +118,7 @@ async fn kabari(simulator: &Simulator) -> Linked {
         data_dir: data.path().to_owned(),
         websocket_url: Some(simulator.ws_url()),
         ack_timeout: ACK_TIMEOUT,
+        longest_reconnect: LONGEST_RECONNECT,
     };
     let gateway = Embedded::start(config).await.unwrap();
     let events = gateway.take_events().unwrap();

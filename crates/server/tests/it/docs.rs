@@ -12,6 +12,9 @@ use crate::architecture::read;
 const BEGIN: &str = "<!-- delivery transitions: checked by crates/server/tests/it/docs.rs -->\n";
 const END: &str = "<!-- end of delivery transitions -->";
 
+const FAULTS_BEGIN: &str = "<!-- faults: checked by crates/server/tests/it/docs.rs -->\n";
+const FAULTS_END: &str = "<!-- end of faults -->";
+
 /// More attempts than this lead to nothing new.
 const ATTEMPTS: u32 = MAX_UNANSWERED + 1;
 
@@ -164,6 +167,26 @@ fn the_table_lists_every_event() {
     };
     let names: BTreeSet<String> = EVENTS.iter().copied().map(known).collect();
     assert_eq!(names.len(), EVENTS.len());
+}
+
+#[test]
+fn every_fault_names_a_test_that_exists() {
+    let document = read("ARCHITECTURE.md");
+    let table = document.split_once(FAULTS_BEGIN).and_then(|(_, rest)| rest.split_once(FAULTS_END));
+    let (table, _) = table.expect("ARCHITECTURE.md has the faults between their two marks");
+    let mut named = 0;
+    for row in table.lines().skip(2) {
+        let tests = row.trim_end_matches([' ', '|']).rsplit_once('|').unwrap().1;
+        assert!(tests.contains("::") || tests.trim() == "the same", "no test: {row}");
+        for test in
+            tests.split(',').filter_map(|test| test.trim().trim_matches('`').split_once("::"))
+        {
+            let source = read(&format!("crates/server/tests/it/engine/{}.rs", test.0));
+            assert!(source.contains(&format!("async fn {}(", test.1)), "no such test: {test:?}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "the table is not read as it is written");
 }
 
 /// Variables and their defaults, as the program's own flags declare them.

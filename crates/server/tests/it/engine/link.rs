@@ -3,9 +3,10 @@
 use crate::harness::database::Engine;
 use crate::harness::world::{OWN, World};
 use kabari::clock::Clock;
+use kabari_domain::wording;
 use kabari_gateway::LinkState;
-use serde_json::Value;
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use wa_sim::{Action, Rule, Stanza};
 
 super::on_both_engines! {
@@ -74,4 +75,168 @@ async fn a_ban_pauses_until_it_ends() {
     world.completed(campaign).await;
     assert_eq!(world.reached(), 6);
     world.assert_report_is_true(campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_begun_during_a_ban_waits_for_its_end() {
+    let world = slow(Engine::Sqlite).await;
+    let ban = Action::Failure { reason: 402, code: Some(104), expire: Some(4) };
+    break_then(&world, Rule::on(Stanza::Login, ban).times(1)).await;
+    world.until("a ban", |link| matches!(link.state, LinkState::Banned { .. })).await;
+    let campaign = world.send(1..=3).await;
+    let paused = world.paused(campaign, "banned").await;
+    assert_eq!(paused["counts"], json!({ "queued": 3 }));
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.reached(), 3);
+}
+
+/// Breaks the connection, so that the client meets this rule when it comes back.
+async fn break_then(world: &World, rule: Rule) {
+    world.faults([rule]);
+    world.simulator.pause().await;
+    world.until("no connection", |link| !link.is_connected()).await;
+    world.simulator.resume().await.unwrap();
+}
+
+fn failure(reason: u16) -> Action {
+    Action::Failure { reason, code: None, expire: None }
+}
+
+fn stream_error(code: u16, conflict: Option<&str>) -> Action {
+    Action::StreamError { code: Some(code), conflict: conflict.map(str::to_owned) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_it_is_told_that_it_was_unlinked_the_send_waits_for_a_new_scan() {
+    let at_login = |reason| (Stanza::Login, failure(reason));
+    let at_work = |action| (Stanza::Message, action);
+    for (stanza, action) in [
+        at_login(401),
+        at_login(403),
+        at_login(406),
+        at_work(stream_error(401, Some("device_removed"))),
+        at_work(Action::Revoke),
+    ] {
+        let told = format!("{stanza:?} {action:?}");
+        let world = slow(Engine::Sqlite).await;
+        let campaign = world.send(1..=6).await;
+        world.until_reached(2).await;
+        match stanza {
+            Stanza::Login => break_then(&world, Rule::on(stanza, action).times(1)).await,
+            _ => world.faults([Rule::on(stanza, action).times(1)]),
+        }
+        let paused = world.paused(campaign, "logged_out").await;
+        assert!(paused["counts"]["failed"].is_null(), "{told}: {paused}");
+        assert!(world.reached() < 6, "{told}");
+        world.scan().await;
+        world.completed(campaign).await;
+        world.assert_report_is_true(campaign).await;
+        assert_eq!(world.reached(), 6, "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_login_pauses_and_a_restart_tries_again_at_once() {
+    for (reason, pause, state) in
+        [(405, "client_outdated", "client_outdated"), (400, "disconnected", "connecting")]
+    {
+        let world = slow(Engine::Sqlite).await;
+        let campaign = world.send(1..=6).await;
+        world.until_reached(2).await;
+        break_then(&world, Rule::on(Stanza::Login, failure(reason)).times(1)).await;
+        world.paused(campaign, pause).await;
+        let status = world.get("/api/whatsapp/status").await;
+        assert_eq!(status["state"], state, "{reason}: {status}");
+        assert!(world.reached() < 6);
+        world.post("/api/whatsapp/restart", Value::Null).await;
+        world.completed(campaign).await;
+        world.assert_report_is_true(campaign).await;
+        assert_eq!(world.reached(), 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn troubles_that_pass_need_nobody() {
+    let at_login = |action| (Stanza::Login, action);
+    let at_work = |action| (Stanza::Message, action);
+    for (stanza, action) in [
+        at_login(failure(500)),
+        at_login(failure(503)),
+        at_work(stream_error(503, None)),
+        at_work(stream_error(515, None)),
+        (Stanza::Connect, Action::Drop),
+        (Stanza::Connect, Action::RefuseIk),
+    ] {
+        let trouble = format!("{stanza:?} {action:?}");
+        let world = slow(Engine::Sqlite).await;
+        let campaign = world.send(1..=6).await;
+        world.until_reached(2).await;
+        let rule = Rule::on(stanza, action).times(1);
+        match stanza {
+            Stanza::Message => world.faults([rule]),
+            _ => break_then(&world, rule).await,
+        }
+        world.completed(campaign).await;
+        assert_eq!(world.simulator.struck(), [1], "{trouble}");
+        assert_eq!(world.reached(), 6, "{trouble}");
+        world.assert_report_is_true(campaign).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_down_at_the_start_is_waited_for() {
+    let mut world = slow(Engine::Sqlite).await;
+    world.stop().await;
+    world.simulator.pause().await;
+    world.start().await;
+    let campaign = world.send(1..=3).await;
+    let paused = world.paused(campaign, "disconnected").await;
+    assert_eq!(paused["counts"], json!({ "queued": 3 }));
+    let status = world.get("/api/whatsapp/status").await;
+    assert_eq!(status["message"], wording::WHATSAPP_UNREACHABLE, "{status}");
+
+    world.simulator.resume().await.unwrap();
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.reached(), 3);
+    let attempts: Vec<_> = world.deliveries(campaign).await.into_values().collect();
+    assert!(attempts.iter().all(|delivery| delivery["attempts"] == 1), "{attempts:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_gone_silent_is_noticed_and_what_went_into_it_goes_out_again() {
+    let world = World::linked(Engine::Sqlite).await;
+    world.faults([Rule::on(Stanza::Message, Action::Silence).times(1)]);
+    let campaign = world.send(1..=3).await;
+    world.completed(campaign).await;
+    world.count(campaign, "read", 3).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.delivery(campaign, 1).await["attempts"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_comes_and_goes_is_back_soon_after_it_is_back() {
+    const LONGEST: Duration = Duration::from_secs(2);
+    /// Left to itself, the library would pause 8 s before the sixth connection, then 13 s.
+    const BREAKS: usize = 7;
+    /// For the connection itself.
+    const GRACE: Duration = Duration::from_secs(4);
+    let world = World::linked_with(Engine::Sqlite, Clock::System, |settings| {
+        settings.pace.delay = DELAY;
+        settings.waits.reconnect = LONGEST;
+    })
+    .await;
+    let campaign = world.send(1..=10).await;
+    for _ in 0..BREAKS {
+        world.simulator.pause().await;
+        world.until("no connection", |link| !link.is_connected()).await;
+        world.simulator.resume().await.unwrap();
+        let back = Instant::now();
+        world.until_link(LinkState::Connected).await;
+        assert!(back.elapsed() < LONGEST + GRACE, "{:?}", back.elapsed());
+    }
+    world.completed(campaign).await;
+    world.assert_report_is_true(campaign).await;
+    assert_eq!(world.reached(), 10);
 }

@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use super::served::PATIENCE;
-use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{Embedded, EmbeddedConfig, Gateway};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -54,6 +54,7 @@ impl Setup {
             data_dir: self.data_dir.clone(),
             websocket_url: Some(simulator.ws_url()),
             ack_timeout: ACK_TIMEOUT,
+            longest_reconnect: LONGEST_RECONNECT,
         };
         let gateway = Embedded::start(config).await.unwrap();
         let mut link = gateway.link();
