@@ -4,9 +4,11 @@ use crate::process::{self, Daemon, find_program};
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -26,6 +28,11 @@ const MAX_CONNECTIONS: &str = "--max-connections=2000";
 pub struct MariaDb {
     // Ends before its directory goes.
     server: Daemon,
+    place: Place,
+}
+
+/// Where a server keeps its data and listens, also after a restart.
+struct Place {
     port: u16,
     directory: TempDir,
 }
@@ -33,47 +40,23 @@ pub struct MariaDb {
 impl MariaDb {
     /// Makes an empty database and starts a server on it; `root` has no password there.
     pub fn start() -> Result<MariaDb> {
-        let directory = TempDir::with_prefix("kabari-mariadb-")?;
-        let path = directory.path();
-        if let Some(user) = server_user()? {
-            process::run(Command::new("chown").arg(user).arg(path))?;
-        }
-        let data = format!("--datadir={}", path.join("data").display());
-        process::run(
-            server_command("mariadb-install-db")?
-                .args(["--no-defaults", &data, "--auth-root-authentication-method=normal"])
-                .args(["--skip-test-db", "--skip-name-resolve"])
-                .stdout(Stdio::null()),
-        )
-        .context("cannot make an empty MariaDB")?;
-
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let server = Daemon::spawn(
-            server_command("mariadbd")?
-                .args(["--no-defaults", &data, &format!("--port={port}")])
-                .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
-                .arg(format!("--socket={}", path.join("socket").display()))
-                .arg(format!("--pid-file={}", path.join("pid").display()))
-                .arg(format!("--log-error={}", path.join("log").display()))
-                .args(["--character-set-server=utf8mb4"])
-                .args(["--collation-server=utf8mb4_unicode_ci", MAX_CONNECTIONS])
-                // Durable as in production: the tests kill it and count what is left.
-                .args(["--innodb-flush-log-at-trx-commit=1", "--skip-log-bin"])
-                .args(["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=64M"])
-                .args(["--performance-schema=OFF", "--innodb-buffer-pool-dump-at-shutdown=OFF"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        )?;
-        let mut mariadb = MariaDb { server, port, directory };
+        let place = Place::make()?;
+        let server = place.serve()?;
+        let mut mariadb = MariaDb { server, place };
         if let Err(error) = mariadb.wait_until_it_greets() {
-            bail!("{error:#}\n{}", last_lines(&mariadb.directory.path().join("log")));
+            bail!("{error:#}\n{}", last_lines(&mariadb.place.path("log")));
         }
         Ok(mariadb)
     }
 
     /// `mysql://root@127.0.0.1:PORT`
     pub fn url(&self) -> String {
-        format!("mysql://root@127.0.0.1:{}", self.port)
+        format!("mysql://root@127.0.0.1:{}", self.place.port)
+    }
+
+    /// The file that has the server's process id.
+    pub fn pid_file(&self) -> PathBuf {
+        self.place.path("pid")
     }
 
     /// A server that accepts connections speaks first.
@@ -84,12 +67,106 @@ impl MariaDb {
             if let Some(status) = self.server.exited()? {
                 bail!("mariadbd did not start: {status}");
             }
-            if greets(self.port).unwrap_or(false) {
+            if greets(self.place.port).unwrap_or(false) {
                 return Ok(());
             }
             sleep(POLL);
         }
         bail!("mariadbd is silent after {} s", START_TIMEOUT.as_secs())
+    }
+}
+
+impl Place {
+    fn make() -> Result<Place> {
+        let directory = TempDir::with_prefix("kabari-mariadb-")?;
+        if let Some(user) = server_user()? {
+            process::run(Command::new("chown").arg(user).arg(directory.path()))?;
+        }
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let place = Place { port, directory };
+        process::run(
+            server_command("mariadb-install-db")?
+                .args(["--no-defaults", &place.argument("datadir", "data")])
+                .args(["--auth-root-authentication-method=normal"])
+                .args(["--skip-test-db", "--skip-name-resolve"])
+                .stdout(Stdio::null()),
+        )
+        .context("cannot make an empty MariaDB")?;
+        Ok(place)
+    }
+
+    fn serve(&self) -> Result<Daemon> {
+        Daemon::spawn(
+            server_command("mariadbd")?
+                .args(["--no-defaults", &self.argument("datadir", "data")])
+                .arg(format!("--port={}", self.port))
+                .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
+                .arg(self.argument("socket", "socket"))
+                .arg(self.argument("pid-file", "pid"))
+                .arg(self.argument("log-error", "log"))
+                .args(["--character-set-server=utf8mb4"])
+                .args(["--collation-server=utf8mb4_unicode_ci", MAX_CONNECTIONS])
+                // Durable as in production: the tests kill it and count what is left.
+                .args(["--innodb-flush-log-at-trx-commit=1", "--skip-log-bin"])
+                .args(["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=64M"])
+                .args(["--performance-schema=OFF", "--innodb-buffer-pool-dump-at-shutdown=OFF"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn argument(&self, option: &str, name: &str) -> String {
+        format!("--{option}={}", self.path(name).display())
+    }
+}
+
+/// A server that tests kill: it is started again as soon as it has ended, until this is dropped.
+pub struct Revived {
+    url: String,
+    pid_file: PathBuf,
+    stop: Arc<AtomicBool>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Revived {
+    /// Starts one, as [`MariaDb::start`] does.
+    pub fn start() -> Result<Revived> {
+        let mut mariadb = MariaDb::start()?;
+        let (url, pid_file) = (mariadb.url(), mariadb.pid_file());
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let keeper = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                if !matches!(mariadb.server.exited(), Ok(None)) {
+                    match mariadb.place.serve() {
+                        Ok(server) => mariadb.server = server,
+                        Err(error) => return eprintln!("MariaDB cannot be revived: {error:#}"),
+                    }
+                }
+                sleep(POLL);
+            }
+        });
+        Ok(Revived { url, pid_file, stop, keeper: Some(keeper) })
+    }
+
+    /// Tells the tests where it is, and that they may kill it.
+    pub fn offer<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .env("TORTURE_MARIADB_URL", &self.url)
+            .env("TORTURE_MARIADB_PID_FILE", &self.pid_file)
+    }
+}
+
+impl Drop for Revived {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.join().ok();
+        }
     }
 }
 

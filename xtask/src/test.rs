@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check, in the order in which they are quick to fail.
 
-use crate::mariadb::MariaDb;
+use crate::mariadb::{MariaDb, Revived};
 use crate::process::{self, find_program};
 use crate::tools;
 use anyhow::{Context, Result, bail};
@@ -133,11 +133,15 @@ fn test(arguments: &[String]) -> Result<Outcome> {
     }
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());
+    // One test kills its server, which must not be that of all others.
+    let killed = Revived::start()?;
     process::run(
-        cargo()
-            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-            .args(arguments)
-            .env("TEST_MARIADB_URL", mariadb.url()),
+        killed.offer(
+            cargo()
+                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+                .args(arguments)
+                .env("TEST_MARIADB_URL", mariadb.url()),
+        ),
     )?;
     Ok(Outcome::Passed)
 }

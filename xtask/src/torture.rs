@@ -1,6 +1,6 @@
-//! `cargo xtask torture`: a long run of what `crates/server/tests/it/engine/torture.rs` does.
+//! `cargo xtask torture`: a long run of what `crates/server/tests/it/engine/torture/` does.
 
-use crate::mariadb::MariaDb;
+use crate::mariadb::Revived;
 use crate::{process, test, tools};
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -11,13 +11,15 @@ pub struct Options {
     /// How many people are written to.
     #[arg(long, default_value_t = 1000)]
     recipients: u32,
-    /// How often a process is killed or stopped.
+    /// How often a process is killed. Stops, database cuts and restarts, and clock steps come on
+    /// top, in proportion.
     #[arg(long, default_value_t = 50)]
     kills: u32,
     /// Where the state is kept.
     #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
     engine: Engine,
-    /// How many processes send, each from a number of its own; more than one needs mariadb.
+    /// How many processes send; more than one needs mariadb. Of three or more, two share a number
+    /// behind a gateway.
     #[arg(long, default_value_t = 1)]
     nodes: u32,
     /// What the dice derive from.
@@ -44,7 +46,7 @@ pub fn run(options: Options) -> Result<()> {
     };
     let mut command = test::cargo();
     command
-        .args(["test", "--locked", "-p", "kabari", "--test", "it", "--"])
+        .args(["test", "--locked", "--workspace", "--test", "it", "--"])
         .args(["--exact", "engine::torture::torture", "--nocapture"])
         .env("TORTURE_RECIPIENTS", options.recipients.to_string())
         .env("TORTURE_KILLS", options.kills.to_string())
@@ -55,6 +57,5 @@ pub fn run(options: Options) -> Result<()> {
         return process::run(&mut command);
     }
     tools::ensure(&[tools::MARIADB])?;
-    let mariadb = MariaDb::start()?;
-    process::run(command.env("TEST_MARIADB_URL", mariadb.url()))
+    process::run(Revived::start()?.offer(&mut command))
 }

@@ -4,6 +4,7 @@
 //! can be sent now.
 
 mod bulk;
+mod lane;
 mod numbers;
 
 use crate::contract::{Answer, Qr, Status};
@@ -17,6 +18,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use kabari_domain::message_id::RANDOM_BYTES;
 use kabari_domain::{MessageId, Phone, wording};
+use lane::Lane;
 use numbers::Numbers;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -29,15 +31,16 @@ const RECONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longer ids are no message ids.
 const MAX_MESSAGE_ID_BYTES: usize = 64;
 
-/// All six endpoints. `bulk_delay` is the pause between the messages of one `/send-bulk` that
-/// names none.
-pub fn router(gateway: Arc<dyn Gateway>, bulk_delay: Duration) -> Router {
+/// All six endpoints. `delay` is the shortest time between two messages of the kabaris in front,
+/// and the pause between the messages of one `/send-bulk` that names none.
+pub fn router(gateway: Arc<dyn Gateway>, delay: Duration) -> Router {
     // The contract has no place for acks and receipts: let them go, they would pile up.
     drop(gateway.take_events());
     let api = Api {
         numbers: Numbers::new(gateway.clone()),
         gateway,
-        bulk_delay,
+        bulk_delay: delay,
+        lane: Lane::new(delay),
         one_bulk_at_a_time: tokio::sync::Mutex::new(()),
     };
     Router::new()
@@ -59,6 +62,7 @@ struct Api {
     gateway: Arc<dyn Gateway>,
     numbers: Numbers,
     bulk_delay: Duration,
+    lane: Lane,
     /// Two at once would send at twice the pace.
     one_bulk_at_a_time: tokio::sync::Mutex<()>,
 }
@@ -125,8 +129,11 @@ async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejection>) 
     };
     let normalized = Some(phone.digits().to_owned());
     // A task of its own: a client that goes away must not leave the message half done.
-    let sent = tokio::spawn(async move { api.send(message_id, phone, text).await }).await;
-    match sent {
+    let sent = tokio::spawn(async move {
+        let sending = api.send(message_id, phone, text);
+        if by_kabari { api.lane.take(sending).await } else { sending.await }
+    });
+    match sent.await {
         Ok(Ok(())) => {
             Json(Answer { phone: normalized, ..Answer::success(wording::SENT) }).into_response()
         }

@@ -25,7 +25,7 @@ impl Clock {
         match self {
             Clock::System => {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(0) + since_epoch
+                stepped(Timestamp(0) + since_epoch)
             }
             Clock::Manual(now) => Timestamp(*now.borrow()),
         }
@@ -73,6 +73,28 @@ impl Clock {
             Clock::Manual(now) => now.send_modify(|now| *now = (Timestamp(*now) + duration).0),
         }
     }
+}
+
+/// A time that was read from a clock which somebody may have set since.
+///
+/// Tests set it: with `CLOCK_STEP_FILE=path` in the environment, that file says by how many
+/// milliseconds the clock is off now. The released program never looks.
+#[cfg(debug_assertions)]
+pub fn stepped(time: Timestamp) -> Timestamp {
+    use std::path::PathBuf;
+
+    static FILE: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os("CLOCK_STEP_FILE").map(PathBuf::from));
+
+    let written = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let step: Option<i64> = written.and_then(|text| text.trim().parse().ok());
+    Timestamp(time.0 + step.unwrap_or(0))
+}
+
+/// The same time.
+#[cfg(not(debug_assertions))]
+pub fn stepped(time: Timestamp) -> Timestamp {
+    time
 }
 
 #[cfg(test)]

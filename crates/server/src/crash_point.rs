@@ -1,8 +1,8 @@
 //! Named instants at which tests let the process die.
 //!
 //! With `CRASH_AT=name` in the environment the process ends the moment it comes to the point of
-//! that name, or with `CRASH_ON_HIT=n` when it comes there for the nth time. It ends as from
-//! `kill -9`: nothing is flushed, rolled back or said. The released program has no such points.
+//! that name, or with `CRASH_ON_HIT=n` when it comes there for the nth time. It ends by `kill -9`:
+//! nothing is flushed, rolled back or said. The released program has no such points.
 
 /// Dies here, if told to.
 #[cfg(debug_assertions)]
@@ -28,7 +28,19 @@ pub fn crash_point(name: &str) {
     if let Some(armed) = ARMED.as_ref().filter(|armed| armed.at == name)
         && armed.hits.fetch_add(1, Ordering::SeqCst) + 1 == armed.on_hit
     {
-        std::process::abort();
+        kill_this_process();
+    }
+}
+
+/// The standard library can only `abort`, which is another signal and may leave a core dump.
+#[cfg(debug_assertions)]
+fn kill_this_process() -> ! {
+    let id = std::process::id().to_string();
+    let killed = std::process::Command::new("kill").args(["-9", &id]).status();
+    // The signal is on its way, unless there is no `kill`, which the caller should notice.
+    assert!(killed.is_ok(), "cannot run kill: {killed:?}");
+    loop {
+        std::thread::park();
     }
 }
 

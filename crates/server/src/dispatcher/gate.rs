@@ -138,7 +138,7 @@ async fn another_node_sends(context: &Context) -> Result<bool, StoreError> {
     let now = context.state.now().await?;
     let senders = context.state.senders().await?;
     Ok(senders.iter().any(|sender| {
-        sender.lease_until > now && sender.owner.as_deref() != Some(&context.settings.node)
+        sender.is_held(now) && sender.owner.as_deref() != Some(&context.settings.node)
     }))
 }
 

@@ -127,7 +127,8 @@ impl State {
             Opening::Recording { tx, id, now } => (tx, id, now),
         };
 
-        let due_at = campaign.starts_at.map_or(now, |starts_at| starts_at.max(now));
+        // What is not for later is due whatever the clock says after somebody has set it.
+        let due_at = campaign.starts_at.unwrap_or(Timestamp(0));
         let mut total = 0;
         let mut open = false;
         let mut chunk: Vec<NewDelivery> = Vec::with_capacity(CHUNK);

@@ -6,7 +6,7 @@ use super::campaigns::lock_phase;
 use super::deliveries::read_progress;
 use super::moves::{one_of, stamps};
 use super::senders;
-use super::{State, clip};
+use super::{LONGEST_LEASE, State, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{
     CampaignStatus, DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp,
@@ -368,12 +368,13 @@ impl State {
     ) -> Result<Vec<Option<i64>>, StoreError> {
         let sql = format!(
             "SELECT id, campaign_id, state, attempts, unanswered, due_at FROM deliveries \
-             WHERE state = ? AND lease_until <= ? LIMIT ?{}",
+             WHERE state = ? AND (lease_until <= ? OR lease_until > ?) LIMIT ?{}",
             self.db().engine().lock_rows()
         );
+        let values = params![state.as_str(), now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
         let tx = self.db().begin().await?;
         let mut reclaimed = vec![];
-        for row in tx.rows(&sql, params![state.as_str(), now.0, RECLAIM_CHUNK]).await? {
+        for row in tx.rows(&sql, values).await? {
             let Ok(after) = read_progress(&row)?.after(event) else { continue };
             let (id, campaign): (i64, i64) = (row.get("id")?, row.get("campaign_id")?);
             let after = given_up(&tx, campaign, id, after).await?;

@@ -24,18 +24,23 @@ pub use senders::{Sender, SenderLease};
 
 use super::database::{Database, Engine, Transaction};
 use super::error::{StoreError, Which};
-use crate::clock::Clock;
+use crate::clock::{Clock, stepped};
 use kabari_domain::Timestamp;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// How many campaigns one process records at once on a server: each holds a connection while its
 /// recipients stream in, and the dispatcher needs some too.
 const CREATIONS_AT_ONCE: usize = 4;
+
+/// No lease is given for longer. One that ends later than this from now was given before somebody
+/// set the clock back; nobody knows for how long it holds, so it counts as run out.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
 /// Where the state is kept.
 #[derive(Clone)]
@@ -100,7 +105,7 @@ impl State {
         match self.server_clock() {
             Some(sql) => {
                 let row = self.db().row(sql, vec![]).await?;
-                row.map_or(Ok(Timestamp(0)), |row| Ok(Timestamp(row.get("now")?)))
+                row.map_or(Ok(Timestamp(0)), |row| Ok(stepped(Timestamp(row.get("now")?))))
             }
             None => Ok(self.0.clock.now()),
         }
@@ -124,7 +129,7 @@ impl State {
         match self.server_clock() {
             Some(sql) => {
                 let row = tx.row(sql, vec![]).await?;
-                row.map_or(Ok(Timestamp(0)), |row| Ok(Timestamp(row.get("now")?)))
+                row.map_or(Ok(Timestamp(0)), |row| Ok(stepped(Timestamp(row.get("now")?))))
             }
             None => Ok(self.0.clock.now()),
         }

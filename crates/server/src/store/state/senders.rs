@@ -2,7 +2,7 @@
 
 use super::super::database::params;
 use super::super::error::StoreError;
-use super::State;
+use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
 use kabari_domain::{Phone, Timestamp};
 use std::time::Duration;
@@ -26,6 +26,14 @@ pub struct Sender {
     pub day: i64,
     /// Messages that went to the wire that day.
     pub sent_today: u32,
+}
+
+impl Sender {
+    /// Whether its owner may still use it.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        let runs = self.lease_until > now && self.lease_until <= now + LONGEST_LEASE;
+        self.owner.is_some() && runs
+    }
 }
 
 /// A sender number that is ours for a while.
@@ -77,7 +85,7 @@ impl State {
         let Some(row) = tx.row(&select, params![phone.digits()]).await? else { return Ok(None) };
         let sender = read(&row)?;
         let ours = sender.owner.as_deref() == Some(owner);
-        if !ours && sender.owner.is_some() && sender.lease_until > now {
+        if !ours && sender.is_held(now) {
             return Ok(None);
         }
         let lease = SenderLease {

@@ -69,8 +69,8 @@ const SILENT: std::ops::RangeInclusive<i64> = 1..=4;
 const SEEDS: [u64; 2] = [1, 2];
 /// How many deaths at the same time: each takes a few processes and a simulator.
 const AT_ONCE: usize = 6;
-/// What `abort` ends a process with.
-const SIGABRT: i32 = 6;
+/// What `kill -9` ends a process with.
+const SIGKILL: i32 = 9;
 const KEY: &str = "one send, however often it is asked for";
 
 async fn whatever_dies_where_nobody_is_lost_and_nobody_gets_it_twice(engine: Engine) {
@@ -174,5 +174,5 @@ async fn die(node: &mut Node, customers: &[i64], by: By, simulator: &Simulator) 
     }
     let status = node.ended().await;
     let signal = status.and_then(|status| status.signal());
-    assert_eq!(signal, Some(SIGABRT), "it came by without dying:\n{}", node.log());
+    assert_eq!(signal, Some(SIGKILL), "it came by without dying:\n{}", node.log());
 }

@@ -7,16 +7,26 @@ use kabari_domain::Timestamp;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 /// When manual clocks start: 2026-01-22 01:00 UTC.
 pub const START: Timestamp = Timestamp(1_769_043_600_000);
 
 /// What the test run passes: a MariaDB account that may make databases and accounts.
 const SERVER_VARIABLE: &str = "TEST_MARIADB_URL";
+
+/// Where `cargo xtask` has a server that may be killed, and which file has its process id.
+const KILLED_SERVER_VARIABLE: &str = "TORTURE_MARIADB_URL";
+const KILLED_SERVER_PID_VARIABLE: &str = "TORTURE_MARIADB_PID_FILE";
+/// How long a killed server may take to come back.
+const RESTART_PATIENCE: Duration = Duration::from_secs(60);
+const RESTART_POLL: Duration = Duration::from_millis(100);
 
 /// Which engine a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +35,24 @@ pub enum Engine {
     MariaDb,
 }
 
-/// A database of its own on the test run's MariaDB, dropped with this value.
+/// A database of its own on a MariaDB, dropped with this value.
 pub struct MariaDbDatabase {
     pub name: String,
+    server_url: String,
     server: MySqlConnectOptions,
 }
 
 impl MariaDbDatabase {
+    /// On the test run's MariaDB, which other tests use as well.
     pub async fn create() -> MariaDbDatabase {
+        MariaDbDatabase::create_on(&server_url()).await
+    }
+
+    /// On the server of this URL.
+    pub async fn create_on(server_url: &str) -> MariaDbDatabase {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = server();
+        let server_url = server_url.trim_end_matches('/').to_owned();
+        let server = MySqlConnectOptions::from_str(&server_url).unwrap();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("kabari_test_{}_{count}", std::process::id());
         let mut connection = connect(&server).await;
@@ -42,12 +60,18 @@ impl MariaDbDatabase {
         let make = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}");
         execute(&mut connection, make).await;
         connection.close().await.unwrap();
-        MariaDbDatabase { name, server }
+        MariaDbDatabase { name, server_url, server }
     }
 
     /// `mysql://user:password@host:port/database`
     pub fn url(&self) -> String {
-        format!("{}/{}", server_url(), self.name)
+        format!("{}/{}", self.server_url, self.name)
+    }
+
+    /// The same with another address in it: that of a proxy.
+    pub fn url_through(&self, address: SocketAddr) -> String {
+        let (account, _) = self.server_url.rsplit_once('@').unwrap();
+        format!("{account}@{address}/{}", self.name)
     }
 
     /// Runs statements with every right.
@@ -55,6 +79,11 @@ impl MariaDbDatabase {
         let mut connection = connect(&self.server.clone().database(&self.name)).await;
         execute(&mut connection, sql.into()).await;
         connection.close().await.unwrap();
+    }
+
+    /// Where its server listens, on the loopback.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.get_port()))
     }
 
     pub fn host_and_port(&self) -> (String, u16) {
@@ -95,15 +124,47 @@ impl Drop for MariaDbDatabase {
     }
 }
 
-fn server_url() -> String {
-    let url = std::env::var(SERVER_VARIABLE).unwrap_or_else(|_| {
-        panic!("{SERVER_VARIABLE} is not set: run the tests with `cargo xtask test`, which starts a MariaDB for them")
-    });
-    url.trim_end_matches('/').to_owned()
+/// A MariaDB that no other test uses, so that it may be killed. Whoever started it starts it again.
+pub struct MariaDbServer {
+    pub url: String,
+    pid_file: PathBuf,
 }
 
-fn server() -> MySqlConnectOptions {
-    MySqlConnectOptions::from_str(&server_url()).unwrap()
+impl MariaDbServer {
+    /// The one that `cargo xtask` runs for this, if the tests run under it.
+    pub fn to_be_killed() -> Option<MariaDbServer> {
+        let url = std::env::var(KILLED_SERVER_VARIABLE).ok()?;
+        let pid_file = std::env::var_os(KILLED_SERVER_PID_VARIABLE).unwrap().into();
+        Some(MariaDbServer { url, pid_file })
+    }
+
+    /// `kill -9`; returns when its successor accepts connections.
+    pub async fn restart(&self) {
+        let before = self.pid();
+        let killed = Command::new("kill").args(["-9", &before]).status().await.unwrap();
+        assert!(killed.success(), "there is no MariaDB to kill");
+        let options = MySqlConnectOptions::from_str(&self.url).unwrap();
+        let back = async {
+            let mut looks = tokio::time::interval(RESTART_POLL);
+            loop {
+                looks.tick().await;
+                if self.pid() != before && options.connect().await.is_ok() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(RESTART_PATIENCE, back).await.expect("MariaDB did not come back");
+    }
+
+    fn pid(&self) -> String {
+        std::fs::read_to_string(&self.pid_file).unwrap_or_default().trim().to_owned()
+    }
+}
+
+fn server_url() -> String {
+    std::env::var(SERVER_VARIABLE).unwrap_or_else(|_| {
+        panic!("{SERVER_VARIABLE} is not set: run the tests with `cargo xtask test`, which starts a MariaDB for them")
+    })
 }
 
 async fn connect(options: &MySqlConnectOptions) -> MySqlConnection {
@@ -206,8 +267,8 @@ impl SeedBilling {
 }
 
 /// A billing file made with these statements; it lives as long as the directory.
-pub async fn billing_file(directory: &TempDir, sql: &str) -> BillingTarget {
-    let path = directory.path().join("billing.db");
+pub async fn billing_file(directory: impl AsRef<Path>, sql: &str) -> BillingTarget {
+    let path = directory.as_ref().join("billing.db");
     let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
     let mut connection: SqliteConnection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();

@@ -17,22 +17,33 @@ use wa_sim::Simulator;
 
 /// How much of a process's log is kept for the case that a test fails.
 const LOG_LINES: usize = 60;
-/// What the log says in front of the API's address.
-const ANNOUNCED: &str = "API on http://";
+/// What the log says in front of the address at which it can be called.
+const ANNOUNCED: [&str; 2] = ["API on http://", "gateway on http://"];
 
 /// How to start the process, again and again on the same data.
 #[derive(Clone)]
 pub struct Setup {
-    pub data_dir: PathBuf,
-    pub environment: Vec<(&'static str, String)>,
+    command: &'static str,
+    data_dir: PathBuf,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
-    /// On this directory, towards this simulator, without pauses between messages.
+    /// `kabari serve` on this directory, towards this simulator, without pauses between messages.
     pub fn new(data_dir: &Path, simulator: &Simulator) -> Setup {
+        Setup::of("serve", data_dir, simulator)
+    }
+
+    /// `kabari gateway`, just so.
+    pub fn gateway(data_dir: &Path, simulator: &Simulator) -> Setup {
+        Setup::of("gateway", data_dir, simulator)
+    }
+
+    fn of(command: &'static str, data_dir: &Path, simulator: &Simulator) -> Setup {
         let environment = vec![
             ("DATA_DIR", data_dir.display().to_string()),
             ("API_PORT", "0".to_owned()),
+            ("WA_GATEWAY_PORT", "0".to_owned()),
             ("WA_WEBSOCKET_URL", simulator.ws_url()),
             ("SEND_DELAY_MS", "0".to_owned()),
             ("SEND_JITTER_MS", "0".to_owned()),
@@ -40,7 +51,7 @@ impl Setup {
             ("RESEND_WAIT_MS", "300".to_owned()),
             ("ACK_TIMEOUT_MS", "3000".to_owned()),
         ];
-        Setup { data_dir: data_dir.to_owned(), environment }
+        Setup { command, data_dir: data_dir.to_owned(), environment }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Setup {
@@ -67,7 +78,7 @@ impl Setup {
 
     pub fn start(&self) -> Node {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kabari"))
-            .arg("serve")
+            .arg(self.command)
             // Where no `.env` is.
             .current_dir(&self.data_dir)
             .envs(self.environment.iter().map(|(name, value)| (*name, value)))
@@ -78,12 +89,12 @@ impl Setup {
             .spawn()
             .unwrap();
         let log = Arc::new(Mutex::new(VecDeque::new()));
-        let (announce, api) = watch::channel(None);
+        let (announce, address) = watch::channel(None);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let kept = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some((_, rest)) = line.split_once(ANNOUNCED) {
+                if let Some((_, rest)) = ANNOUNCED.iter().find_map(|a| line.split_once(a)) {
                     announce.send_replace(rest.split(' ').next().and_then(|a| a.parse().ok()));
                 }
                 let mut kept = kept.lock().unwrap();
@@ -93,27 +104,37 @@ impl Setup {
                 kept.push_back(line);
             }
         });
-        Node { child, api, log }
+        Node { child, address, log }
     }
 }
 
 /// A running process. It is killed when this is dropped.
 pub struct Node {
     child: Child,
-    api: watch::Receiver<Option<SocketAddr>>,
+    address: watch::Receiver<Option<SocketAddr>>,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Node {
     /// Its API, once it listens; `None` if it has ended before.
     pub async fn caller(&mut self) -> Option<Caller> {
-        let api = timeout(PATIENCE, self.api.wait_for(Option::is_some)).await.unwrap();
-        api.ok().and_then(|api| *api).map(Caller::of)
+        self.address().await.map(Caller::of)
+    }
+
+    /// Where it listens, once it does; `None` if it has ended before.
+    pub async fn address(&mut self) -> Option<SocketAddr> {
+        let address = timeout(PATIENCE, self.address.wait_for(Option::is_some)).await.unwrap();
+        address.ok().and_then(|address| *address)
     }
 
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> Option<ExitStatus> {
         timeout(PATIENCE, self.child.wait()).await.ok().map(Result::unwrap)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// `kill -9`

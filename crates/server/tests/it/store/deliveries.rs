@@ -256,7 +256,7 @@ async fn the_earliest_due_time_is_known(test: TestState) {
     let state = &test.state;
     assert_eq!(state.next_due().await.unwrap(), None);
     let id = create(state, new_campaign(), recipients(1)).await;
-    assert_eq!(state.due(id).await.unwrap(), Some(test.clock.now()));
+    assert!(state.due(id).await.unwrap().unwrap() <= test.clock.now());
     let delivery = lease_one(state).await;
     assert_eq!(state.due(id).await.unwrap(), None);
     begin(state, &delivery).await;

@@ -3,11 +3,13 @@
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
 use kabari::clock::Clock;
+use kabari::store::State;
 use kabari_domain::Phone;
 use std::time::Duration;
 
 on_both_engines!(
     a_number_belongs_to_one_node,
+    nobody_waits_for_a_lease_that_a_clock_set_back_has_made_long,
     registrations_are_kept_for_their_time,
     two_nodes_share_one_database,
 );
@@ -34,6 +36,23 @@ async fn a_number_belongs_to_one_node(test: TestState) {
     assert!(third.epoch > second.epoch);
     let [stored] = state.senders().await.unwrap().try_into().unwrap();
     assert_eq!((stored.phone, stored.owner.as_deref()), (number, Some("a")));
+}
+
+async fn nobody_waits_for_a_lease_that_a_clock_set_back_has_made_long(test: TestState) {
+    let hour = Duration::from_secs(3600);
+    let fast = Clock::manual(test.clock.now() + hour);
+    let before = State::open(test.target.clone(), fast).await.unwrap();
+    create(&before, new_campaign(), recipients(3)).await;
+    lease_sender(&before, NODE).await;
+    assert_eq!(lease(&before, 2).await.len(), 2);
+
+    let after = &test.state;
+    let now = test.clock.now();
+    assert_eq!(lease(after, 9).await.len(), 1, "what is queued does not wait for the old time");
+    assert_eq!(after.reclaim(now, GAP).await.unwrap(), 2);
+    let taken = after.lease_sender(&sender(), "b", LEASE).await.unwrap().unwrap();
+    assert!(taken.taken_over);
+    assert_eq!(after.lease_sender(&sender(), NODE, LEASE).await.unwrap(), None, "b has it now");
 }
 
 async fn registrations_are_kept_for_their_time(test: TestState) {

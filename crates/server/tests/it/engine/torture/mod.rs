@@ -1,0 +1,130 @@
+//! Everything at once, at random: processes killed and stopped, the database restarted and cut
+//! off, clocks set, acks lost, connections dropped, receipts late, twice and out of order. Judged
+//! by the simulator's ledger.
+//!
+//! `cargo xtask torture` orders larger runs through the environment.
+
+mod blows;
+mod cluster;
+mod verdict;
+
+use crate::harness::database::Engine;
+use crate::harness::world::phone;
+use blows::{Blow, Tally};
+use cluster::Cluster;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::str::FromStr;
+use std::time::Duration;
+use verdict::Verdict;
+use wa_sim::{Action, Config, NumberSettings, Receipts, Rule, Simulator, Stanza};
+
+/// Shortest time between two messages of one sender.
+const DELAY: Duration = Duration::from_millis(10);
+/// A stopped process stays so for longer.
+const LEASE: Duration = Duration::from_millis(1500);
+/// Without any message on the wire for this long, nothing will come any more.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// Without any message on the wire for this long, the next blow falls all the same.
+const NEXT_BLOW_AFTER: Duration = Duration::from_secs(5);
+/// The longest time between a message on the wire and the blow that follows it.
+const MAX_AFTER_MESSAGE: Duration = Duration::from_millis(40);
+
+/// How much of it.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    recipients: i64,
+    kills: usize,
+    engine: Engine,
+    nodes: usize,
+    seed: u64,
+}
+
+impl Order {
+    /// What the environment asks for.
+    fn from_environment() -> Option<Order> {
+        let engine = match std::env::var("TORTURE_ENGINE").ok()?.as_str() {
+            "sqlite" => Engine::Sqlite,
+            "mariadb" => Engine::MariaDb,
+            other => panic!("TORTURE_ENGINE is {other}, not sqlite or mariadb"),
+        };
+        Some(Order {
+            recipients: number("TORTURE_RECIPIENTS"),
+            kills: number("TORTURE_KILLS"),
+            engine,
+            nodes: number("TORTURE_NODES"),
+            seed: number("TORTURE_SEED"),
+        })
+    }
+}
+
+fn number<T: FromStr>(variable: &str) -> T {
+    let value = std::env::var(variable).unwrap_or_default();
+    value.parse().unwrap_or_else(|_| panic!("{variable} is {value:?}, not a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn torture() {
+    let small = Order { recipients: 60, kills: 6, engine: Engine::Sqlite, nodes: 1, seed: 1 };
+    let orders = match Order::from_environment() {
+        Some(order) => vec![order],
+        None => vec![small, Order { engine: Engine::MariaDb, nodes: 3, ..small }],
+    };
+    for order in orders {
+        let (verdict, tally) = inflict(order).await;
+        println!("{order:?}: {verdict}; {tally}");
+        verdict.assert_good();
+    }
+}
+
+async fn inflict(order: Order) -> (Verdict, Tally) {
+    let mut rng = StdRng::seed_from_u64(order.seed);
+    let config = Config { seed: order.seed, ..Config::default() };
+    let simulator = Simulator::start(config).await.unwrap();
+    // Where a receipt comes, it makes up for a lost ack.
+    for customer in (1..=order.recipients).step_by(3) {
+        let silent = NumberSettings { registered: true, receipts: Receipts::None };
+        simulator.set_number(&phone(customer), silent);
+    }
+    let mut cluster = Cluster::start(order, &simulator).await;
+    simulator.set_faults(dropped_connections().into_iter().chain(lost_answers()).collect());
+    cluster.send(order.recipients).await;
+
+    let blows = Blow::some(&mut rng, order.kills, cluster.has_line(), cluster.has_server());
+    let every = (order.recipients as usize / (blows.len() + 1)).max(1);
+    let mut tally = Tally::default();
+    for blow in blows {
+        let more = rng.random_range(1..=2 * every);
+        cluster.until_more_on_the_wire(more, NEXT_BLOW_AFTER).await;
+        tokio::time::sleep(rng.random_range(Duration::ZERO..MAX_AFTER_MESSAGE)).await;
+        cluster.suffer(blow, &mut rng).await;
+        tally.count(blow);
+    }
+
+    // A client whose connections keep breaking waits ever longer before the next, as WhatsApp's
+    // own does, up to a quarter of an hour; only a new process begins anew.
+    simulator.set_faults(lost_answers());
+    cluster.restart_all().await;
+    cluster.let_time_catch_up();
+    cluster.until_the_end().await;
+    let mut verdict = Verdict::of(&simulator, &cluster.deliveries().await);
+    verdict.ranks_fallen = cluster.ranks_fallen();
+    cluster.end().await;
+    (verdict, tally)
+}
+
+/// One message in ten takes its connection with it, after it went through or before.
+fn dropped_connections() -> Vec<Rule> {
+    [Action::DropBeforeAck, Action::Drop]
+        .map(|action| Rule::on(Stanza::Message, action).probability(0.05))
+        .into()
+}
+
+/// One ack in five is lost; receipts come late, often and in the wrong order.
+fn lost_answers() -> Vec<Rule> {
+    let receipts = [Action::Duplicate { copies: 2 }, Action::Reorder, Action::Hold { ms: 800 }]
+        .map(|action| Rule::on(Stanza::Receipt, action).probability(0.1));
+    let mut rules = vec![Rule::on(Stanza::Message, Action::NoAck).probability(0.2)];
+    rules.extend(receipts);
+    rules
+}
