@@ -112,21 +112,22 @@ impl Client {
                 companion.outbox.acknowledge("message", id, None);
             }
         }
-        let Some(writer) = to.as_ref().and_then(|jid| state.resolve(jid)) else {
-            drop(state);
+        let writer = to.as_ref().and_then(|jid| state.resolve(jid));
+        drop(state);
+        let status = match kind.as_deref() {
+            None | Some("inactive") => Some(Status::Delivered),
+            Some("read" | "played") => Some(Status::Read),
+            Some("retry") => None,
+            // Between the devices of one account: nobody else's business.
+            _ => return Flow::Continue,
+        };
+        let Some(writer) = writer else {
             self.violation(node, Rule::MalformedId, "a receipt for nobody");
             return Flow::Continue;
         };
-        drop(state);
-        if kind.as_deref() == Some("retry") {
+        let Some(status) = status else {
             self.retry(node, &device, &writer, &ids);
             return Flow::Continue;
-        }
-        let status = match kind.as_deref() {
-            None | Some("inactive") => Status::Delivered,
-            Some("read" | "played") => Status::Read,
-            // Between the devices of one account: nobody else's business.
-            _ => return Flow::Continue,
         };
         if writer.number != device.number {
             for id in &ids {

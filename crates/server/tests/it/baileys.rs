@@ -1,10 +1,9 @@
 //! A second opinion: a WhatsApp client by other people, with a Noise, a codec and a Signal of its
-//! own, on the other side of the simulator. What it decrypts was really encrypted for it.
+//! own, on the other side of the simulator. What it decrypts was really encrypted for it, and what
+//! kabari reports about it, it has really said.
 
-use kabari_domain::{MessageId, Phone, ReceiptRank};
-use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
-use kabari_gateway::embedded::{Embedded, EmbeddedConfig};
-use kabari_gateway::{Event, Gateway, Outgoing};
+use crate::harness::database::Engine;
+use crate::harness::world::{OWN, World, phone};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
@@ -12,19 +11,22 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
-use wa_sim::{Config, MessageFilter, NumberSettings, Receipts, Simulator};
+use wa_sim::{MessageFilter, NumberSettings, Receipts, Simulator};
 
 /// The longest wait for anything here; Node alone takes a second or two to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const KABARI: &str = "6281299990000";
-const RECIPIENT: &str = "6281234567890";
-const BYSTANDER: &str = "6281234567891";
+/// What a message's status is for the one who wrote it, as Baileys counts.
+const DELIVERED: u64 = 3;
+const READ: u64 = 4;
 
-/// What is easily damaged on the way: several lines, emoji, formatting, quotes, what looks like a
-/// placeholder, and an address.
+/// The customer whose number Baileys is linked to.
+const CUSTOMER: i64 = 1;
+const BYSTANDER: i64 = 2;
+
+/// What is easily damaged on the way: several lines, emoji, formatting, quotes, a placeholder and
+/// what looks like one, and an address.
 const TEXT: &str = "🔧 *GANGGUAN JARINGAN* 🔧\n\nHalo \"Bu Siti\" {nama} $& \\n,\n\nODP–01 🇮🇩 é\u{301}\nhttps://example.net/status?a=1&b=2";
 
 /// A running Baileys.
@@ -105,57 +107,11 @@ impl Baileys {
     }
 }
 
-/// kabari's own client, linked to its number.
-struct Linked {
-    gateway: Embedded,
-    events: UnboundedReceiver<Event>,
-    _data: TempDir,
-}
-
-async fn kabari(simulator: &Simulator) -> Linked {
-    let data = TempDir::new().unwrap();
-    let config = EmbeddedConfig {
-        data_dir: data.path().to_owned(),
-        websocket_url: Some(simulator.ws_url()),
-        ack_timeout: ACK_TIMEOUT,
-        longest_reconnect: LONGEST_RECONNECT,
-    };
-    let gateway = Embedded::start(config).await.unwrap();
-    let events = gateway.take_events().unwrap();
-    let mut link = gateway.link();
-    let offered = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await;
-    let qr = offered.expect("a QR in time").unwrap().qr.clone().unwrap();
-    simulator.scan(&qr, KABARI).await.unwrap();
-    let connected = timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await;
-    connected.expect("connected in time").unwrap();
-    Linked { gateway, events, _data: data }
-}
-
-impl Linked {
-    async fn send(&self, id: &str, to: &str, text: &str) {
-        let phone = Phone::parse(to).unwrap();
-        let message = Outgoing {
-            message_id: MessageId::from_stored(id),
-            phone,
-            jid: None,
-            text: text.into(),
-        };
-        self.gateway.send(&message).await.unwrap();
-    }
-
-    async fn receipt(&mut self, id: &str, wanted: ReceiptRank) {
-        let seen = timeout(PATIENCE, async {
-            while let Some(event) = self.events.recv().await {
-                if let Event::Receipt { message_ids, rank, .. } = event
-                    && rank == wanted
-                    && message_ids.iter().any(|one| one.as_str() == id)
-                {
-                    return;
-                }
-            }
-            panic!("the gateway's events ended");
-        });
-        seen.await.unwrap_or_else(|_| panic!("no {wanted:?} receipt of {id} in time"));
+impl Baileys {
+    /// Waits until what it wrote is as far as this.
+    async fn status(&mut self, id: &str, reached: u64) {
+        let far_enough = |status: &Value| status["status"].as_u64() >= Some(reached);
+        self.event("status", |status| status["id"] == id && far_enough(status)).await;
     }
 }
 
@@ -164,68 +120,76 @@ fn silence(simulator: &Simulator, phone: &str) {
     simulator.set_number(phone, NumberSettings { registered: true, receipts: Receipts::None });
 }
 
-fn assert_no_violations(simulator: &Simulator) {
-    let violations = simulator.violations();
+/// kabari sends this to the customer, Baileys gets it, and the report follows what Baileys does.
+async fn sent_received_and_read(world: &World, baileys: &mut Baileys, text: &str) {
+    let body = json!({ "message": text, "customer_ids": [CUSTOMER] });
+    let report = world.post("/api/send/custom", body).await;
+    assert_eq!(report["sent_count"], 1, "{report}");
+    let campaign = report["campaign_id"].as_i64().unwrap();
+    let delivery = world.delivery(campaign, CUSTOMER).await;
+    let id = delivery["message_id"].as_str().unwrap();
+
+    let message = baileys.event("message", |message| message["id"] == id).await;
+    assert_eq!(message["text"], text.replace("{nama}", &format!("Pelanggan {CUSTOMER}")));
+    assert_eq!((&message["fromMe"], &message["phone"]), (&json!(false), &json!(OWN)));
+    world.count(campaign, "delivered", 1).await;
+    baileys.command(json!({ "command": "read", "id": id, "chat": message["chat"] })).await;
+    world.count(campaign, "read", 1).await;
+}
+
+fn assert_no_violations(world: &World) {
+    let violations = world.simulator.violations();
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_companion_of_a_recipient_gets_the_text_and_its_receipts_come_back() {
-    let simulator = Simulator::start(Config::default()).await.unwrap();
-    silence(&simulator, RECIPIENT);
-    silence(&simulator, KABARI);
-    let mut baileys = Baileys::linked(&simulator, RECIPIENT).await;
-    let mut kabari = kabari(&simulator).await;
-
-    for id in ["3EB0000000000000000001", "3EB0000000000000000002"] {
-        kabari.send(id, RECIPIENT, TEXT).await;
-        let message = baileys.event("message", |message| message["id"] == id).await;
-        assert_eq!(message["text"], TEXT);
-        assert_eq!(message["fromMe"], false);
-        kabari.receipt(id, ReceiptRank::Delivered).await;
-        baileys.command(json!({ "command": "read", "id": id, "chat": message["chat"] })).await;
-        kabari.receipt(id, ReceiptRank::Read).await;
-    }
+async fn a_companion_of_a_recipient_gets_the_text_and_its_receipts_reach_the_report() {
+    let world = World::linked(Engine::Sqlite).await;
+    silence(&world.simulator, &phone(CUSTOMER));
+    silence(&world.simulator, OWN);
+    let mut baileys = Baileys::linked(&world.simulator, &phone(CUSTOMER)).await;
+    // The first starts a session, the second is written into it.
+    sent_received_and_read(&world, &mut baileys, TEXT).await;
+    sent_received_and_read(&world, &mut baileys, "Teknisi di lokasi").await;
 
     // The other way round: kabari's receipt says that it has decrypted the answer.
-    let answer = baileys.send(KABARI, TEXT).await;
-    baileys
-        .event("status", |status| {
-            status["id"] == answer.as_str() && status["status"].as_u64() >= Some(3)
-        })
-        .await;
+    let answer = baileys.send(OWN, TEXT).await;
+    baileys.status(&answer, DELIVERED).await;
     // And after it, kabari writes into a session that the other side has used.
-    kabari.send("3EB0000000000000000003", RECIPIENT, "Sudah pulih").await;
-    let message =
-        baileys.event("message", |message| message["id"] == "3EB0000000000000000003").await;
-    assert_eq!(message["text"], "Sudah pulih");
-    assert_no_violations(&simulator);
+    sent_received_and_read(&world, &mut baileys, "Sudah pulih").await;
+    assert_no_violations(&world);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_a_sender_of_its_own_it_writes_to_phones_and_to_kabari() {
-    let simulator = Simulator::start(Config::default()).await.unwrap();
-    let kabari = kabari(&simulator).await;
-    let mut baileys = Baileys::linked(&simulator, RECIPIENT).await;
+async fn as_a_sender_of_its_own_it_writes_to_phones_and_to_kabari_and_gets_its_answer() {
+    let world = World::linked(Engine::Sqlite).await;
+    silence(&world.simulator, &phone(CUSTOMER));
+    silence(&world.simulator, OWN);
+    let mut baileys = Baileys::linked(&world.simulator, &phone(CUSTOMER)).await;
 
-    let id = baileys.send(BYSTANDER, TEXT).await;
-    baileys
-        .event("status", |status| {
-            status["id"] == id.as_str() && status["status"].as_u64() >= Some(4)
-        })
-        .await;
-    let to = |phone: &str| MessageFilter { to: Some(phone.into()), from: Some(RECIPIENT.into()) };
-    let arrived = simulator.messages(to(BYSTANDER));
+    let id = baileys.send(&phone(BYSTANDER), TEXT).await;
+    baileys.status(&id, READ).await;
+    let between = MessageFilter { to: Some(phone(BYSTANDER)), from: Some(phone(CUSTOMER)) };
+    let arrived = world.simulator.messages(between);
     assert_eq!(arrived.len(), 1);
-    assert_eq!((arrived[0].id.as_str(), arrived[0].text.as_str()), (id.as_str(), TEXT));
+    assert_eq!((&arrived[0].id, arrived[0].text.as_str()), (&id, TEXT));
 
-    silence(&simulator, KABARI);
-    let id = baileys.send(KABARI, TEXT).await;
-    baileys
-        .event("status", |status| {
-            status["id"] == id.as_str() && status["status"].as_u64() >= Some(3)
-        })
-        .await;
-    kabari.gateway.close().await;
-    assert_no_violations(&simulator);
+    let id = baileys.send(OWN, TEXT).await;
+    baileys.status(&id, DELIVERED).await;
+    // Now it is kabari that answers in a session which Baileys began.
+    sent_received_and_read(&world, &mut baileys, TEXT).await;
+    assert_no_violations(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linked_to_the_number_kabari_sends_from_it_sees_what_kabari_has_sent() {
+    let world = World::linked(Engine::Sqlite).await;
+    let mut baileys = Baileys::linked(&world.simulator, OWN).await;
+    let campaign = world.send([CUSTOMER]).await;
+    world.count(campaign, "read", 1).await;
+    let delivery = world.delivery(campaign, CUSTOMER).await;
+    let message = baileys.event("message", |message| message["id"] == delivery["message_id"]).await;
+    assert_eq!(message["text"], crate::harness::world::text(CUSTOMER));
+    assert_eq!(message["fromMe"], true);
+    world.assert_report_is_true(campaign).await;
 }
