@@ -30,8 +30,8 @@ pub trait Gateway: Send + Sync {
         self.link().borrow().clone()
     }
 
-    /// Acks that came late and receipts, in order of arrival. There is one stream: the first call
-    /// gets it, every later one `None`.
+    /// Acks that came late, receipts, and who wrote to us, in order of arrival. There is one
+    /// stream: the first call gets it, every later one `None`.
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>>;
 
     /// Which of these numbers are on WhatsApp, in the order given. A gateway that can only tell by
@@ -152,6 +152,13 @@ pub enum Event {
         message_ids: Vec<MessageId>,
         /// What it proves.
         rank: ReceiptRank,
+        /// When, by the server's clock.
+        at: Timestamp,
+    },
+    /// A person wrote to the linked number.
+    Wrote {
+        /// Who.
+        phone: Phone,
         /// When, by the server's clock.
         at: Timestamp,
     },

@@ -1,9 +1,9 @@
-//! What the library reports, as link states, acks and receipts.
+//! What the library reports, as link states, acks, receipts, and who wrote.
 
 use super::session::Turn;
 use super::{Ack, Shared, lock, now};
 use crate::{Event, Link, LinkState, qr};
-use kabari_domain::{MessageId, ReceiptRank, Timestamp, wording};
+use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp, wording};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use whatsapp_rust::types::events::{
     ConnectFailure, ConnectFailureReason, Event as LibraryEvent, EventHandler, EventInterest,
     EventKind, LoggedOut, PairingQrCode, Receipt, ServerAck, TemporaryBan,
 };
+use whatsapp_rust::types::message::MessageInfo;
 use whatsapp_rust::types::presence::ReceiptType;
 
 /// How long a ban lasts when the server does not say.
@@ -34,6 +35,11 @@ impl EventHandler for Listener {
         match &*event {
             LibraryEvent::ServerAck(ack) => self.shared.acked(ack),
             LibraryEvent::Receipt(receipt) => self.shared.receipt(receipt),
+            LibraryEvent::Messages(batch) => {
+                for message in batch {
+                    self.shared.wrote(&message.info);
+                }
+            }
             event if !self.retired.load(Ordering::Acquire) => self.lifecycle(event),
             _ => {}
         }
@@ -43,6 +49,7 @@ impl EventHandler for Listener {
         EventInterest::of(&[
             EventKind::ServerAck,
             EventKind::Receipt,
+            EventKind::Messages,
             EventKind::Connected,
             EventKind::Disconnected,
             EventKind::PairSuccess,
@@ -216,5 +223,33 @@ impl Shared {
         let at = Timestamp(receipt.timestamp.timestamp_millis());
         // As above.
         let _ = self.events.send(Event::Receipt { message_ids, rank, at });
+    }
+
+    /// Only a person's own messages count: what goes to groups and lists opens no chat with us.
+    fn wrote(self: &Arc<Self>, message: &MessageInfo) {
+        let source = &message.source;
+        if source.is_from_me || source.is_group || !(source.chat.is_pn() || source.chat.is_lid()) {
+            return;
+        }
+        let at = Timestamp(message.timestamp.timestamp_millis());
+        let by_number = [Some(&source.sender), source.sender_alt.as_ref()];
+        if let Some(number) = by_number.into_iter().flatten().find(|jid| jid.is_pn()) {
+            self.wrote_from(&number.user, at);
+            return;
+        }
+        let Some(client) = self.client() else { return };
+        let (shared, sender) = (self.clone(), source.sender.clone());
+        tokio::spawn(async move {
+            match client.get_lid_pn_entry(&sender).await {
+                Ok(Some(entry)) => shared.wrote_from(&entry.phone_number, at),
+                Ok(None) => tracing::debug!("somebody wrote whose number WhatsApp does not tell"),
+                Err(error) => tracing::warn!(%error, "cannot look up the number of a writer"),
+            }
+        });
+    }
+
+    fn wrote_from(&self, digits: &str, at: Timestamp) {
+        // As above.
+        let _ = self.events.send(Event::Wrote { phone: Phone::from_stored(digits), at });
     }
 }

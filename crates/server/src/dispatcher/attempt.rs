@@ -114,6 +114,10 @@ pub async fn attempt(
         answer => verdict(answer, begun.attempt, context.state.now().await?, waits.resend),
     };
     pacer.hold(&context.clock, verdict.hold);
+    if let Some(until) = verdict.reach_out_until {
+        tracing::warn!(%until, "WhatsApp's limit for new chats: strangers wait for its end");
+        context.state.limit_reach_out(&held.phone, until).await?;
+    }
     settle(context, delivery, &verdict).await;
     tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
 
@@ -129,7 +133,8 @@ pub async fn attempt(
         }
     }
     let link_is_down = verdict.event == DeliveryEvent::NotSent;
-    Ok(if link_is_down { Outcome::Stop } else { Outcome::GoOn })
+    let others_wait = link_is_down || verdict.reach_out_until.is_some();
+    Ok(if others_wait { Outcome::Stop } else { Outcome::GoOn })
 }
 
 /// Writes the outcome, however long the database is away: losing an ack would mean a resend.

@@ -1,8 +1,9 @@
-//! Care for the number: at night nothing goes out, and never more in a day than it may.
+//! Care for the number: at night nothing goes out, never more in a day than it may, and nothing
+//! to strangers while WhatsApp does not want that.
 
-use super::gate::Gate;
+use super::gate::{Gate, Spared};
 use super::{Context, DispatcherSettings};
-use crate::store::Sender;
+use crate::store::{Sender, StoreError};
 use chrono::{DateTime, Datelike, NaiveDateTime};
 use kabari_domain::{PauseReason, Timestamp};
 
@@ -40,15 +41,18 @@ impl DispatcherSettings {
 
 impl Context {
     /// The gate as care for the number leaves it.
-    pub fn care_gate(&self, sender: &Sender, now: Timestamp) -> Gate {
-        if self.settings.left_today(sender, now) == Some(0) {
-            return Gate::closed(PauseReason::DailyCap);
-        }
-        if self.settings.is_quiet(now) {
-            let reason = PauseReason::QuietHours;
-            return Gate::Closed { reason, fails_new: None, spares_urgent: true };
-        }
-        Gate::Open
+    pub async fn care_gate(&self, sender: &Sender, now: Timestamp) -> Result<Gate, StoreError> {
+        let (reason, spares) = if self.settings.left_today(sender, now) == Some(0) {
+            (PauseReason::DailyCap, Spared::Nobody)
+        } else if self.settings.is_quiet(now) {
+            (PauseReason::QuietHours, Spared::Urgent)
+        } else if sender.reach_out_until > now {
+            let going_on = self.state.campaigns_for_contacts(&sender.phone).await?;
+            (PauseReason::ReachOutLimit, Spared::These(going_on))
+        } else {
+            return Ok(Gate::Open);
+        };
+        Ok(Gate::Closed { reason, fails_new: None, spares })
     }
 }
 
@@ -102,6 +106,7 @@ mod tests {
             linked_at,
             day: settings().day(linked_at),
             sent_today: 15,
+            reach_out_until: Timestamp(0),
         };
         assert_eq!(settings().left_today(&sender, linked_at), Some(5));
         assert_eq!(settings().left_today(&sender, at("2026-01-11T00:00:00Z")), Some(40));

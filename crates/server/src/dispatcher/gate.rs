@@ -12,7 +12,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether messages may go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
     /// They may.
     Open,
@@ -25,15 +25,26 @@ pub enum Gate {
         /// Campaigns that have sent nothing do not wait, they fail with this text: whoever made
         /// them has to do something first.
         fails_new: Option<&'static str>,
-        /// Urgent campaigns go on.
-        spares_urgent: bool,
+        /// Which campaigns go on.
+        spares: Spared,
     },
+}
+
+/// Campaigns that a closed gate lets through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spared {
+    /// None.
+    Nobody,
+    /// Urgent ones.
+    Urgent,
+    /// These, by number.
+    These(Vec<i64>),
 }
 
 impl Gate {
     /// Closed for everyone, until the reason passes.
     pub fn closed(reason: PauseReason) -> Gate {
-        Gate::Closed { reason, fails_new: None, spares_urgent: false }
+        Gate::Closed { reason, fails_new: None, spares: Spared::Nobody }
     }
 
     /// The gate as the link leaves it, after this long without a connection.
@@ -53,13 +64,13 @@ impl Gate {
                 Gate::Closed {
                     reason: PauseReason::Disconnected,
                     fails_new: Some(wording::GATEWAY_DOWN),
-                    spares_urgent: false,
+                    spares: Spared::Nobody,
                 }
             }
             LinkState::NotLinked | LinkState::LoggedOut => Gate::Closed {
                 reason: PauseReason::LoggedOut,
                 fails_new: Some(wording::NOT_LINKED),
-                spares_urgent: false,
+                spares: Spared::Nobody,
             },
             LinkState::Replaced => Gate::closed(PauseReason::Replaced),
             LinkState::Banned { .. } => Gate::closed(PauseReason::Banned),
@@ -68,8 +79,8 @@ impl Gate {
     }
 
     /// Brings every campaign under way in line with the gate.
-    pub async fn apply(self, context: &Context) -> Result<(), StoreError> {
-        if self == Gate::Wait {
+    pub async fn apply(&self, context: &Context) -> Result<(), StoreError> {
+        if *self == Gate::Wait {
             return Ok(());
         }
         let campaigns = context.state.under_way().await?;
@@ -80,7 +91,7 @@ impl Gate {
         if !campaigns.iter().any(|campaign| out_of_line(&campaign)) {
             return Ok(());
         }
-        if self != Gate::Open && another_node_sends(context).await? {
+        if *self != Gate::Open && another_node_sends(context).await? {
             return Ok(());
         }
         for campaign in campaigns.iter().filter(out_of_line) {
@@ -89,7 +100,7 @@ impl Gate {
         Ok(())
     }
 
-    async fn apply_to(self, context: &Context, campaign: &Campaign) -> Result<(), StoreError> {
+    async fn apply_to(&self, context: &Context, campaign: &Campaign) -> Result<(), StoreError> {
         let event = match (self.pause_for(campaign), campaign.phase.reason) {
             (Some(reason), _) => CampaignEvent::Pause(reason),
             (None, Some(reason)) => CampaignEvent::Clear(reason),
@@ -98,7 +109,7 @@ impl Gate {
         if campaign.phase.after(event).is_err() {
             return Ok(());
         }
-        if let Gate::Closed { fails_new: Some(error), .. } = self
+        if let Gate::Closed { fails_new: Some(error), .. } = *self
             && campaign.phase.status == CampaignStatus::Running
             && context.state.fail_untouched(campaign.id, error).await?
         {
@@ -124,12 +135,14 @@ impl Gate {
         }
     }
 
-    fn pause_for(self, campaign: &Campaign) -> Option<PauseReason> {
-        match self {
-            Gate::Closed { spares_urgent: true, .. } if campaign.urgent => None,
-            Gate::Closed { reason, .. } => Some(reason),
-            Gate::Open | Gate::Wait => None,
-        }
+    fn pause_for(&self, campaign: &Campaign) -> Option<PauseReason> {
+        let Gate::Closed { reason, spares, .. } = self else { return None };
+        let spared = match spares {
+            Spared::Nobody => false,
+            Spared::Urgent => campaign.urgent,
+            Spared::These(campaigns) => campaigns.contains(&campaign.id),
+        };
+        (!spared).then_some(*reason)
     }
 }
 

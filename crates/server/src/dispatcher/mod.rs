@@ -117,6 +117,12 @@ impl Context {
         self.stopping.is_cancelled()
     }
 
+    /// What is left of a wait that is counted from a round's beginning: what comes due during a
+    /// round is then never looked at later than in the next.
+    fn left_of(&self, wait: Duration, began: Duration) -> Duration {
+        wait.saturating_sub(self.clock.monotonic().saturating_sub(began))
+    }
+
     /// Waits, or returns early at shutdown.
     async fn sleep(&self, duration: Duration) {
         tokio::select! {

@@ -1,9 +1,9 @@
-//! Writes down what WhatsApp says after a send: late acks and receipts.
+//! Writes down what WhatsApp says after a send: late acks and receipts, and who wrote to us.
 
 use super::Context;
 use crate::crash_point::crash_point;
 use crate::store::StoreError;
-use kabari_domain::{MessageId, ReceiptRank, Timestamp};
+use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use kabari_gateway::Event;
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub async fn run(context: Context) {
         }
         crash_point("receipt.arrived");
         while let Err(error) = record(&context, &round).await {
-            context.after_store_error("writing receipts", &error).await;
+            context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
                 return;
             }
@@ -46,6 +46,13 @@ async fn record(context: &Context, events: &[Event]) -> Result<(), StoreError> {
             }
             Event::Receipt { message_ids, rank, at } => {
                 receipts.entry((*rank, *at)).or_default().extend(message_ids.iter().cloned());
+            }
+            Event::Wrote { phone, at } => {
+                // Unlinked in the meantime: then it has no number that they wrote to.
+                let own = context.gateway.link().borrow().phone.clone();
+                if let Some(own) = own {
+                    context.state.wrote(&Phone::from_stored(own), phone, *at).await?;
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use super::pace::Pacer;
 use super::{Context, LOOK_EVERY};
 use crate::store::StoreError;
 use kabari_domain::Phone;
-use kabari_gateway::Link;
+use kabari_gateway::{Limits, Link};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -22,10 +22,13 @@ const UNNAMED_SENDER: &str = "unknown";
 pub async fn run(context: Context) {
     let mut sender = Sender::new(context);
     while !sender.context.is_stopping() {
+        let began = sender.context.clock.monotonic();
         match sender.turn().await {
             Ok(Next::Turn) => {}
-            Ok(Next::Wait(duration)) => sender.wait(duration).await,
-            Ok(Next::Pause(duration)) => sender.pause(duration).await,
+            Ok(Next::Wait(duration)) => sender.wait(sender.context.left_of(duration, began)).await,
+            Ok(Next::Pause(duration)) => {
+                sender.pause(sender.context.left_of(duration, began)).await
+            }
             Err(error) => sender.context.after_store_error("sending", &error).await,
         }
     }
@@ -84,7 +87,7 @@ impl Sender {
         let now = self.context.state.now().await?;
         let left_today = match self.context.state.sender(&phone).await? {
             Some(sender) => {
-                self.context.care_gate(&sender, now).apply(&self.context).await?;
+                self.context.care_gate(&sender, now).await?.apply(&self.context).await?;
                 self.context.settings.left_today(&sender, now)
             }
             None => None,
@@ -150,7 +153,22 @@ impl Sender {
         };
         self.pacer.acquired(&self.context.clock);
         self.held = Some(Held { phone: phone.clone(), epoch: lease.epoch });
+        self.learn_limits(phone).await?;
         Ok(self.held.clone())
+    }
+
+    /// Asks WhatsApp before the first message, rather than learn it from a refusal that counts.
+    async fn learn_limits(&self, phone: &Phone) -> Result<(), StoreError> {
+        match self.context.gateway.limits().await {
+            Ok(Limits { reach_out_until: Some(until), .. }) => {
+                self.context.state.limit_reach_out(phone, until).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "WhatsApp does not tell the limits of the number");
+                Ok(())
+            }
+        }
     }
 
     async fn let_go(&mut self) -> Result<(), StoreError> {

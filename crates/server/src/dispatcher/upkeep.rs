@@ -7,10 +7,11 @@ use crate::store::StoreError;
 /// Runs until shutdown.
 pub async fn run(context: Context) {
     while !context.is_stopping() {
+        let began = context.clock.monotonic();
         if let Err(error) = round(&context).await {
             context.after_store_error("campaign upkeep", &error).await;
         }
-        context.sleep(LOOK_EVERY).await;
+        context.sleep(context.left_of(LOOK_EVERY, began)).await;
     }
 }
 

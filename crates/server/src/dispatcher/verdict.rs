@@ -22,13 +22,16 @@ pub struct Verdict {
     pub error: Option<String>,
     /// Nothing else goes out for this long.
     pub hold: Duration,
+    /// Until when nothing goes to people who never wrote to us.
+    pub reach_out_until: Option<Timestamp>,
     /// Whether it speaks for trouble that others would meet too; see the breaker.
     pub is_failure: bool,
 }
 
 impl Verdict {
     fn new(event: DeliveryEvent) -> Verdict {
-        Verdict { event, error: None, hold: Duration::ZERO, is_failure: false }
+        let hold = Duration::ZERO;
+        Verdict { event, error: None, hold, reach_out_until: None, is_failure: false }
     }
 }
 
@@ -58,6 +61,7 @@ pub fn verdict(
             let until = until.unwrap_or(now + REACH_OUT_PAUSE);
             Verdict {
                 error: Some(wording::REACH_OUT_LIMIT.into()),
+                reach_out_until: Some(until),
                 ..Verdict::new(DeliveryEvent::Deferred(until))
             }
         }
@@ -111,6 +115,7 @@ mod tests {
         let until = NOW + Duration::from_secs(86_400);
         let verdict = verdict(Err(SendError::ReachOutLimit { until: Some(until) }), 1, NOW);
         assert_eq!(verdict.event, DeliveryEvent::Deferred(until));
+        assert_eq!(verdict.reach_out_until, Some(until));
         assert_eq!(verdict.hold, Duration::ZERO, "people who wrote to us go on");
     }
 

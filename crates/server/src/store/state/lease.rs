@@ -3,6 +3,7 @@
 use super::super::database::{Row, Transaction, params};
 use super::super::error::StoreError;
 use super::campaigns::lock_phase;
+use super::contacts::WROTE_TO;
 use super::deliveries::read_progress;
 use super::moves::{one_of, stamps};
 use super::senders;
@@ -92,7 +93,8 @@ pub struct Begun {
 impl State {
     /// Takes deliveries that are due: of running campaigns, urgent ones first, then in turn, at
     /// most `per_campaign` of each and `max` in all. What has been on the wire from another
-    /// number stays with that number.
+    /// number stays with that number; what is for strangers stays while the number's limit for
+    /// new chats lasts.
     pub async fn lease_deliveries(
         &self,
         owner: &str,
@@ -117,6 +119,8 @@ impl State {
         if campaigns.is_empty() {
             return Ok(vec![]);
         }
+        let limit = self.sender(sender).await?.map(|sender| sender.reach_out_until);
+        let whom = Whom { sender, contacts_only: limit.is_some_and(|until| until > now) };
         let tx = self.db().begin().await?;
         let lease_until = now + lease;
         let mut leased: Vec<LeasedDelivery> = vec![];
@@ -127,7 +131,7 @@ impl State {
             let mut quota = per_campaign.min(max - leased.len() as u32);
             // What has waited for an answer goes before what nobody has tried.
             for state in [DeliveryState::RetryWait, DeliveryState::Queued] {
-                for row in due_rows(&tx, id, state, sender, now, quota).await? {
+                for row in due_rows(&tx, id, state, whom, now, quota).await? {
                     let progress = read_progress(&row)?;
                     let Ok(progress) = progress.after(DeliveryEvent::Lease) else { continue };
                     quota -= 1;
@@ -388,24 +392,39 @@ impl State {
     }
 }
 
+/// Whom a number may write to now.
+#[derive(Clone, Copy)]
+struct Whom<'a> {
+    sender: &'a Phone,
+    /// Only to those who wrote to it.
+    contacts_only: bool,
+}
+
 async fn due_rows(
     tx: &Transaction<'_>,
     campaign: i64,
     state: DeliveryState,
-    sender: &Phone,
+    whom: Whom<'_>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Row>, StoreError> {
     if limit == 0 {
         return Ok(vec![]);
     }
+    let sender = whom.sender.digits();
+    let mut values = params![campaign, state.as_str(), now.0, sender];
+    let mut contacts = String::new();
+    if whom.contacts_only {
+        contacts = format!(" AND {WROTE_TO}");
+        values.push(sender.into());
+    }
+    values.push(i64::from(limit).into());
     let sql = format!(
         "SELECT id, epoch, phone, text, message_id, jid, state, attempts, unanswered, due_at \
          FROM deliveries WHERE campaign_id = ? AND state = ? AND due_at <= ? \
-         AND (sender IS NULL OR sender = ?) ORDER BY due_at, id LIMIT ?{}",
+         AND (sender IS NULL OR sender = ?){contacts} ORDER BY due_at, id LIMIT ?{}",
         tx.engine().lock_rows()
     );
-    let values = params![campaign, state.as_str(), now.0, sender.digits(), i64::from(limit)];
     tx.rows(&sql, values).await
 }
 

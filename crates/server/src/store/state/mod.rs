@@ -5,6 +5,7 @@
 //! moves many rows gets its conditions from them (see [`moves`]).
 
 mod campaigns;
+mod contacts;
 mod create;
 mod deliveries;
 mod lease;

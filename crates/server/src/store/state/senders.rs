@@ -26,6 +26,8 @@ pub struct Sender {
     pub day: i64,
     /// Messages that went to the wire that day.
     pub sent_today: u32,
+    /// Until when WhatsApp takes nothing from this number for people who never wrote to it.
+    pub reach_out_until: Timestamp,
 }
 
 impl Sender {
@@ -136,7 +138,7 @@ impl State {
 }
 
 pub(super) const SELECT: &str = "SELECT phone, owner, epoch, lease_until, next_slot_at, \
-     linked_at, day, sent_today FROM senders";
+     linked_at, day, sent_today, reach_out_until FROM senders";
 
 pub(super) fn read(row: &super::super::database::Row) -> Result<Sender, StoreError> {
     Ok(Sender {
@@ -148,5 +150,6 @@ pub(super) fn read(row: &super::super::database::Row) -> Result<Sender, StoreErr
         linked_at: Timestamp(row.get("linked_at")?),
         day: row.get("day")?,
         sent_today: super::count(row.get("sent_today")?),
+        reach_out_until: Timestamp(row.get("reach_out_until")?),
     })
 }

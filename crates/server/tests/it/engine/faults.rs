@@ -1,10 +1,10 @@
 //! Single messages go wrong.
 
 use crate::harness::database::Engine;
-use crate::harness::world::{OWN, World, phone};
+use crate::harness::world::{World, phone};
 use serde_json::{Value, json};
 use std::time::Duration;
-use wa_sim::{Action, Limits, Rule, Stanza};
+use wa_sim::{Action, Rule, Stanza};
 
 super::on_both_engines! {
     without_an_ack_the_same_id_goes_out_again_and_counts_once,
@@ -79,29 +79,6 @@ async fn a_receipt_is_answer_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_wait_for_the_end_of_the_limit_while_others_go_on() {
-    let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.simulator.write(&phone(2), OWN, "Kapan pulih?").await.unwrap();
-    let limit = Duration::from_secs(3600);
-    let until = world.simulator.now_ms() / 1000 + limit.as_secs();
-    let limits = Limits { reachout_until: Some(until), ..Limits::default() };
-    world.simulator.set_limits(OWN, limits);
-    let campaign = world.send([1, 2]).await;
-    world.campaign(campaign, |campaign| campaign["counts"]["retry_wait"] == 1).await;
-    world.simulator.wait_for(|_| !world.received(2).is_empty(), WAIT).await.unwrap();
-    assert_eq!(stanzas(&world, 1), 1);
-
-    // Nothing is repeated before the end, however long kabari has to look for it.
-    let due = world.app().state.due(campaign).await.unwrap().unwrap();
-    assert!(due.since(world.now()) > limit - Duration::from_secs(60), "due at {due}");
-    world.simulator.set_limits(OWN, Limits::default());
-    world.clock.advance(due.since(world.now()));
-    world.completed(campaign).await;
-    assert_eq!(stanzas(&world, 1), 2);
-    world.assert_report_is_true(campaign).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_429_nothing_goes_out_for_a_while() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.faults([Rule::on(Stanza::Message, Action::AckError { code: 429 }).times(1)]);
@@ -129,8 +106,6 @@ async fn a_run_of_failures_pauses_until_somebody_has_looked() {
     assert_eq!(world.reached(), 5);
     world.assert_report_is_true(campaign).await;
 }
-
-const WAIT: Duration = crate::harness::served::PATIENCE;
 
 /// How many stanzas went to this customer, refused ones included.
 pub(super) fn stanzas(world: &World, customer: i64) -> usize {

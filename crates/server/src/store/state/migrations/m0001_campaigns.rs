@@ -90,7 +90,8 @@ impl MigrationTrait for Migration {
             .col(time("next_slot_at").not_null())
             .col(time("linked_at").not_null())
             .col(count("day"))
-            .col(count("sent_today"));
+            .col(count("sent_today"))
+            .col(count("reach_out_until"));
         manager.create_table(senders).await?;
 
         let mut numbers = table("numbers");
@@ -100,6 +101,14 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("jid").string_len(128).null())
             .col(time("checked_at").not_null());
         manager.create_table(numbers).await?;
+
+        let mut contacts = table("contacts");
+        contacts
+            .col(ColumnDef::new("sender").string_len(PHONE_LENGTH).not_null())
+            .col(ColumnDef::new("phone").string_len(PHONE_LENGTH).not_null())
+            .col(time("wrote_at").not_null())
+            .primary_key(Index::create().col("sender").col("phone"));
+        manager.create_table(contacts).await?;
 
         let mut keys = table("idempotency_keys");
         keys.col(
