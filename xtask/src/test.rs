@@ -146,9 +146,17 @@ fn test(arguments: &[String]) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, as if from a shell: what it has told this program about its
+/// own package would make it build `ring`, and all that stands on it, once more.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 fn root() -> Result<PathBuf> {
