@@ -1,5 +1,6 @@
 //! `cargo xtask`: what it takes to check kabari, with nothing to set up by hand.
 
+mod bench;
 mod mariadb;
 mod process;
 mod test;
@@ -10,7 +11,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The project's own tasks.")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's own tasks.")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -22,6 +23,9 @@ enum Task {
     Test(test::Options),
     /// Kill, stop and disturb kabari in mid-send, and print what came of it in one line.
     Torture(torture::Options),
+    /// Measure, and print tables.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
+        Task::Bench(bench) => bench::run(bench),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

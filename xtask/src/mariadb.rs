@@ -59,6 +59,11 @@ impl MariaDb {
         self.place.path("pid")
     }
 
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// A server that accepts connections speaks first.
     fn wait_until_it_greets(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;

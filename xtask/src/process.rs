@@ -102,6 +102,11 @@ impl Daemon {
         Ok(Daemon { child })
     }
 
+    /// Its process, also when a program such as `setpriv` has become another one.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit status, if it has left by itself.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)

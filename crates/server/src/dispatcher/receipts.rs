@@ -6,10 +6,14 @@ use crate::store::StoreError;
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use kabari_gateway::Event;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many events one round takes: a campaign's receipts come in bursts, and one statement
 /// writes many.
 const EVENTS_PER_ROUND: usize = 500;
+/// How long a round goes on after its first event: a commit of its own for each receipt would take
+/// the disk from the messages that still have to go out.
+const ROUND: Duration = Duration::from_millis(50);
 
 /// Runs until the gateway closes its stream, also while shutting down: what has arrived is kept.
 pub async fn run(context: Context) {
@@ -18,14 +22,23 @@ pub async fn run(context: Context) {
     loop {
         tokio::select! {
             biased;
-            received = events.recv_many(&mut round, EVENTS_PER_ROUND) => {
-                if received == 0 {
-                    return;
-                }
-            }
+            event = events.recv() => match event {
+                Some(event) => round.push(event),
+                None => return,
+            },
             () = context.stopping.cancelled() => return,
         }
         crash_point("receipt.arrived");
+        // However the time of the database runs, or a test's: this is about the disk.
+        tokio::select! {
+            () = tokio::time::sleep(ROUND) => {}
+            () = context.stopping.cancelled() => {}
+        }
+        while round.len() < EVENTS_PER_ROUND
+            && let Ok(event) = events.try_recv()
+        {
+            round.push(event);
+        }
         while let Err(error) = record(&context, &round).await {
             context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
