@@ -1,9 +1,12 @@
 //! The documentation: complete, stable, and without a request to anywhere else.
 
 use crate::harness::served::{Served, Setup};
+use flate2::read::GzDecoder;
 use kabari::api;
+use reqwest::Response;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Read;
 
 fn openapi() -> Value {
     serde_json::to_value(api::openapi()).unwrap()
@@ -107,8 +110,7 @@ async fn the_pages_load_what_this_server_serves_and_nothing_else() {
                 assert!(address.starts_with('/'), "{page} loads {address}");
                 let response = served.client.get(served.url(address)).send().await.unwrap();
                 assert_eq!(response.status(), 200, "{page} loads {address}");
-                let bytes = response.bytes().await.unwrap();
-                let text = String::from_utf8_lossy(&bytes);
+                let text = plain_text(response).await;
                 for host in
                     ["cdn.redoc.ly", "fonts.googleapis.com", "validator.swagger.io/validator\""]
                 {
@@ -124,6 +126,18 @@ async fn the_pages_load_what_this_server_serves_and_nothing_else() {
     let initializer = initializer.send().await.unwrap().text().await.unwrap();
     assert!(initializer.contains("/openapi.json"), "{initializer}");
     assert!(initializer.contains(r#""validatorUrl": "none""#), "{initializer}");
+}
+
+/// What a browser makes of the body.
+async fn plain_text(response: Response) -> String {
+    let gzipped = response.headers().get("content-encoding").is_some_and(|name| name == "gzip");
+    let bytes = response.bytes().await.unwrap();
+    if !gzipped {
+        return String::from_utf8(bytes.into()).unwrap();
+    }
+    let mut text = String::new();
+    GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    text
 }
 
 #[tokio::test]
