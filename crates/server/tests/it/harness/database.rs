@@ -74,6 +74,13 @@ impl MariaDbDatabase {
         format!("{account}@{address}/{}", self.name)
     }
 
+    /// Ends every connection to it.
+    pub async fn cut_connections(&self) {
+        let mut connection = connect(&self.server).await;
+        cut_connections(&mut connection, &self.name).await;
+        connection.close().await.unwrap();
+    }
+
     /// Runs statements with every right.
     pub async fn execute(&self, sql: impl Into<String>) {
         let mut connection = connect(&self.server.clone().database(&self.name)).await;
@@ -102,18 +109,7 @@ impl Drop for MariaDbDatabase {
                 let mut connection = connect(&server).await;
                 // A pool of this test may still hold a transaction that its runtime, which
                 // waits for us, has had no turn to roll back.
-                let open = format!(
-                    "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = '{name}'"
-                );
-                let open: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(open))
-                    .fetch_all(&mut connection)
-                    .await
-                    .unwrap();
-                for id in open {
-                    // It may have ended by itself.
-                    let kill = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {id}")));
-                    let _ = kill.execute(&mut connection).await;
-                }
+                cut_connections(&mut connection, &name).await;
                 let drop = format!("DROP DATABASE {name}; DROP USER IF EXISTS {name}");
                 execute(&mut connection, drop).await;
                 connection.close().await.unwrap();
@@ -179,6 +175,20 @@ async fn execute(connection: &mut MySqlConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
+/// Ends every connection to this database.
+async fn cut_connections(connection: &mut MySqlConnection, database: &str) {
+    let open = format!(
+        "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = '{database}'"
+    );
+    let open: Vec<i64> =
+        sqlx::query_scalar(AssertSqlSafe(open)).fetch_all(&mut *connection).await.unwrap();
+    for id in open {
+        // It may have ended by itself.
+        let kill = sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}")));
+        let _ = kill.execute(&mut *connection).await;
+    }
+}
+
 /// An open state database with a clock to turn.
 pub struct TestState {
     pub state: State,
@@ -217,6 +227,14 @@ impl TestState {
     /// Another process on the same database.
     pub async fn another_node(&self) -> State {
         State::open(self.target.clone(), self.clock.clone()).await.unwrap()
+    }
+
+    /// Ends every connection to the server's database.
+    pub async fn cut_connections(&self) {
+        match &self.place {
+            Place::Server(database) => database.cut_connections().await,
+            Place::Directory { .. } => panic!("a file has no connections to cut"),
+        }
     }
 
     /// Runs statements behind the store's back.

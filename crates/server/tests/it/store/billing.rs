@@ -270,8 +270,11 @@ async fn long_lists_come_page_by_page() {
     seed.database
         .execute(
             "INSERT INTO customers (id, name, phone, odp, is_active) \
+             WITH RECURSIVE one AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM one WHERE n < 9), \
+             many AS (SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS seq \
+             FROM one a, one b, one c, one d) \
              SELECT seq + 1000, CONCAT('Pelanggan ', seq), CONCAT('0812', seq), 'ODP-MANY', seq % 2 \
-             FROM seq_1_to_9000",
+             FROM many WHERE seq <= 9000",
         )
         .await;
     assert_eq!(ids(&billing, &CustomerFilter::default()).await.len(), 9032);

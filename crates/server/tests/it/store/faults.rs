@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Makes every connection's next two inserts of a campaign fail with this error.
 async fn refuse_two_inserts(test: &TestState, error: u32) {
     test.execute(&format!(
-        "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW BEGIN \
+        "CREATE TRIGGER refuse BEFORE INSERT ON campaigns FOR EACH ROW BEGIN \
          SET @refused = COALESCE(@refused, 0) + 1; \
          IF @refused <= 2 THEN SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = {error}; END IF; END"
     ))
@@ -66,22 +66,12 @@ async fn a_full_or_read_only_server_is_reported_and_loses_nothing() {
     }
 }
 
-/// Ends every connection to this test's database but the one that asks.
-async fn cut_connections(test: &TestState) {
-    test.execute(
-        "BEGIN NOT ATOMIC FOR other IN (SELECT id FROM information_schema.processlist \
-         WHERE db = DATABASE() AND id <> CONNECTION_ID()) \
-         DO EXECUTE IMMEDIATE CONCAT('KILL ', other.id); END FOR; END",
-    )
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_were_cut_are_replaced() {
     let test = TestState::open(Engine::MariaDb).await;
     for round in 1..=3 {
         create(&test.state, new_campaign(), recipients(3)).await;
-        cut_connections(&test).await;
+        test.cut_connections().await;
         assert_eq!(test.state.campaigns(None, 9).await.unwrap().len(), round);
     }
 }
@@ -94,7 +84,7 @@ async fn a_connection_cut_while_recording_leaves_nothing_behind() {
         let test = &test;
         async move {
             if n == 1100 {
-                cut_connections(test).await;
+                test.cut_connections().await;
             }
             Ok(recipient(n))
         }
