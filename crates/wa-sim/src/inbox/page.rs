@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::chats::{self, Chat, Summary};
-use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich};
+use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich, plain};
 use super::{Parts, Place, Viewer, switchboard};
 use crate::account::Receipts;
 use crate::control::AccountInfo;
@@ -159,7 +159,7 @@ fn chat_row(
     let preview = match (summary.lost, summary.message) {
         (Some(lost), _) => format!(r#"<span class="lost">{}</span>"#, fate(lost)),
         (None, Some(message)) => {
-            let text = excerpt(&message.text, wanted);
+            let text = excerpt(&plain(&message.text), wanted);
             format!("{}{}", ticks(message.status), Marked { text: &text, wanted })
         }
         (None, None) => String::new(),
@@ -219,7 +219,7 @@ fn fate(entry: &Entry) -> String {
 
 /// Who is connected, what went wrong, and what time it is in there.
 fn world(accounts: &[AccountInfo], violations: usize, now: Moment) -> String {
-    let mut html = String::new();
+    let mut html = String::from(r#"<div class="clients">"#);
     let clients: Vec<_> = accounts
         .iter()
         .flat_map(|account| account.devices.iter().map(move |device| (account, device)))
@@ -250,7 +250,10 @@ fn world(accounts: &[AccountInfo], violations: usize, now: Moment) -> String {
     }
     put(
         &mut html,
-        format_args!(r#"<span class="now" title="The simulated time">{}</span>"#, now.clock()),
+        format_args!(
+            r#"</div><span class="now" title="The simulated time">{}</span>"#,
+            now.clock()
+        ),
     );
     html
 }

@@ -86,8 +86,8 @@ fn receipts() -> Group {
         presets: vec![
             receipt("Lost receipts", "Never reach the sender", Action::Swallow),
             receipt("Late receipts", "Come an hour later", Action::Hold { ms: HOUR_MS }),
-            receipt("Twice", "Every receipt comes twice", Action::Duplicate { copies: 1 }),
-            receipt("Out of order", "Overtaken by the next one", Action::Reorder),
+            receipt("Receipts twice", "Every receipt comes twice", Action::Duplicate { copies: 1 }),
+            receipt("Receipts reordered", "Overtaken by the next one", Action::Reorder),
         ],
     }
 }
@@ -208,14 +208,14 @@ fn active_rule(groups: &[Group], index: usize, rule: &Rule, struck: u32) -> Stri
         (rule.probability < 1.0).then(|| format!("{:.0} %", rule.probability * 100.0)),
         (struck > 0).then(|| format!("struck {struck}&times;")),
     ];
-    let mut html = format!("<li><strong>{}</strong>", Escaped(&name));
+    let mut html = format!("<li><div><strong>{}</strong>", Escaped(&name));
     for chip in chips.into_iter().flatten() {
         put(&mut html, format_args!("<span>{chip}</span>"));
     }
     put(
         &mut html,
         format_args!(
-            r##"<button id="off-{index}" type="button" class="icon" aria-label="Switch off {name}" data-remove="{rule}"><svg aria-hidden="true"><use href="#close"/></svg></button></li>"##,
+            r##"</div><button id="off-{index}" type="button" class="icon" aria-label="Switch off {name}" data-remove="{rule}"><svg aria-hidden="true"><use href="#close"/></svg></button></li>"##,
             name = Escaped(&name),
             rule = Escaped(&json(rule)),
         ),

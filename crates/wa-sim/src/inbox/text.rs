@@ -47,6 +47,22 @@ impl Display for Rich<'_> {
     }
 }
 
+/// The text of a message without the marks of its styles, as lists of chats show it.
+pub(super) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let at_word = !shown.ends_with(char::is_alphanumeric);
+        let (part, taken) = match styled(rest).filter(|_| at_word) {
+            Some((_, inner)) => (inner, inner.len() + 2 * c.len_utf8()),
+            None => (&rest[..c.len_utf8()], c.len_utf8()),
+        };
+        shown.push_str(part);
+        rest = &rest[taken..];
+    }
+    shown
+}
+
 /// The tag and the inside, if this starts with a styled run of text.
 fn styled(text: &str) -> Option<(&'static str, &str)> {
     let (mark, tag) = match text.as_bytes().first()? {
@@ -193,6 +209,7 @@ mod tests {
             html("*Halo* _Budi_, ~lama~"),
             "<strong>Halo</strong> <em>Budi</em>, <s>lama</s>"
         );
+        assert_eq!(plain("*Halo* _Budi_, ~lama~ 2*3*4"), "Halo Budi, lama 2*3*4");
         assert_eq!(html("2*3*4 * 5 * snake_case_name"), "2*3*4 * 5 * snake_case_name");
         assert_eq!(html("*<i>*"), "<strong>&lt;i&gt;</strong>");
         assert_eq!(html("*satu\ndua*"), "*satu\ndua*");

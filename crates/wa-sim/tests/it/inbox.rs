@@ -14,6 +14,7 @@ use wa_sim::{Action, Config, Rule, Simulator, Stanza};
 use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
 use crate::control::request;
 
+const HOUR: Duration = Duration::from_secs(3600);
 /// How often the browser is asked whether something has become true.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -151,4 +152,67 @@ async fn in_a_browser_messages_come_by_themselves_and_buttons_work() {
     assert!(rules.contains("463"), "{rules}");
     browser.until("(document.getElementById('clear').click(), true)").await;
     browser.until("!document.getElementById('clear')").await;
+}
+
+#[tokio::test]
+async fn ticks_and_the_search_follow_what_happens() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    simulator.go_offline(FRIEND, HOUR);
+    client.send(FRIEND, "3EB0000000000101", "*Gangguan* di ODP-1").await;
+    simulator.write("6281200000002", OWN, "lain").await.unwrap();
+    let url = format!("http://{}/?phone={FRIEND}&with={OWN}", simulator.addr());
+    let mut browser = Browser::open(&url).await;
+    browser.until("document.documentElement.dataset.live === 'yes'").await;
+    browser.until("document.querySelector('#log .lost') !== null").await;
+    simulator.advance(HOUR);
+    browser.until("document.querySelector('#log .theirs .tick.read') !== null").await;
+    browser.until("document.querySelector('#log .lost') === null").await;
+    browser.until("document.querySelector('#log strong')?.textContent === 'Gangguan'").await;
+
+    browser.until("document.querySelectorAll('#chats .row').length === 2").await;
+    browser
+        .until(
+            "(search => { search.value = 'odp'; search.dispatchEvent(new Event('input', \
+             { bubbles: true })); return true; })(document.querySelector('[type=search]'))",
+        )
+        .await;
+    browser.until("document.querySelectorAll('#chats .row').length === 1").await;
+    browser.until("document.querySelector('#chats mark')?.textContent === 'ODP'").await;
+    let preview = "document.querySelector('.preview').textContent.endsWith('Gangguan di ODP-1')";
+    browser.until(preview).await;
+}
+
+#[tokio::test]
+async fn it_fits_a_phone_and_is_dark_where_the_system_is() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let long = "https://example.net/".to_owned() + &"a".repeat(200);
+    simulator.write(OWN, FRIEND, &long).await.unwrap();
+    simulator.set_faults(vec![
+        Rule::on(Stanza::Message, Action::AckError { code: 463 }).to(FRIEND).times(3),
+        Rule::on(Stanza::Usync, Action::Delay { ms: 123_456_789, jitter_ms: 987_654_321 }),
+    ]);
+    let base = format!("http://{}", simulator.addr());
+    let mut browser = Browser::open(&base).await;
+    let phone = json!({ "width": 375, "height": 720, "deviceScaleFactor": 2, "mobile": true });
+    browser.call("Emulation.setDeviceMetricsOverride", phone).await;
+    let chat = format!("/?phone={FRIEND}&with={OWN}");
+    for (path, shown) in
+        [("/", "#chats .row"), (chat.as_str(), "#log .bubble"), ("/?panel=faults", "#faults li")]
+    {
+        let page = json!({ "url": format!("{base}{path}") });
+        browser.call("Page.navigate", page).await;
+        let visible = format!("document.querySelector('{shown}')?.checkVisibility() === true");
+        browser.until(&visible).await;
+        // Nothing reaches beyond the right edge, be it cut off there or scrolled to.
+        let fits = "innerWidth === 375 && document.documentElement.scrollWidth === 375 && \
+                    [...document.querySelectorAll('body *')].filter(e => e.checkVisibility()) \
+                    .every(e => e.closest('.hidden') || e.getBoundingClientRect().right <= 375)";
+        browser.until(fits).await;
+    }
+    let background = "getComputedStyle(document.body).backgroundColor";
+    browser.until(&format!("{background} === 'rgb(255, 255, 255)'")).await;
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.call("Emulation.setEmulatedMedia", dark).await;
+    browser.until(&format!("{background} === 'rgb(19, 27, 24)'")).await;
 }
