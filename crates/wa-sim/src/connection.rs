@@ -117,7 +117,10 @@ impl Client {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Outgoing::Send(node)) => send_node(&mut link, &mut transport, &node).await?,
+                    Some(Outgoing::Send(node)) => {
+                        self.core.keep_accounts();
+                        send_node(&mut link, &mut transport, &node).await?;
+                    }
                     Some(Outgoing::Drop) | None => return Ok(()),
                 },
                 frame = link.receive() => {
@@ -126,6 +129,7 @@ impl Client {
                     match self.handle(node, arrived) {
                         Flow::Continue => {}
                         Flow::Drop => {
+                            self.core.keep_accounts();
                             flush(&mut link, &mut transport, &mut orders).await?;
                             return Ok(());
                         }

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,7 +20,8 @@ use crate::simulated::{WriteError, Written};
 use crate::state::{DeviceId, Message, MessageFilter};
 use crate::violations::Violation;
 
-pub(crate) fn routes() -> Router<Arc<Core>> {
+pub(crate) fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
+    let kept = middleware::map_response_with_state(Arc::clone(core), keep);
     Router::new()
         .route("/control/scan", post(scan))
         .route("/control/pair", post(pair))
@@ -33,6 +34,14 @@ pub(crate) fn routes() -> Router<Arc<Core>> {
         .route("/control/violations", get(violations).delete(clear_violations))
         .route("/control/ledger", get(ledger))
         .route("/control/time", get(time).post(advance))
+        .layer(kept)
+}
+
+/// What is answered is on the disk, where there is one.
+async fn keep(State(core): State<Arc<Core>>, answer: Response) -> Result<Response, Refused> {
+    core.keep_all()
+        .map(|()| answer)
+        .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
 }
 
 /// Bad input or an impossible wish, told as `{"error": what to do}`.

@@ -9,6 +9,7 @@ use wacore_binary::Node;
 
 use crate::account::lock;
 use crate::clock::Clock;
+use crate::data::Data;
 use crate::noise::ServerIdentity;
 use crate::state::{DeviceId, State};
 use crate::violations::{Rule, Violation};
@@ -19,10 +20,12 @@ pub(crate) struct Core {
     state: Mutex<State>,
     /// Counts changes, for all who wait for one.
     changed: watch::Sender<u64>,
+    /// Where it is kept, if anywhere.
+    data: Option<Data>,
 }
 
 impl Core {
-    pub fn new(state: State, turned: Duration) -> anyhow::Result<Self> {
+    pub fn new(state: State, turned: Duration, data: Option<Data>) -> anyhow::Result<Self> {
         let clock = Clock::new();
         clock.advance(turned);
         Ok(Self {
@@ -30,7 +33,22 @@ impl Core {
             clock,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
+            data,
         })
+    }
+
+    /// Writes what a client is about to be told, so that a kill cannot make it untrue.
+    pub fn keep_accounts(&self) {
+        if let Some(data) = &self.data
+            && let Err(error) = data.write_accounts(self)
+        {
+            tracing::error!("could not write the data directory: {error:#}");
+        }
+    }
+
+    /// Writes all that is not written as it happens.
+    pub fn keep_all(&self) -> anyhow::Result<()> {
+        self.data.as_ref().map_or(Ok(()), |data| data.write_all(self))
     }
 
     /// The state. Never hold it across an await, nor take it while holding a phone's lock.

@@ -1,22 +1,22 @@
 //! The data directory: what survives a restart of the simulator.
 //!
 //! `ledger.jsonl`, `messages.jsonl` and `lids.jsonl` are appended to as things happen, so that not
-//! even a kill loses a line. `accounts/*.json` and `simulator.json` are written a moment after they
-//! change: an account that is a moment old recovers as a real phone does, by asking for a message
-//! again.
+//! even a kill loses a line. `accounts/*.json` and `simulator.json` are written before a client or
+//! a caller of the control API is told of what has changed them, and a moment later where nobody
+//! is.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, NumberSettings, SavedAccount};
+use crate::account::{Account, NumberSettings, SavedAccount, lock};
 use crate::core::Core;
 use crate::ledger::{Entry, Outcome};
 use crate::limits::Limits;
@@ -29,7 +29,7 @@ const LEDGER: &str = "ledger.jsonl";
 const MESSAGES: &str = "messages.jsonl";
 const LIDS: &str = "lids.jsonl";
 
-/// How long changes of accounts are gathered before they are written.
+/// How long changes that nobody is told of are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// The files that are appended to.
@@ -91,6 +91,8 @@ struct World {
 pub(crate) struct Data {
     directory: PathBuf,
     run: u64,
+    /// Held while writing: who finds nothing to write must not go on before it is on the disk.
+    writing: Mutex<()>,
 }
 
 impl Data {
@@ -134,13 +136,15 @@ impl Data {
             restore_entry(&mut state, entry);
         }
         state.journal = Some(Journal::open(directory)?);
-        let data = Self { directory: directory.to_owned(), run: world.run };
+        let data =
+            Self { directory: directory.to_owned(), run: world.run, writing: Mutex::default() };
         write(&data.directory.join(SIMULATOR), &world)?;
         Ok((data, state, Duration::from_millis(world.turned_ms)))
     }
 
-    /// Writes what has changed since the last time.
-    pub fn flush(&self, core: &Core) -> anyhow::Result<()> {
+    /// Writes the accounts that differ from their files.
+    pub fn write_accounts(&self, core: &Core) -> anyhow::Result<()> {
+        let _writing = lock(&self.writing);
         let mut state = core.state();
         let changed = std::mem::take(&mut state.changed_accounts);
         let accounts = changed
@@ -148,6 +152,19 @@ impl Data {
             .filter_map(|number| state.accounts.get(number))
             .map(Account::save)
             .collect::<anyhow::Result<Vec<_>>>()?;
+        drop(state);
+        for account in accounts {
+            let name = format!("{}.json", account.number);
+            write(&self.directory.join(ACCOUNTS).join(name), &account)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the accounts, and what is no account's.
+    pub fn write_all(&self, core: &Core) -> anyhow::Result<()> {
+        self.write_accounts(core)?;
+        let _writing = lock(&self.writing);
+        let state = core.state();
         let world = World {
             seed: state.seed.0,
             run: self.run,
@@ -156,21 +173,17 @@ impl Data {
             limits: state.limits.clone(),
         };
         drop(state);
-        for account in accounts {
-            let name = format!("{}.json", account.number);
-            write(&self.directory.join(ACCOUNTS).join(name), &account)?;
-        }
         write(&self.directory.join(SIMULATOR), &world)
     }
+}
 
-    /// Keeps flushing, until it is aborted.
-    pub async fn keep(self: Arc<Self>, core: Arc<Core>) {
-        let mut changed = core.subscribe();
-        while changed.changed().await.is_ok() {
-            tokio::time::sleep(GATHER).await;
-            if let Err(error) = self.flush(&core) {
-                tracing::error!("could not write the data directory: {error:#}");
-            }
+/// Keeps writing, until it is aborted.
+pub(crate) async fn keep(core: Arc<Core>) {
+    let mut changed = core.subscribe();
+    while changed.changed().await.is_ok() {
+        tokio::time::sleep(GATHER).await;
+        if let Err(error) = core.keep_all() {
+            tracing::error!("could not write the data directory: {error:#}");
         }
     }
 }

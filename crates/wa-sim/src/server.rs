@@ -81,7 +81,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> JoinHandle<()> {
     });
     let app = Router::new()
         .route(WEBSOCKET_PATH, any(websocket))
-        .merge(control::routes())
+        .merge(control::routes(&core))
         .merge(inbox::routes())
         .with_state(core);
     tokio::spawn(async move {

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use crate::account::{NumberSettings, PRIMARY};
 use crate::control::{AccountInfo, DeviceInfo};
 use crate::core::Core;
-use crate::data::Data;
+use crate::data::{self, Data};
 use crate::faults::Rule;
 use crate::ledger::Entry;
 use crate::limits::Limits;
@@ -47,7 +47,6 @@ impl Default for Config {
 pub struct Simulator {
     core: Arc<Core>,
     server: Arc<Server>,
-    data: Option<Arc<Data>>,
     keeper: Option<AbortHandle>,
 }
 
@@ -65,16 +64,15 @@ impl Simulator {
         let (data, state, turned) = match &config.data {
             Some(directory) => {
                 let (data, state, turned) = Data::open(directory, config.seed)?;
-                (Some(Arc::new(data)), state, turned)
+                (Some(data), state, turned)
             }
             None => (None, State::new(Seed(config.seed), 0), Duration::ZERO),
         };
-        let core = Arc::new(Core::new(state, turned)?);
+        let kept = data.is_some();
+        let core = Arc::new(Core::new(state, turned, data)?);
         let server = Server::start(Arc::clone(&core), config.listen).await?;
-        let keeper = data
-            .as_ref()
-            .map(|data| tokio::spawn(Arc::clone(data).keep(Arc::clone(&core))).abort_handle());
-        Ok(Self { core, server: Arc::new(server), data, keeper })
+        let keeper = kept.then(|| tokio::spawn(data::keep(Arc::clone(&core))).abort_handle());
+        Ok(Self { core, server: Arc::new(server), keeper })
     }
 
     /// Where it listens, for clients and for the control API.
@@ -234,10 +232,7 @@ impl Simulator {
         if let Some(keeper) = &self.keeper {
             keeper.abort();
         }
-        match &self.data {
-            Some(data) => data.flush(&self.core),
-            None => Ok(()),
-        }
+        self.core.keep_all()
     }
 }
 

@@ -115,24 +115,14 @@ async fn a_killed_program_goes_on_where_it_was() {
     client.connected().await;
     client.send(FRIEND, "3EB0000000000001", "sebelum").await;
     client.receipt("3EB0000000000001", "Read").await;
-    // Accounts are written a moment after they change.
-    let holds = |number: &str, what: &str| {
-        let path = directory.path().join("accounts").join(format!("{number}.json"));
-        std::fs::read_to_string(path).is_ok_and(|text| text.contains(what))
-    };
-    tokio::time::timeout(PATIENCE, async {
-        while !(holds(OWN, "noise_key") && holds(FRIEND, &format!("{OWN}.1"))) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
     program.kill().await;
 
     let program = Program::start(address, directory.path()).await;
     client.connected_nth(2).await;
     client.send(FRIEND, "3EB0000000000002", "sesudah").await;
     client.receipt("3EB0000000000002", "Read").await;
+    let violations = program.json("GET", "/control/violations", Value::Null).await;
+    assert_eq!(violations, json!([]), "the session of before is still there");
     let messages = program.json("GET", "/control/messages", Value::Null).await;
     let ids: Vec<&str> = messages
         .as_array()
@@ -141,4 +131,42 @@ async fn a_killed_program_goes_on_where_it_was() {
         .map(|message| message["id"].as_str().unwrap())
         .collect();
     assert_eq!(ids, ["3EB0000000000001", "3EB0000000000002"]);
+}
+
+#[tokio::test]
+async fn a_link_is_kept_from_the_moment_the_scan_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start("127.0.0.1:0".parse().unwrap(), directory.path()).await;
+    let address = program.address;
+    let client = TestClient::at(format!("ws://{address}/ws/chat"), Default::default()).await;
+    let scan = json!({ "qr": client.qr().await, "phone": OWN });
+    let linked = program.json("POST", "/control/scan", scan).await;
+    program.kill().await;
+
+    let program = Program::start(address, directory.path()).await;
+    client.connected().await;
+    let accounts = program.json("GET", "/control/accounts", Value::Null).await;
+    assert_eq!(accounts[0]["phone"], OWN);
+    assert_eq!(accounts[0]["devices"][0]["device"], linked["device"]);
+    client.send(FRIEND, "3EB0000000000001", "masih terhubung").await;
+    client.receipt("3EB0000000000001", "Read").await;
+    let violations = program.json("GET", "/control/violations", Value::Null).await;
+    assert_eq!(violations, json!([]));
+}
+
+#[tokio::test]
+async fn what_the_control_api_has_answered_survives_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start("127.0.0.1:0".parse().unwrap(), directory.path()).await;
+    let address = program.address;
+    let path = format!("/control/numbers/{FRIEND}");
+    let settings = json!({ "registered": true, "receipts": "none" });
+    program.json("PUT", &path, settings.clone()).await;
+    let turned = program.json("POST", "/control/time", json!({ "advance_ms": 86_400_000 })).await;
+    program.kill().await;
+
+    let program = Program::start(address, directory.path()).await;
+    assert_eq!(program.json("GET", &path, Value::Null).await, settings);
+    let now = program.json("GET", "/control/time", Value::Null).await;
+    assert!(now["now"].as_u64() >= turned["now"].as_u64(), "{turned} {now}");
 }
