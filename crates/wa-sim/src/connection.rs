@@ -209,7 +209,10 @@ impl Client {
     pub fn break_off(&self, action: &Action) -> Option<Flow> {
         match action {
             Action::Drop => Some(Flow::Drop),
-            Action::Silence => Some(Flow::Silence),
+            Action::Silence => {
+                self.detach();
+                Some(Flow::Silence)
+            }
             Action::Swallow => Some(Flow::Continue),
             Action::Failure { reason, code, expire } => {
                 self.send(failure(*reason, *code, *expire));

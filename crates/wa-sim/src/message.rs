@@ -198,7 +198,7 @@ impl Client {
     }
 
     /// From here on what is for this client waits for its next connection.
-    fn detach(&self) {
+    pub(crate) fn detach(&self) {
         let mut state = self.core.state();
         if let Some(companion) = self.device.as_ref().and_then(|device| state.companion(device)) {
             companion.connection = None;

@@ -7,8 +7,9 @@ use wacore_binary::{Node, OwnedNodeRef, marshal};
 
 use crate::base64_bytes::{decode, encode};
 
-/// How long a client on a working connection may take to acknowledge, in nanoseconds.
-const UNACKED_NS: u64 = 30_000_000_000;
+/// How long a client on a working connection may take to acknowledge, in nanoseconds. Clients give
+/// up a dead connection after 20 s, and with it what can be said about them.
+const UNACKED_NS: u64 = 15_000_000_000;
 
 /// One stanza on its way to a client.
 pub(crate) struct Item {

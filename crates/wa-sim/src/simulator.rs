@@ -319,7 +319,7 @@ impl Core {
                         crate::stanza::attr(node, "id").unwrap_or_default()
                     ),
                     rule: crate::violations::Rule::Unacked,
-                    detail: "not acknowledged within 30 s".to_owned(),
+                    detail: "not acknowledged within 15 s".to_owned(),
                 }));
             }
         }

@@ -1,9 +1,11 @@
 //! A whatsapp-rust client pointed at a simulator, and what it has seen.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 use wa_sim::Simulator;
 use whatsapp_rust::async_channel::Receiver;
@@ -26,6 +28,7 @@ const VERSION: (u32, u32, u32) = (2, 3000, 1_026_131_876);
 /// Connects without letting small frames wait for each other.
 struct Loopback {
     url: String,
+    muted: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -38,7 +41,28 @@ impl TransportFactory for Loopback {
         stream.set_nodelay(true)?;
         let (socket, _) =
             tokio_websockets::ClientBuilder::new().uri(&self.url)?.connect_on(stream).await?;
-        Ok(from_websocket(socket))
+        let (transport, events) = from_websocket(socket);
+        Ok((Arc::new(Mutable { transport, muted: self.muted.clone() }), events))
+    }
+}
+
+/// A socket that can stop saying anything, while it goes on listening.
+struct Mutable {
+    transport: Arc<dyn Transport>,
+    muted: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Transport for Mutable {
+    async fn send(&self, data: Bytes) -> anyhow::Result<()> {
+        match self.muted.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.transport.send(data).await,
+        }
+    }
+
+    async fn disconnect(&self) {
+        self.transport.disconnect().await;
     }
 }
 
@@ -63,6 +87,7 @@ pub struct TestClient {
     pub store: Store,
     handle: BotHandle,
     seen: Seen,
+    muted: Arc<AtomicBool>,
 }
 
 impl TestClient {
@@ -82,16 +107,17 @@ impl TestClient {
             events: Arc::new(Mutex::new(Vec::new())),
             count: Arc::new(watch::Sender::new(0)),
         };
+        let muted = Arc::new(AtomicBool::new(false));
         let bot = Bot::builder()
             .with_backend_arc(store.clone())
-            .with_transport_factory(Loopback { url })
+            .with_transport_factory(Loopback { url, muted: muted.clone() })
             .with_version(VERSION)
             .skip_history_sync()
             .with_event_handler(seen.clone())
             .build()
             .await
             .unwrap();
-        Self { store, handle: bot.spawn(), seen }
+        Self { store, handle: bot.spawn(), seen, muted }
     }
 
     /// A client linked to this number, ready to send.
@@ -105,6 +131,11 @@ impl TestClient {
 
     pub fn client(&self) -> Arc<Client> {
         self.handle.client()
+    }
+
+    /// From now on nothing that it says reaches the server.
+    pub fn mute(&self) {
+        self.muted.store(true, Ordering::Relaxed);
     }
 
     /// Waits for an event, among those already seen too.

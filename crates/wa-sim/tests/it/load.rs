@@ -5,8 +5,8 @@ use whatsapp_rust::prelude::Jid;
 
 use crate::client::{OWN, PATIENCE, TestClient};
 
-const CLIENTS: u32 = 20;
-const RECIPIENTS: u32 = 10;
+const CLIENTS: u32 = 100;
+const RECIPIENTS: u32 = 20;
 const NUMBERS: u32 = 2000;
 
 fn recipient(client: u32, n: u32) -> String {
@@ -14,7 +14,7 @@ fn recipient(client: u32, n: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_clients_write_to_two_hundred_people_at_once() {
+async fn a_hundred_clients_write_to_two_thousand_people_at_once() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let clients = (0..CLIENTS).map(|client| {
         let simulator = simulator.clone();

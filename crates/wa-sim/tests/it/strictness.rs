@@ -1,10 +1,14 @@
 //! What a real server would refuse.
 
-use wa_sim::{Config, Simulator, ViolatedRule};
+use std::time::Duration;
+
+use wa_sim::{Action, Config, Outcome, Rule, Simulator, Stanza, ViolatedRule};
 use whatsapp_rust::prelude::Jid;
+use whatsapp_rust::wacore::store::traits::DeviceStore;
+use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::wacore_binary::builder::NodeBuilder;
 
-use crate::client::{FRIEND, OWN, TestClient};
+use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
 
 /// Sends a hand-made message and tells the error the server answers with, and the rule it names.
 async fn refused(to: &str, id: &str, copies: &[Jid]) -> (Option<String>, Vec<ViolatedRule>) {
@@ -49,10 +53,20 @@ async fn a_copy_for_a_device_that_never_was() {
 }
 
 #[tokio::test]
-async fn a_malformed_id() {
-    let to = format!("{FRIEND}@s.whatsapp.net");
-    let answer = refused(&to, "not an id", &[Jid::pn(FRIEND)]).await;
-    assert_eq!(answer, (Some("479".to_owned()), vec![ViolatedRule::MalformedId]));
+async fn ids_and_addresses_of_a_wrong_form() {
+    let friend = format!("{FRIEND}@s.whatsapp.net");
+    let long = "A".repeat(129);
+    let malformed = [
+        (friend.as_str(), "not an id", ViolatedRule::MalformedId, "479"),
+        (friend.as_str(), "3EB0\u{e9}", ViolatedRule::MalformedId, "479"),
+        (friend.as_str(), long.as_str(), ViolatedRule::MalformedId, "479"),
+        ("tetangga@s.whatsapp.net", "3EB0000000000001", ViolatedRule::MalformedId, "479"),
+        ("123456789012345@lid", "3EB0000000000001", ViolatedRule::UnknownRecipient, "404"),
+    ];
+    for (to, id, rule, code) in malformed {
+        let answer = refused(to, id, &[Jid::pn(FRIEND)]).await;
+        assert_eq!(answer, (Some(code.to_owned()), vec![rule]), "{to} {id:?}");
+    }
 }
 
 /// Sends nonsense as this type of ciphertext, and tells the first rule it breaks. The server acks
@@ -70,10 +84,7 @@ async fn nonsense(kind: &str) -> ViolatedRule {
         .build();
     client.client().send_node(message).await.unwrap();
     assert_eq!(client.ack("3EB0000000000001").await, None);
-    simulator
-        .wait_for(|simulator| !simulator.violations().is_empty(), crate::client::PATIENCE)
-        .await
-        .unwrap();
+    simulator.wait_for(|simulator| !simulator.violations().is_empty(), PATIENCE).await.unwrap();
     simulator.violations()[0].rule
 }
 
@@ -85,4 +96,108 @@ async fn a_copy_nobody_can_decrypt() {
 #[tokio::test]
 async fn a_new_session_without_the_word_of_the_account() {
     assert_eq!(nonsense("pkmsg").await, ViolatedRule::BadSignature);
+}
+
+/// A client's keys, as it uploads them: a signed prekey, and one-time keys with these ids.
+async fn upload(client: &TestClient, signature: &[u8], one_time: &[(u32, u8)]) -> Node {
+    let device = client.store.load().await.unwrap().unwrap();
+    let leaf = |tag: &'static str, bytes: &[u8]| NodeBuilder::new(tag).bytes(bytes).build();
+    let id = |id: u32| leaf("id", &id.to_be_bytes()[1..]);
+    let keys = one_time.iter().map(|(number, filling)| {
+        NodeBuilder::new("key").children([id(*number), leaf("value", &[*filling; 32])]).build()
+    });
+    let signed = NodeBuilder::new("skey").children([
+        id(device.signed_pre_key_id),
+        leaf("value", device.signed_pre_key.public_key.public_key_bytes()),
+        leaf("signature", signature),
+    ]);
+    NodeBuilder::new("iq")
+        .attr("type", "set")
+        .attr("xmlns", "encrypt")
+        .attr("to", "s.whatsapp.net")
+        .children([
+            leaf("registration", &device.registration_id.to_be_bytes()),
+            leaf("type", &[5]),
+            leaf("identity", device.identity_key.public_key.public_key_bytes()),
+            NodeBuilder::new("list").children(keys).build(),
+            signed.build(),
+        ])
+        .build()
+}
+
+fn rules(simulator: &Simulator) -> Vec<ViolatedRule> {
+    simulator.violations().into_iter().map(|violation| violation.rule).collect()
+}
+
+#[tokio::test]
+async fn a_one_time_key_under_an_id_that_another_has() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    let signature = client.store.load().await.unwrap().unwrap().signed_pre_key_signature;
+    for (keys, broken) in [
+        ([(900_001, 1), (900_002, 2)], vec![]),
+        // After a lost answer a client uploads the same keys once more.
+        ([(900_001, 1), (900_002, 2)], vec![]),
+        ([(900_002, 3), (900_003, 4)], vec![ViolatedRule::RepeatedPrekey]),
+    ] {
+        let upload = upload(&client, &signature, &keys).await;
+        client.client().send_iq_node(upload, None).await.unwrap();
+        assert_eq!(rules(&simulator), broken);
+    }
+}
+
+#[tokio::test]
+async fn a_signed_prekey_that_is_not_signed_by_its_owner() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    let upload = upload(&client, &[7; 64], &[(900_001, 1)]).await;
+    let refused = client.client().send_iq_node(upload, None).await;
+    assert!(format!("{:?}", refused.unwrap_err()).contains("400"));
+    assert_eq!(rules(&simulator), [ViolatedRule::BadSignature]);
+}
+
+#[tokio::test]
+async fn a_notification_that_nobody_acknowledges() {
+    /// The server waits 15 s for an acknowledgement.
+    const LONG: Duration = Duration::from_secs(60);
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    client.send(FRIEND, "3EB0000000000001", "halo").await;
+    client.receipt("3EB0000000000001", "Read").await;
+    let acknowledged = |simulator: &Simulator| {
+        let accounts = simulator.accounts();
+        let own = accounts.iter().find(|account| account.phone == OWN).unwrap();
+        own.devices[0].unacknowledged == 0
+    };
+    simulator.wait_for(acknowledged, PATIENCE).await.unwrap();
+    client.mute();
+    assert!(simulator.reinstall(FRIEND));
+    let overdue = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(200));
+        while rules(&simulator).is_empty() {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, overdue).await.expect("a violation in time");
+    let violation = simulator.violations().remove(0);
+    assert_eq!(violation.rule, ViolatedRule::Unacked);
+    assert!(violation.stanza.starts_with("notification "), "{violation:?}");
+}
+
+#[tokio::test]
+async fn a_client_on_a_line_gone_silent_owes_nothing() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::Silence).times(1)]);
+    client.send(FRIEND, "3EB0000000000001", "sunyi").await;
+    let swallowed = |simulator: &Simulator| !simulator.ledger(0).is_empty();
+    simulator.wait_for(swallowed, PATIENCE).await.unwrap();
+    // The server knows that nothing gets through, and keeps it for the next connection.
+    simulator.write(FRIEND, OWN, "menunggu").await.unwrap();
+    let written = simulator.ledger(1).remove(0);
+    assert_eq!(written.outcome, Outcome::Queued);
+    simulator.pause().await;
+    simulator.resume().await.unwrap();
+    client.text("menunggu").await;
+    assert_eq!(rules(&simulator), []);
 }
