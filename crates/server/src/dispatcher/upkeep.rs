@@ -1,5 +1,5 @@
 //! What happens because time has passed: campaigns start, expire and complete, and what dead
-//! nodes left behind is taken back.
+//! nodes left behind is taken back; idempotency keys that are too old go.
 
 use super::{Context, LOOK_EVERY};
 use crate::store::StoreError;
@@ -24,5 +24,6 @@ async fn round(context: &Context) -> Result<(), StoreError> {
         tracing::warn!(reclaimed, "took back deliveries whose lease had run out");
     }
     context.state.complete_all_done().await?;
+    context.state.forget_keys(now).await?;
     Ok(())
 }

@@ -20,6 +20,8 @@ use std::time::Duration;
 pub const KEY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long the recipients may make a recording wait: meanwhile a file's only writer is taken.
 pub const RECIPIENTS_STALL: Duration = Duration::from_secs(15);
+/// Keys forgotten at once.
+const FORGOTTEN_KEYS: i64 = 500;
 /// Rows per INSERT.
 const CHUNK: usize = 500;
 /// What fits the columns that only people read.
@@ -171,6 +173,24 @@ impl State {
             self.complete_if_done(older).await?;
         }
         Ok(Creation::Created(id))
+    }
+
+    /// Deletes keys that answer no more, a limited number at once. Answers how many.
+    pub async fn forget_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        // Found first, without locks: a key that a recording holds must not hold this up.
+        let oldest = (now - KEY_LIFETIME).0;
+        let sql = "SELECT idempotency_key FROM idempotency_keys WHERE created_at <= ? LIMIT ?";
+        let rows = self.db().rows(sql, params![oldest, FORGOTTEN_KEYS]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let keys = rows.iter().map(|row| row.get("idempotency_key"));
+        let keys = keys.collect::<Result<Vec<String>, _>>()?;
+        let (among, mut values) = one_of("idempotency_key", keys);
+        let sql = format!("DELETE FROM idempotency_keys WHERE {among} AND created_at <= ?");
+        values.push(Value::from(oldest));
+        let deleted = self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+        Ok(deleted.rows)
     }
 
     /// Claims the key, then the fingerprint, then an id. Another request with the same key or

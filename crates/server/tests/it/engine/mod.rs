@@ -6,6 +6,7 @@ mod crashes;
 mod faults;
 mod link;
 mod main_job;
+mod pace;
 mod reach_out;
 mod recipients;
 mod torture;

@@ -16,6 +16,7 @@ on_both_engines!(
     one_number_twice_in_a_campaign_is_refused,
     a_key_answers_with_its_campaign,
     a_key_is_forgotten_after_seven_days,
+    keys_that_nobody_comes_back_with_are_deleted,
     a_hundred_requests_with_one_key_make_one_campaign,
     the_guard_stops_a_double_click,
     a_newer_notice_supersedes_for_its_own_recipients,
@@ -109,6 +110,22 @@ async fn a_key_is_forgotten_after_seven_days(test: TestState) {
     test.clock.advance(Duration::from_secs(7 * 24 * 3600));
     let later = create_with(state, new_campaign(), recipients(2), key("b"), None).await.unwrap();
     assert!(matches!(later, Creation::Created(_)), "{later:?}");
+}
+
+async fn keys_that_nobody_comes_back_with_are_deleted(test: TestState) {
+    let state = &test.state;
+    let old = |n: usize| format!("('old {n}', 'f', 0, {})", test.clock.now().0);
+    let keys: Vec<String> = (0..600).map(old).collect();
+    test.execute(&format!("INSERT INTO idempotency_keys VALUES {}", keys.join(", "))).await;
+    test.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    create_with(state, new_campaign(), recipients(2), key("a"), None).await.unwrap();
+    let mut deleted = vec![];
+    while deleted.last() != Some(&0) {
+        deleted.push(state.forget_keys(test.clock.now()).await.unwrap());
+    }
+    assert_eq!(deleted, [500, 100, 0], "in batches, and none that still answers");
+    let again = create_with(state, new_campaign(), recipients(2), key("a"), None).await.unwrap();
+    assert!(matches!(again, Creation::Replayed(_)), "{again:?}");
 }
 
 async fn a_hundred_requests_with_one_key_make_one_campaign(test: TestState) {

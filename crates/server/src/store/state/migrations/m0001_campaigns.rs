@@ -155,6 +155,7 @@ type IndexColumns = &'static [&'static str];
 const INDEXES: &[(&str, &str, IndexColumns, bool)] = &[
     ("campaigns_status", "campaigns", &["status"], false),
     ("campaigns_notice", "campaigns", &["notice_id"], false),
+    ("idempotency_keys_created", "idempotency_keys", &["created_at"], false),
     ("deliveries_phone", "deliveries", &["campaign_id", "phone"], true),
     ("deliveries_message_id", "deliveries", &["message_id"], true),
     ("deliveries_position", "deliveries", &["campaign_id", "position"], false),

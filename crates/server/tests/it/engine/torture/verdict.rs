@@ -1,6 +1,7 @@
 //! What came of it, by the simulator's ledger.
 
 use super::DELAY;
+use crate::engine::pace::smallest_gap;
 use crate::harness::world::{phone, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -82,19 +83,6 @@ impl Verdict {
         assert_eq!(faults, [0; 6], "{self}");
         assert!(self.smallest_gap.is_some_and(|gap| gap >= DELAY), "{self}");
     }
-}
-
-/// Between two stanzas of one number, when they came in over the wire.
-pub fn smallest_gap(ledger: &[Entry]) -> Option<Duration> {
-    // A stanza has an entry for each device, all of the same time.
-    let mut by_sender: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for entry in ledger {
-        by_sender.entry(&entry.from).or_default().insert(entry.wire_ns);
-    }
-    let gaps = by_sender
-        .values()
-        .flat_map(|times| times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one));
-    gaps.min().map(Duration::from_nanos)
 }
 
 /// The rank at which each delivery was last seen: receipts come late, twice and out of order, and
