@@ -3,6 +3,7 @@
 
 mod control;
 mod crashes;
+mod disk;
 mod faults;
 mod link;
 mod main_job;

@@ -241,13 +241,7 @@ impl TestState {
     pub async fn execute(&self, sql: &str) {
         match &self.place {
             Place::Server(database) => database.execute(sql).await,
-            Place::Directory { file, .. } => {
-                let options = SqliteConnectOptions::new().filename(file);
-                let mut connection = options.connect().await.unwrap();
-                let sql = AssertSqlSafe(sql.to_owned());
-                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-            }
+            Place::Directory { file, .. } => execute_on_file(file, sql).await,
         }
     }
 }
@@ -287,9 +281,14 @@ impl SeedBilling {
 /// A billing file made with these statements; it lives as long as the directory.
 pub async fn billing_file(directory: impl AsRef<Path>, sql: &str) -> BillingTarget {
     let path = directory.as_ref().join("billing.db");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    execute_on_file(&path, sql).await;
+    BillingTarget::Sqlite { path }
+}
+
+/// Runs statements on a SQLite file, which is made if it is not there.
+pub async fn execute_on_file(path: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut connection: SqliteConnection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    BillingTarget::Sqlite { path }
 }

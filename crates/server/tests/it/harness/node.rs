@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -88,20 +87,20 @@ impl Setup {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let (keep, log) = watch::channel(VecDeque::with_capacity(LOG_LINES));
         let (announce, address) = watch::channel(None);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let kept = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 if let Some((_, rest)) = ANNOUNCED.iter().find_map(|a| line.split_once(a)) {
                     announce.send_replace(rest.split(' ').next().and_then(|a| a.parse().ok()));
                 }
-                let mut kept = kept.lock().unwrap();
-                if kept.len() == LOG_LINES {
-                    kept.pop_front();
-                }
-                kept.push_back(line);
+                keep.send_modify(|kept| {
+                    if kept.len() == LOG_LINES {
+                        kept.pop_front();
+                    }
+                    kept.push_back(line);
+                });
             }
         });
         Node { child, address, log }
@@ -112,7 +111,7 @@ impl Setup {
 pub struct Node {
     child: Child,
     address: watch::Receiver<Option<SocketAddr>>,
-    log: Arc<Mutex<VecDeque<String>>>,
+    log: watch::Receiver<VecDeque<String>>,
 }
 
 impl Node {
@@ -149,8 +148,15 @@ impl Node {
         assert!(sent.success(), "SIG{name} could not be sent");
     }
 
+    /// Waits until its log has a line with these words.
+    pub async fn logged(&mut self, words: &str) {
+        let has = |log: &VecDeque<String>| log.iter().any(|line| line.contains(words));
+        let logged = timeout(PATIENCE, self.log.wait_for(has)).await.is_ok_and(|seen| seen.is_ok());
+        assert!(logged, "nothing says {words:?}:\n{}", self.log());
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().iter().map(|line| format!("{line}\n")).collect()
+        self.log.borrow().iter().map(|line| format!("{line}\n")).collect()
     }
 }
