@@ -3,7 +3,7 @@
 use crate::simulator::Simulator;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use kabari_gateway::embedded::ACK_TIMEOUT;
+use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{Embedded, EmbeddedConfig, Gateway};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub async fn link(simulator: &Simulator, directory: &Path, phone: &str) -> anyho
         data_dir: directory.to_owned(),
         websocket_url: Some(simulator.ws_url()),
         ack_timeout: ACK_TIMEOUT,
+        longest_reconnect: LONGEST_RECONNECT,
     })
     .await?;
     let mut link = gateway.link();
