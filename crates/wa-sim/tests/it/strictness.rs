@@ -201,3 +201,12 @@ async fn a_client_on_a_line_gone_silent_owes_nothing() {
     client.text("menunggu").await;
     assert_eq!(rules(&simulator), []);
 }
+
+#[tokio::test]
+async fn a_stanza_that_makes_no_sense() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = TestClient::linked(&simulator, OWN).await;
+    client.client().send_node(NodeBuilder::new("weather").build()).await.unwrap();
+    simulator.wait_for(|simulator| !rules(simulator).is_empty(), PATIENCE).await.unwrap();
+    assert_eq!(rules(&simulator), [ViolatedRule::Unexpected]);
+}

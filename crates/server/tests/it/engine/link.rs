@@ -208,9 +208,10 @@ async fn a_server_that_is_down_at_the_start_is_waited_for() {
 async fn a_line_gone_silent_is_noticed_and_what_went_into_it_goes_out_again() {
     let world = World::linked(Engine::Sqlite).await;
     world.faults([Rule::on(Stanza::Message, Action::Silence).times(1)]);
-    let campaign = world.send(1..=3).await;
+    // With nothing else to ask the server, only the missing ack tells.
+    let campaign = world.send([1]).await;
     world.completed(campaign).await;
-    world.count(campaign, "read", 3).await;
+    world.count(campaign, "read", 1).await;
     world.assert_report_is_true(campaign).await;
     assert_eq!(world.delivery(campaign, 1).await["attempts"], 2);
 }
