@@ -3,7 +3,7 @@
 use crate::harness::database::Engine;
 use crate::harness::world::{OWN, World};
 use kabari::clock::Clock;
-use kabari_domain::wording;
+use kabari_domain::{Timestamp, wording};
 use kabari_gateway::LinkState;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -80,9 +80,16 @@ async fn a_ban_pauses_until_it_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_begun_during_a_ban_waits_for_its_end() {
     let world = slow(Engine::Sqlite).await;
-    let ban = Action::Failure { reason: 402, code: Some(104), expire: Some(4) };
+    let length = Duration::from_secs(4);
+    let expire = Some(length.as_secs());
+    let ban = Action::Failure { reason: 402, code: Some(104), expire };
+    let before = world.now();
     break_then(&world, Rule::on(Stanza::Login, ban).times(1)).await;
     world.until("a ban", |link| matches!(link.state, LinkState::Banned { .. })).await;
+    let status = world.get("/api/whatsapp/status").await;
+    let until = status["banned_until"].as_str().unwrap();
+    let end = |from: Timestamp| (from + length).to_rfc3339();
+    assert!((end(before).as_str()..=end(world.now()).as_str()).contains(&until), "{status}");
     let campaign = world.send(1..=3).await;
     let paused = world.paused(campaign, "banned").await;
     assert_eq!(paused["counts"], json!({ "queued": 3 }));
@@ -167,6 +174,7 @@ async fn troubles_that_pass_need_nobody() {
         at_work(stream_error(515, None)),
         (Stanza::Connect, Action::Drop),
         (Stanza::Connect, Action::RefuseIk),
+        (Stanza::Connect, Action::Silence),
     ] {
         let trouble = format!("{stanza:?} {action:?}");
         let world = slow(Engine::Sqlite).await;

@@ -36,7 +36,7 @@ const WAITS: Waits = Waits {
     lease: Duration::from_secs(15),
     resend: Duration::from_millis(300),
     ack: Duration::from_secs(4),
-    reconnect: Duration::from_secs(20),
+    reconnect: Duration::from_secs(8),
 };
 
 /// The E.164 digits of a customer's number.
