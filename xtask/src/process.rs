@@ -40,7 +40,7 @@ pub fn check_interrupted() -> Result<()> {
 /// Runs a command to its end in a process group of its own, and ends the whole group when this
 /// program is told to end, so that no test binary stays behind cargo.
 pub fn run(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
+    let shown = shown(command);
     let mut child =
         command.process_group(0).spawn().with_context(|| format!("cannot start {shown}"))?;
     let group = pid(&child);
@@ -56,6 +56,12 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("{shown} failed: {status}");
     }
     Ok(())
+}
+
+/// As one would type it; without the environment, which would bury it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn wait_unless_interrupted(child: &mut Child) -> Result<ExitStatus> {
