@@ -23,9 +23,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a program may take from its start to a first word about its connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// As from a shell: what cargo tells its tests about their package would make it build `ring`, and
+/// all that stands on it, once more.
 fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
