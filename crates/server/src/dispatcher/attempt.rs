@@ -116,9 +116,8 @@ pub async fn attempt(
     pacer.hold(&context.clock, verdict.hold);
     if let Some(until) = verdict.reach_out_until {
         tracing::warn!(%until, "WhatsApp's limit for new chats: strangers wait for its end");
-        context.state.limit_reach_out(&held.phone, until).await?;
     }
-    settle(context, delivery, &verdict).await;
+    settle(context, held, delivery, &verdict).await;
     tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
 
     if breaker.trips(delivery.campaign_id, verdict.is_failure) {
@@ -137,10 +136,11 @@ pub async fn attempt(
     Ok(if others_wait { Outcome::Stop } else { Outcome::GoOn })
 }
 
-/// Writes the outcome, however long the database is away: losing an ack would mean a resend.
-async fn settle(context: &Context, delivery: &LeasedDelivery, verdict: &Verdict) {
+/// Writes the outcome, however long the database is away: losing an ack would mean a resend, and
+/// losing a limit one more refusal.
+async fn settle(context: &Context, held: &Held, delivery: &LeasedDelivery, verdict: &Verdict) {
     loop {
-        let error = match write(context, delivery, verdict).await {
+        let error = match write(context, held, delivery, verdict).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -153,9 +153,13 @@ async fn settle(context: &Context, delivery: &LeasedDelivery, verdict: &Verdict)
 
 async fn write(
     context: &Context,
+    held: &Held,
     delivery: &LeasedDelivery,
     verdict: &Verdict,
 ) -> Result<(), StoreError> {
+    if let Some(until) = verdict.reach_out_until {
+        context.state.limit_reach_out(&held.phone, until).await?;
+    }
     let ours = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
     if !ours && verdict.event == DeliveryEvent::Acked {
         // Taken back meanwhile, and so due for a resend that this ack makes needless.

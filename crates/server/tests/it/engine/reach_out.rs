@@ -65,6 +65,26 @@ async fn a_limit_that_the_server_tells_costs_no_refusal(engine: Engine) {
     world.assert_report_is_true(campaign).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_cannot_be_written_at_once_is_not_forgotten() {
+    let world = World::linked_with(Engine::Sqlite, manual(), |_| {}).await;
+    let before = world.send([5]).await;
+    world.completed(before).await;
+    limit(&world);
+    // FAIL keeps what came before it in the statement, so this refuses once.
+    world
+        .execute(
+            "CREATE TABLE refused (times INTEGER); \
+             CREATE TRIGGER not_now BEFORE UPDATE OF reach_out_until ON senders \
+             WHEN NOT EXISTS (SELECT 1 FROM refused) \
+             BEGIN INSERT INTO refused VALUES (1); SELECT RAISE(FAIL, 'not now'); END",
+        )
+        .await;
+    let campaign = world.send(1..=3).await;
+    world.paused(campaign, "reach_out_limit").await;
+    assert_eq!(stanzas(&world), [1, 0, 0, 0]);
+}
+
 fn manual() -> kabari::clock::Clock {
     kabari::clock::Clock::manual(kabari::clock::Clock::System.now())
 }

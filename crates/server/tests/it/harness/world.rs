@@ -1,7 +1,7 @@
 //! All of kabari in this process, with customers to write to and a WhatsApp to do it through.
 
 use super::caller::Caller;
-use super::database::{Engine, MariaDbDatabase, billing_file};
+use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
 use super::served::PATIENCE;
 use clap::Parser;
 use kabari::app::{App, Role};
@@ -78,7 +78,7 @@ pub struct World {
     app: Option<App>,
     settings: Settings,
     caller: Caller,
-    _directory: TempDir,
+    directory: TempDir,
     _database: Option<MariaDbDatabase>,
 }
 
@@ -127,7 +127,7 @@ impl World {
             caller: Caller::of(app.api.unwrap()),
             app: Some(app),
             settings,
-            _directory: directory,
+            directory,
             _database: database,
         };
         world.scan().await;
@@ -194,6 +194,11 @@ impl World {
     /// The time, on the clock that counts here.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Runs statements on the state's file behind kabari's back.
+    pub async fn execute(&self, sql: &str) {
+        execute_on_file(&self.directory.path().join("state.db"), sql).await;
     }
 
     /// Holds the campaign's report against what the phones say.
