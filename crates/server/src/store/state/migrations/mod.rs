@@ -1,6 +1,8 @@
 //! The schema of the state database, in steps that are never changed once released.
 
+mod columns;
 mod m0001_campaigns;
+mod m0002_sessions;
 
 use super::super::database::Database;
 use super::super::error::{StoreError, Which};
@@ -18,7 +20,7 @@ struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_campaigns::Migration)]
+        vec![Box::new(m0001_campaigns::Migration), Box::new(m0002_sessions::Migration)]
     }
 }
 
