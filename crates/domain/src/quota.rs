@@ -56,7 +56,9 @@ impl Quotas {
         let zoned = self.timezone.from_local_datetime(&local).earliest();
         let later = || self.timezone.from_local_datetime(&(local + chrono::TimeDelta::hours(1)));
         let zoned = zoned.or_else(|| later().earliest());
-        Timestamp(zoned.map_or_else(|| local.and_utc().timestamp_millis(), |t| t.timestamp_millis()))
+        Timestamp(
+            zoned.map_or_else(|| local.and_utc().timestamp_millis(), |t| t.timestamp_millis()),
+        )
     }
 
     /// Returns the operator's day, as a number that changes at midnight.

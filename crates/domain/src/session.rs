@@ -218,7 +218,8 @@ mod tests {
         assert_eq!(reason(ready()), None);
         assert_eq!(reason(Readiness { paused: true, ..ready() }), Some("paused"));
         assert_eq!(reason(Readiness { link: None, ..ready() }), Some("disconnected"));
-        let limited = Readiness { reach_out_until: NOW + std::time::Duration::from_secs(1), ..ready() };
+        let limited =
+            Readiness { reach_out_until: NOW + std::time::Duration::from_secs(1), ..ready() };
         assert_eq!(reason(limited), Some("reach_out_limit"));
         let day = Quotas::none().day(NOW);
         let used = Usage { day, sent_today: 10, ..Usage::default() };

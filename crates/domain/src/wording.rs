@@ -188,3 +188,22 @@ pub const LINK_BUSY: &str =
 /// WhatsApp or the gateway gave no answer in time.
 pub const NO_ANSWER: &str =
     "WhatsApp atau gateway tidak menjawab. Periksa koneksi dan gateway, lalu coba lagi";
+
+/// The phone is linked under another name already.
+pub fn number_taken(session: &str) -> String {
+    format!("Nomor ini sudah tertaut pada sesi {session}. Hubungkan nomor lain di sini")
+}
+/// No session has this name.
+pub const SESSION_NOT_FOUND: &str = "Sesi WhatsApp tidak ditemukan";
+/// A session of this name is there already.
+pub const SESSION_EXISTS: &str = "Sesi WhatsApp dengan nama ini sudah ada";
+/// A name that no session can have.
+pub const SESSION_NAME: &str =
+    "Nama sesi hanya boleh berisi huruf kecil, angka, - dan _, paling banyak 64";
+/// The session that the replaced system's endpoints act on stays.
+pub const DEFAULT_SESSION_STAYS: &str =
+    "Sesi default tidak dapat dihapus. Lepaskan nomornya dengan POST /api/whatsapp/logout";
+/// The session is paused.
+pub const SESSION_PAUSED: &str = "Sesi WhatsApp dijeda";
+/// The session goes on.
+pub const SESSION_RESUMED: &str = "Sesi WhatsApp dilanjutkan";

@@ -15,6 +15,7 @@ pub use embedded::{Embedded, EmbeddedConfig};
 pub use remote::{Remote, RemoteConfig};
 
 use async_trait::async_trait;
+pub use kabari_domain::LinkState;
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -100,32 +101,6 @@ pub struct Link {
     pub error: Option<String>,
 }
 
-/// How the link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// Nothing is known yet.
-    Starting,
-    /// No phone is linked: a QR waits, or soon will.
-    NotLinked,
-    /// Linked, and making a connection.
-    Connecting,
-    /// Messages can be sent.
-    Connected,
-    /// The remote gateway does not answer.
-    Unreachable,
-    /// The phone unlinked us; a new QR follows.
-    LoggedOut,
-    /// The same session was opened elsewhere.
-    Replaced,
-    /// WhatsApp banned the number for a time.
-    Banned {
-        /// When it ends.
-        until: Timestamp,
-    },
-    /// WhatsApp no longer accepts this version of the client: update kabari.
-    ClientOutdated,
-}
-
 impl Link {
     /// A link about which nothing is known yet.
     pub fn starting() -> Link {
@@ -198,6 +173,15 @@ pub enum SendError {
         /// The shortest wait.
         after: Duration,
         /// What it said.
+        reason: String,
+    },
+    /// This recipient cannot be written to for now: their keys cannot be had, or nothing can be
+    /// encrypted for them. Nothing went out, and others can be written to.
+    #[error("the recipient cannot be written to for now: {reason}")]
+    Recipient {
+        /// The shortest wait.
+        after: Duration,
+        /// What is wrong.
         reason: String,
     },
     /// The server said no for good.

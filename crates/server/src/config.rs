@@ -3,10 +3,12 @@
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::store::state::Affinity;
 use crate::waits::Waits;
 use chrono_tz::Tz;
 use clap::Args;
-use kabari_domain::quiet_hours::QuietHours;
+use kabari_domain::Quotas;
+use kabari_domain::session::is_session_name;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -92,6 +94,16 @@ pub struct Options {
     #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
     pub duplicate_guard_seconds: String,
 
+    /// How long a number may be away before others write to its contacts, in seconds.
+    #[arg(long, env = "AFFINITY_WAIT", default_value = "600", help_heading = "Sending")]
+    pub affinity_wait: String,
+    /// The same for urgent sends, in seconds.
+    #[arg(long, env = "AFFINITY_WAIT_URGENT", default_value = "60", help_heading = "Sending")]
+    pub affinity_wait_urgent: String,
+    /// Session that WA_GATEWAY_URL leads to, or that `kabari gateway` serves.
+    #[arg(long, env = "WA_SESSION", default_value = "default", help_heading = "WhatsApp")]
+    pub wa_session: String,
+
     /// Only tests change these.
     #[command(flatten)]
     pub waits: Waits,
@@ -120,14 +132,12 @@ pub struct Settings {
     pub pace: Pace,
     /// Goes into every notice.
     pub status_page_url: Option<String>,
-    /// When nothing is sent.
-    pub quiet_hours: Option<QuietHours>,
-    /// The operator's time zone.
-    pub timezone: Tz,
-    /// Most messages a day and number.
-    pub daily_cap: Option<u32>,
-    /// Whether a new number begins slowly.
-    pub warm_up: bool,
+    /// Limits on every number.
+    pub quotas: Quotas,
+    /// How long a number may be away before others write to its contacts.
+    pub affinity: Affinity,
+    /// The session that a remote gateway leads to, or that `kabari gateway` serves.
+    pub session: String,
     /// How long the same send is refused.
     pub duplicate_guard: Duration,
     /// How long to wait for what may never come.
@@ -164,14 +174,6 @@ pub struct Pace {
     pub delay: Duration,
     /// Up to this much more, at random.
     pub jitter: Duration,
-}
-
-impl Pace {
-    /// About how long this many messages take: a pause between two, none after the last.
-    pub fn duration_of(self, messages: u64) -> Duration {
-        let pauses = u32::try_from(messages.saturating_sub(1)).unwrap_or(u32::MAX);
-        (self.delay + self.jitter / 2).saturating_mul(pauses)
-    }
 }
 
 /// A setting that cannot be used.
@@ -211,6 +213,13 @@ impl Options {
             &self.duplicate_guard_seconds,
             "a number of seconds, or 0 for never",
         );
+        let affinity_wait =
+            faults.parse("AFFINITY_WAIT", &self.affinity_wait, "a number of seconds");
+        let affinity_wait_urgent =
+            faults.parse("AFFINITY_WAIT_URGENT", &self.affinity_wait_urgent, "a number of seconds");
+        if !is_session_name(&self.wa_session) {
+            faults.add("WA_SESSION", "should be lower case letters, digits, - and _".into());
+        }
         let timezone = faults.parse::<Tz>(
             "TIMEZONE",
             &self.timezone,
@@ -256,10 +265,17 @@ impl Options {
                 websocket_url,
                 pace: Pace { delay: delay?, jitter: jitter? },
                 status_page_url,
-                quiet_hours,
-                timezone: timezone?,
-                daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
-                warm_up: warm_up?,
+                quotas: Quotas {
+                    quiet_hours,
+                    timezone: timezone?,
+                    daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
+                    warm_up: warm_up?,
+                },
+                affinity: Affinity {
+                    wait: Duration::from_secs(affinity_wait?),
+                    urgent: Duration::from_secs(affinity_wait_urgent?),
+                },
+                session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
                 waits: self.waits,
             })

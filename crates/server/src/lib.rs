@@ -9,5 +9,6 @@ mod crash_point;
 pub mod data_dir;
 pub mod dispatcher;
 pub mod logging;
+pub mod sessions;
 pub mod store;
 pub mod waits;

@@ -14,19 +14,22 @@ mod deliveries;
 mod docs;
 mod error;
 mod events;
+mod forecast;
 mod notices;
 mod send;
 mod service;
+mod sessions;
 mod streamed;
 mod validation;
 mod whatsapp;
 
 use crate::config::Pace;
+use crate::sessions::Sessions;
 use crate::store::{Billing, State};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use error::ApiError;
-use kabari_gateway::Gateway;
+use kabari_domain::Quotas;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,8 +55,8 @@ pub struct Api {
     pub billing: Billing,
     /// Campaigns and deliveries.
     pub state: State,
-    /// The link to WhatsApp.
-    pub gateway: Arc<dyn Gateway>,
+    /// The sessions that are open here.
+    pub sessions: Sessions,
     /// How it is set up.
     pub settings: ApiSettings,
 }
@@ -69,6 +72,8 @@ pub struct ApiSettings {
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
     pub pace: Pace,
+    /// Limits on every number, to tell when a send ends and what it waits for.
+    pub quotas: Quotas,
 }
 
 /// Everything the API serves.
@@ -101,6 +106,14 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(whatsapp::restart))
         .routes(routes!(whatsapp::logout))
         .routes(routes!(whatsapp::pair))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::one, sessions::change, sessions::delete))
+        .routes(routes!(sessions::qr))
+        .routes(routes!(sessions::pair))
+        .routes(routes!(sessions::restart))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::pause))
+        .routes(routes!(sessions::resume))
         .routes(routes!(notices::list))
         .routes(routes!(notices::one))
         .routes(routes!(customers::list))

@@ -11,4 +11,4 @@ pub mod state;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};
-pub use state::{Attempt, Begin, Campaign, LeasedDelivery, Sender, State, StateTarget};
+pub use state::{Campaign, LeasedDelivery, Session, SessionLease, State, StateTarget};

@@ -180,6 +180,25 @@ impl State {
         }
     }
 
+    /// Makes the session unless it is there, as one of this kind. One that another node holds
+    /// stays as it is.
+    pub async fn adopt_session(
+        &self,
+        name: &str,
+        kind: SessionKind,
+        node: &str,
+    ) -> Result<(), StoreError> {
+        if self.create_session(name, kind).await? {
+            return Ok(());
+        }
+        let now = self.now().await?;
+        let sql = "UPDATE sessions SET kind = ? WHERE name = ? AND kind <> ? \
+                   AND (owner IS NULL OR owner = ? OR lease_until <= ?)";
+        let values = params![kind.as_str(), name, kind.as_str(), node, now.0];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+
     /// Returns the session of this name.
     pub async fn session(&self, name: &str) -> Result<Option<Session>, StoreError> {
         let sql = format!("{SELECT} WHERE name = ?");
@@ -286,7 +305,8 @@ impl State {
         let now = self.now().await?;
         let mut held = vec![];
         for chunk in leases.chunks(CHUNK) {
-            let condition = vec!["(name = ? AND owner = ? AND epoch = ?)"; chunk.len()].join(" OR ");
+            let condition =
+                vec!["(name = ? AND owner = ? AND epoch = ?)"; chunk.len()].join(" OR ");
             let which: Vec<Value> = chunk
                 .iter()
                 .flat_map(|lease| params![lease.name.as_str(), lease.owner.as_str(), lease.epoch])
@@ -298,8 +318,7 @@ impl State {
             values.extend(which.iter().cloned());
             crash_point("renew");
             self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
-            let sql =
-                format!("SELECT name FROM sessions WHERE lease_until > ? AND ({condition})");
+            let sql = format!("SELECT name FROM sessions WHERE lease_until > ? AND ({condition})");
             let mut values = params![now.0];
             values.extend(which);
             for row in self.db().rows(&sql, values).await? {
@@ -363,11 +382,7 @@ impl State {
     }
 
     /// Writes since when the session can send nothing, or that it can.
-    pub async fn session_waits(
-        &self,
-        lease: &SessionLease,
-        waits: bool,
-    ) -> Result<(), StoreError> {
+    pub async fn session_waits(&self, lease: &SessionLease, waits: bool) -> Result<(), StoreError> {
         let now = self.now().await?;
         let since = waits.then_some(now.0);
         let sql = "UPDATE sessions SET waiting_since = CASE WHEN waiting_since IS NOT NULL AND ? = 1 \
@@ -385,11 +400,7 @@ impl State {
 
     /// WhatsApp takes nothing from this session for strangers until then. Of two such times the
     /// later holds.
-    pub async fn limit_reach_out(
-        &self,
-        session: &str,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn limit_reach_out(&self, session: &str, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET reach_out_until = ? WHERE name = ? AND reach_out_until < ?";
         let values = params![until.0, session, until.0];
         self.db().retry(|| self.db().execute(sql, values.clone())).await?;
@@ -403,10 +414,8 @@ pub(super) async fn lock(
     tx: &Transaction<'_>,
     lease: &SessionLease,
 ) -> Result<Option<Session>, StoreError> {
-    let sql = format!(
-        "{SELECT} WHERE name = ? AND owner = ? AND epoch = ?{}",
-        tx.engine().lock_row()
-    );
+    let sql =
+        format!("{SELECT} WHERE name = ? AND owner = ? AND epoch = ?{}", tx.engine().lock_row());
     let values = params![lease.name.as_str(), lease.owner.as_str(), lease.epoch];
     tx.row(&sql, values).await?.map(|row| read(&row)).transpose()
 }
@@ -432,9 +441,10 @@ async fn link_number(
         match other {
             Some(other) if other.is_linked() => return Ok(Some(other.name)),
             Some(other) => {
-                tx.execute("UPDATE sessions SET phone = NULL WHERE name = ?", params![other
-                    .name
-                    .as_str()])
+                tx.execute(
+                    "UPDATE sessions SET phone = NULL WHERE name = ?",
+                    params![other.name.as_str()],
+                )
                 .await?;
                 sent = other;
             }

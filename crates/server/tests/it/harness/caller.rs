@@ -107,6 +107,14 @@ impl Caller {
         .await
     }
 
+    /// Waits until the campaign runs and no number can send it, for this reason.
+    pub async fn waits_for(&self, id: i64, reason: &str) -> Value {
+        self.campaign(id, |campaign| {
+            campaign["status"] == "running" && campaign["waiting"]["reason"] == reason
+        })
+        .await
+    }
+
     /// Waits until so many deliveries are in this state.
     pub async fn count(&self, id: i64, state: &str, number: u64) {
         self.campaign(id, |campaign| campaign["counts"][state] == number).await;

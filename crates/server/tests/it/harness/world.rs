@@ -9,10 +9,12 @@ use kabari::clock::Clock;
 use kabari::config::{Options, Settings};
 use kabari::waits::Waits;
 use kabari_domain::Timestamp;
-use kabari_gateway::{Link, LinkState};
+use kabari_domain::session::DEFAULT_SESSION;
+use kabari_gateway::{Gateway, Link, LinkState};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use wa_sim::{Config, Message, MessageFilter, Outcome, Rule, Simulator};
@@ -139,6 +141,14 @@ impl World {
         self.app.as_ref().unwrap()
     }
 
+    /// The session that messages go out from, once it is open.
+    pub async fn gateway(&self) -> Arc<dyn Gateway> {
+        let mut open = self.app().sessions.open();
+        let opened = open.wait_for(|open| open.contains_key(DEFAULT_SESSION));
+        let opened = tokio::time::timeout(PATIENCE, opened).await.expect("a session opens");
+        opened.unwrap()[DEFAULT_SESSION].clone()
+    }
+
     /// Starts another process, so to say, on the same data.
     pub async fn start(&mut self) {
         let started = App::start(self.settings.clone(), Role::Serve, self.clock.clone()).await;
@@ -163,7 +173,7 @@ impl World {
     }
 
     pub async fn until(&self, what: &str, condition: impl Fn(&Link) -> bool) -> Link {
-        let mut link = self.app().gateway.link();
+        let mut link = self.gateway().await.link();
         let waited = tokio::time::timeout(PATIENCE, link.wait_for(condition)).await;
         let waited = waited.map(|link| link.unwrap().clone());
         waited.unwrap_or_else(|_| panic!("no {what}, but {:?}", link.borrow()))

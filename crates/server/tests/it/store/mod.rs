@@ -33,5 +33,5 @@ mod fixtures;
 mod races;
 mod receipts;
 mod scale;
-mod senders;
+mod sessions;
 mod transitions;

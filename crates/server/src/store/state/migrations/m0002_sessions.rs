@@ -38,9 +38,7 @@ impl MigrationTrait for Migration {
 
         let mut requests = table(manager, "session_requests");
         requests
-            .col(
-                ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key(),
-            )
+            .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
             .col(ColumnDef::new("session").string_len(64).not_null())
             .col(name("action"))
             .col(ColumnDef::new("phone").string_len(20).null())
