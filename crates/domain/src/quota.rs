@@ -46,7 +46,8 @@ impl Quotas {
         Quotas { quiet_hours: None, timezone: Tz::UTC, daily_cap: None, warm_up: false }
     }
 
-    fn local(&self, now: Timestamp) -> NaiveDateTime {
+    /// Returns the time on the operator's wall.
+    pub fn local_time(&self, now: Timestamp) -> NaiveDateTime {
         let utc = DateTime::from_timestamp_millis(now.0).unwrap_or_default();
         utc.with_timezone(&self.timezone).naive_local()
     }
@@ -63,18 +64,19 @@ impl Quotas {
 
     /// Returns the operator's day, as a number that changes at midnight.
     pub fn day(&self, now: Timestamp) -> i64 {
-        i64::from(self.local(now).num_days_from_ce())
+        i64::from(self.local_time(now).num_days_from_ce())
     }
 
     /// Returns the operator's next midnight.
     pub fn next_day(&self, now: Timestamp) -> Timestamp {
-        let tomorrow = self.local(now).date().checked_add_days(Days::new(1)).unwrap_or_default();
+        let tomorrow =
+            self.local_time(now).date().checked_add_days(Days::new(1)).unwrap_or_default();
         self.instant(tomorrow.and_time(NaiveTime::MIN))
     }
 
     /// Returns the end of the quiet hours around `now`; `None` outside of them.
     pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let end = self.quiet_hours?.end_after(self.local(now))?;
+        let end = self.quiet_hours?.end_after(self.local_time(now))?;
         Some(self.instant(end))
     }
 
@@ -156,7 +158,7 @@ impl Quotas {
         let midnight = self.next_day(now);
         let quiet = self.quiet_hours.filter(|_| !urgent);
         quiet.map_or(midnight, |hours| {
-            midnight.min(self.instant(hours.start_after(self.local(now))))
+            midnight.min(self.instant(hours.start_after(self.local_time(now))))
         })
     }
 }

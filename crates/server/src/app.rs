@@ -1,7 +1,7 @@
 //! Puts the parts together: databases, the way to WhatsApp, dispatcher, API.
 
 use crate::api::{self, Api, ApiSettings};
-use crate::clock::Clock;
+use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
@@ -217,7 +217,7 @@ pub fn embedded_config(settings: &Settings) -> EmbeddedConfig {
     EmbeddedConfig {
         data_dir: settings.data_dir.clone(),
         websocket_url: settings.websocket_url.clone(),
-        ack_timeout: settings.waits.ack,
-        longest_reconnect: settings.waits.reconnect,
+        ack_timeout: settings.waits.ack / speed(),
+        longest_reconnect: settings.waits.reconnect / speed(),
     }
 }

@@ -23,7 +23,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Lease,
     DeliveryEvent::Release,
     DeliveryEvent::Begin,
-    DeliveryEvent::NotSent,
+    DeliveryEvent::NotSent(Timestamp(0)),
     DeliveryEvent::GiveUp,
     DeliveryEvent::Acked,
     DeliveryEvent::Refused,
@@ -152,7 +152,7 @@ fn the_table_lists_every_event() {
         DeliveryEvent::Lease
         | DeliveryEvent::Release
         | DeliveryEvent::Begin
-        | DeliveryEvent::NotSent
+        | DeliveryEvent::NotSent(_)
         | DeliveryEvent::GiveUp
         | DeliveryEvent::Acked
         | DeliveryEvent::Refused

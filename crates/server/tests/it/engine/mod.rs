@@ -7,6 +7,7 @@ mod disk;
 mod faults;
 mod link;
 mod main_job;
+mod ordinary;
 mod pace;
 mod reach_out;
 mod recipients;

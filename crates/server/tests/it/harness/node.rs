@@ -38,6 +38,16 @@ impl Setup {
         Setup::of("gateway", data_dir, simulator)
     }
 
+    /// `kabari serve` at the settings that users have.
+    pub fn ordinary(data_dir: &Path, simulator: &Simulator) -> Setup {
+        let environment = vec![
+            ("DATA_DIR", data_dir.display().to_string()),
+            ("API_PORT", "0".to_owned()),
+            ("WA_WEBSOCKET_URL", simulator.ws_url()),
+        ];
+        Setup { command: "serve", data_dir: data_dir.to_owned(), environment }
+    }
+
     fn of(command: &'static str, data_dir: &Path, simulator: &Simulator) -> Setup {
         let environment = vec![
             ("DATA_DIR", data_dir.display().to_string()),

@@ -3,15 +3,16 @@
 use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
 use super::served::PATIENCE;
+use super::turning::Turning;
 use clap::Parser;
 use kabari::app::{App, Role};
 use kabari::clock::Clock;
-use kabari::config::{Options, Settings};
+use kabari::config::{Options, Pace, Settings};
 use kabari::waits::Waits;
 use kabari_domain::Timestamp;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Link, LinkState};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -81,6 +82,7 @@ pub struct World {
     settings: Settings,
     caller: Caller,
     directory: TempDir,
+    turning: Option<Turning>,
     _database: Option<MariaDbDatabase>,
 }
 
@@ -130,10 +132,25 @@ impl World {
             app: Some(app),
             settings,
             directory,
+            turning: None,
             _database: database,
         };
         world.scan().await;
         world.until_link(LinkState::Connected).await;
+        world
+    }
+
+    /// Linked, at the settings that users have, with a clock that runs fast.
+    pub async fn ordinary(engine: Engine, change: impl FnOnce(&mut Settings)) -> World {
+        let clock = Clock::manual(Clock::System.now());
+        let turning = Turning::start(&clock);
+        let mut world = World::linked_with(engine, clock, |settings| {
+            settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
+            settings.waits = Waits::default();
+            change(settings);
+        })
+        .await;
+        world.turning = Some(turning);
         world
     }
 
@@ -164,8 +181,35 @@ impl World {
 
     /// The phone scans the code that kabari shows.
     pub async fn scan(&self) {
+        self.scan_with(OWN).await;
+    }
+
+    /// Another phone scans it.
+    pub async fn scan_with(&self, phone: &str) {
         let link = self.until("a QR code", |link| link.qr.is_some()).await;
-        self.simulator.scan(&link.qr.unwrap(), OWN).await.unwrap();
+        self.simulator.scan(&link.qr.unwrap(), phone).await.unwrap();
+    }
+
+    /// Adds a session that is linked to this phone.
+    pub async fn add_session(&self, name: &str, phone: &str) {
+        self.post("/api/whatsapp/sessions", json!({ "name": name })).await;
+        let path = format!("/api/whatsapp/sessions/{name}");
+        let qr = self.wait_for(&format!("{path}/qr"), |qr| qr["text"].is_string()).await;
+        self.simulator.scan(qr["text"].as_str().unwrap(), phone).await.unwrap();
+        self.wait_for(&path, |session| session["state"] == "connected").await;
+    }
+
+    /// The phone's owner unlinks every device.
+    pub fn unlink(&self, phone: &str) {
+        let account = self.simulator.accounts().into_iter().find(|a| a.phone == phone).unwrap();
+        for device in account.devices {
+            self.simulator.unlink(phone, device.device);
+        }
+    }
+
+    /// Stops the clock where it is.
+    pub fn stop_clock(&mut self) {
+        self.turning = None;
     }
 
     pub async fn until_link(&self, state: LinkState) -> Link {

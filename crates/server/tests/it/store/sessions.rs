@@ -182,12 +182,11 @@ async fn a_receipt_opens_a_chat(test: TestState) {
     let second = Claim { session: "second", ..claim(NODE, &other, 9, 9) };
     assert!(state.claim(&second).await.unwrap().is_empty());
     assert!(!state.has_open_contacts(later, &sender()).await.unwrap(), "they have not written");
-    let limited = Claim { contacts_only: true, ..claim(NODE, &sender(), 9, 9) };
+    let number = sender();
+    let limited = Claim { contacts_only: true, ..claim(NODE, &number, 9, 9) };
     assert!(state.claim(&limited).await.unwrap().is_empty());
     state.wrote(&sender(), &delivery.phone, now).await.unwrap();
     assert!(state.has_open_contacts(later, &sender()).await.unwrap());
-    let number = sender();
-    let limited = Claim { contacts_only: true, ..claim(NODE, &number, 9, 9) };
     assert_eq!(state.claim(&limited).await.unwrap().len(), 1);
 }
 

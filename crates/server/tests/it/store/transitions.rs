@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
-use kabari::store::state::{Begin, LeasedDelivery, Resolution, State};
+use kabari::store::state::{Begin, Claim, LeasedDelivery, Resolution, SessionLease, State};
 use kabari_domain::delivery::NotAllowed;
 use kabari_domain::{CampaignEvent, DeliveryEvent, DeliveryState, Progress, ReceiptRank};
 use proptest::prelude::*;
