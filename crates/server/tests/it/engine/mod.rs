@@ -10,6 +10,8 @@ mod main_job;
 mod pace;
 mod reach_out;
 mod recipients;
+mod session_file;
+mod sessions;
 mod torture;
 mod wire_faults;
 

@@ -103,20 +103,25 @@ impl Cluster {
             shared = Some(format!("http://{}", proxy.address()));
             gateway = Some((process, proxy));
         }
-        let mut processes = vec![];
+        let mut setups = vec![];
         for index in 0..order.nodes {
             let path = make(format!("node-{index}"));
             billing_file(&path, &billing_sql(order.recipients)).await;
             let mut setup = tortured(Setup::new(&path, simulator));
             if let (Some(database), Some(line)) = (&database, &line) {
-                setup = setup.with("STATE_DATABASE_URL", database.url_through(line.address()));
+                setup = setup.on_server(database.url_through(line.address()));
             }
             match &shared {
                 Some(url) if index < 2 => setup = setup.with("WA_GATEWAY_URL", url),
-                _ => setup.link(simulator, &sender(index)).await,
+                _ => {
+                    let name = if index == 0 { "default".into() } else { format!("node-{index}") };
+                    setup.clone().with("WA_SESSION", name).link(simulator, &sender(index)).await;
+                }
             }
-            processes.push(Process::start(setup));
+            setups.push(setup);
         }
+        // Whoever runs takes every session there is: all are linked before.
+        let mut processes: Vec<Process> = setups.into_iter().map(Process::start).collect();
         let gateway = gateway.map(|(process, proxy)| {
             processes.push(process);
             proxy
