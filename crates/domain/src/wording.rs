@@ -164,8 +164,10 @@ pub const BANNED: &str = "Nomor ini diblokir sementara oleh WhatsApp";
 pub const CLIENT_OUTDATED: &str = "WhatsApp menolak versi ini. Perbarui kabari";
 /// WhatsApp let nobody in, for a reason of its own.
 pub const CONNECTION_REFUSED: &str = "WhatsApp menolak koneksi";
-/// The session's files cannot be used.
-pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibuka. Periksa DATA_DIR";
+/// Another node has taken the number.
+pub const HELD_BY_ANOTHER_NODE: &str = "Nomor ini sekarang dipegang oleh node kabari lain";
+/// The session cannot be read or written.
+pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibaca atau ditulis. Periksa database kabari (STATE_DATABASE_URL atau DATA_DIR) dan SESSION_KEY";
 /// WhatsApp's limit for people who never wrote to us.
 pub const REACH_OUT_LIMIT: &str =
     "Ditunda: WhatsApp membatasi pesan ke nomor yang belum pernah menghubungi nomor ini";

@@ -10,9 +10,11 @@ pub mod qr;
 pub mod remote;
 
 mod contract;
+mod session_store;
 
 pub use embedded::{Embedded, EmbeddedConfig};
 pub use remote::{Remote, RemoteConfig};
+pub use session_store::{Change, Entry, MemoryStore, SessionStore, SessionStoreError};
 
 use async_trait::async_trait;
 pub use kabari_domain::LinkState;
@@ -201,7 +203,19 @@ pub enum GatewayError {
     /// No connection, or no answer in time.
     #[error("no answer from WhatsApp: {0}")]
     Unavailable(String),
-    /// The session's files cannot be used.
+    /// The session cannot be read or written.
     #[error("session storage: {0}")]
     Storage(String),
+    /// Another node holds the number: this one writes nothing more.
+    #[error("another node holds this number now")]
+    Fenced,
+}
+
+impl From<SessionStoreError> for GatewayError {
+    fn from(error: SessionStoreError) -> GatewayError {
+        match error {
+            SessionStoreError::Fenced => GatewayError::Fenced,
+            SessionStoreError::Unavailable(reason) => GatewayError::Storage(reason),
+        }
+    }
 }

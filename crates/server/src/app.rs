@@ -5,12 +5,14 @@ use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::state::SessionKind;
-use crate::store::{Billing, BillingTarget, State, StateTarget, billing};
+use crate::store::{Billing, BillingTarget, SessionLease, State, StateTarget, billing};
+use crate::whatsapp_session;
 use anyhow::Context as _;
 use kabari_domain::session::DEFAULT_SESSION;
-use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, Remote, RemoteConfig};
+use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, GatewayError, Remote, RemoteConfig};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +58,12 @@ impl App {
         let state = open_state(&settings, clock.clone()).await?;
         make_embedded_billing(&settings).await?;
         let billing = open_billing(&settings)?;
-        let connector = connector(&settings)?;
+        let key = whatsapp_session::key(&settings)?;
+        state.check_session_key(&key).await?;
+        let names = [DEFAULT_SESSION, data_dir.node()];
+        whatsapp_session::take_over(&settings.data_dir, &state, &key, data_dir.node(), &names)
+            .await?;
+        let connector = connector(&settings, &state, key)?;
         let default = connector.only.as_deref().unwrap_or(DEFAULT_SESSION);
         state.adopt_session(default, connector.kind, data_dir.node()).await?;
 
@@ -184,7 +191,7 @@ fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
 }
 
 /// How these settings open the sessions that this node holds.
-fn connector(settings: &Settings) -> anyhow::Result<Connector> {
+fn connector(settings: &Settings, state: &State, key: SessionKey) -> anyhow::Result<Connector> {
     Ok(match &settings.gateway_url {
         Some(url) => {
             let config = RemoteConfig { url: url.clone() };
@@ -199,25 +206,51 @@ fn connector(settings: &Settings) -> anyhow::Result<Connector> {
             Connector { kind: SessionKind::Remote, only, open }
         }
         None => {
-            let config = embedded_config(settings);
-            let open: OpenGateway = Box::new(move |_lease| {
-                let config = config.clone();
-                Box::pin(async move {
-                    let embedded = Embedded::start(config).await?;
-                    Ok(Arc::new(embedded) as Arc<dyn Gateway>)
-                })
+            let (settings, state) = (settings.clone(), state.clone());
+            let open: OpenGateway = Box::new(move |lease| {
+                let (settings, state, key) = (settings.clone(), state.clone(), key.clone());
+                Box::pin(async move { open_embedded(&settings, &state, &lease, &key).await })
             });
             Connector { kind: SessionKind::Embedded, only: None, open }
         }
     })
 }
 
-/// The embedded client of these settings.
-pub fn embedded_config(settings: &Settings) -> EmbeddedConfig {
-    EmbeddedConfig {
-        data_dir: settings.data_dir.clone(),
+/// Opens a session that is held, with the client in this process.
+pub async fn open_embedded(
+    settings: &Settings,
+    state: &State,
+    lease: &SessionLease,
+    key: &SessionKey,
+) -> Result<Arc<dyn Gateway>, GatewayError> {
+    let store = state.session_store(lease, key).await;
+    let embedded = Embedded::start(EmbeddedConfig {
+        store: store.map_err(|error| GatewayError::Storage(error.to_string()))?,
         websocket_url: settings.websocket_url.clone(),
         ack_timeout: settings.waits.ack / speed(),
         longest_reconnect: settings.waits.reconnect / speed(),
-    }
+    })
+    .await?;
+    Ok(Arc::new(embedded))
+}
+
+/// Takes the session of this name for this node, and opens it.
+pub async fn open_session(
+    settings: &Settings,
+    state: &State,
+    name: &str,
+    node: &str,
+) -> anyhow::Result<(Arc<dyn Gateway>, SessionLease)> {
+    let key = whatsapp_session::key(settings)?;
+    state.check_session_key(&key).await?;
+    whatsapp_session::take_over(&settings.data_dir, state, &key, node, &[name]).await?;
+    state.create_session(name, SessionKind::Embedded).await?;
+    let held = state.hold_session(name, SessionKind::Embedded, node, settings.waits.lease).await?;
+    let lease = held.with_context(|| {
+        format!(
+            "another node holds the session {name:?}: end that node, or set WA_SESSION to another"
+        )
+    })?;
+    let gateway = open_embedded(settings, state, &lease, &key).await?;
+    Ok((gateway, lease))
 }

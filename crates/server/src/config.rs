@@ -3,6 +3,7 @@
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::session_key::SessionKey;
 use crate::store::state::Affinity;
 use crate::waits::Waits;
 use chrono_tz::Tz;
@@ -58,6 +59,11 @@ pub struct Options {
     /// the work. Without it: SQLite below DATA_DIR.
     #[arg(long, env = "STATE_DATABASE_URL", hide_env_values = true, help_heading = "Data")]
     pub state_database_url: Option<String>,
+
+    /// What WhatsApp sessions are stored with. It has no flag: everybody on a machine can read
+    /// command lines.
+    #[arg(skip = std::env::var("SESSION_KEY").ok())]
+    pub session_key: Option<String>,
 
     /// Address of a WhatsApp gateway with the :3001 contract. Without it: the embedded client.
     #[arg(long, env = "WA_GATEWAY_URL", help_heading = "WhatsApp")]
@@ -124,6 +130,8 @@ pub struct Settings {
     pub billing: BillingDatabase,
     /// kabari's database; `None` is SQLite below `data_dir`.
     pub state_database_url: Option<String>,
+    /// What WhatsApp sessions are stored with; `None` is the key file in `data_dir`.
+    pub session_key: Option<SessionKey>,
     /// A gateway to use instead of the embedded client.
     pub gateway_url: Option<String>,
     /// WhatsApp's WebSocket, if not the real one.
@@ -242,6 +250,10 @@ impl Options {
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
         let state_database_url =
             faults.url("STATE_DATABASE_URL", self.state_database_url, &["mysql://", "mariadb://"]);
+        let session_key = given(self.session_key).and_then(|key| faults.session_key(&key));
+        if state_database_url.is_some() && session_key.is_none() {
+            faults.add("SESSION_KEY", "WhatsApp sessions in STATE_DATABASE_URL need a key, the same on every node: make one with `openssl rand -hex 32`, set it in the environment or .env, and keep a copy".into());
+        }
         let billing = match given(self.db_host) {
             None => BillingDatabase::Embedded { sample: sample_data.unwrap_or_default() },
             Some(host) => BillingDatabase::MySql {
@@ -261,6 +273,7 @@ impl Options {
                 data_dir: self.data_dir,
                 billing,
                 state_database_url,
+                session_key,
                 gateway_url: gateway_url.map(|url| url.trim_end_matches('/').to_owned()),
                 websocket_url,
                 pace: Pace { delay: delay?, jitter: jitter? },
@@ -315,6 +328,16 @@ impl Faults {
             self.add(name, format!("{text} milliseconds is over an hour between two messages"));
         }
         Some(duration)
+    }
+
+    /// The key itself is not repeated.
+    fn session_key(&mut self, text: &str) -> Option<SessionKey> {
+        text.parse()
+            .inspect_err(|_| {
+                let expected = "needs 64 hexadecimal digits: make one with `openssl rand -hex 32`";
+                self.add("SESSION_KEY", expected.into());
+            })
+            .ok()
     }
 
     fn switch(&mut self, name: &'static str, text: &str) -> Option<bool> {
@@ -388,9 +411,25 @@ mod tests {
             "API_HOST",
             "WA_GATEWAY_URL",
             "STATE_DATABASE_URL",
+            "SESSION_KEY",
         ];
         assert_eq!(names, expected);
         assert!(!faults.iter().any(|fault| fault.to_string().contains("secret")));
+    }
+
+    #[test]
+    fn a_shared_database_needs_a_session_key() {
+        let faults = |key: Option<&str>| {
+            let args = ["kabari", "--state-database-url=mysql://u:p@h/d"];
+            let mut options = Cli::try_parse_from(args).unwrap().options;
+            options.session_key = key.map(str::to_owned);
+            let faults = options.check().err().unwrap_or_default();
+            faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert!(faults(None).contains("openssl rand -hex 32"), "{}", faults(None));
+        assert!(faults(Some("secret")).contains("64 hexadecimal digits"));
+        assert!(!faults(Some("secret")).contains("secret"));
+        assert_eq!(faults(Some(&"0f".repeat(32))), "");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod crash_point;
 pub mod data_dir;
 pub mod dispatcher;
 pub mod logging;
+pub mod session_key;
 pub mod sessions;
 pub mod store;
 pub mod waits;
+pub mod whatsapp_session;

@@ -106,7 +106,7 @@ pub async fn perform(gateway: &dyn Gateway, action: &SessionAction) -> SessionAn
         tracing::warn!(%error, "the session did not do what was asked");
         match error {
             GatewayError::NotPossible(_) => SessionAnswer::NotPossible,
-            GatewayError::Unavailable(_) => SessionAnswer::Unavailable,
+            GatewayError::Unavailable(_) | GatewayError::Fenced => SessionAnswer::Unavailable,
             GatewayError::Storage(_) => SessionAnswer::Storage,
         }
     })

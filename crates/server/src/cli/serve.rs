@@ -6,15 +6,20 @@ use crate::clock::Clock;
 use crate::config::Options;
 use crate::data_dir::DataDir;
 use crate::sessions::OpenSessions;
-use kabari_gateway::{Embedded, Gateway, Link, LinkState, http_api, qr};
+use crate::store::{SessionLease, State};
+use kabari_gateway::{Gateway, Link, LinkState, http_api, qr};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+/// How often a lease is renewed while it lasts.
+const RENEWALS_PER_LEASE: u32 = 3;
 
 /// API, dispatcher and WhatsApp session.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
@@ -50,8 +55,10 @@ pub async fn gateway(options: Options) -> anyhow::Result<()> {
         settings.gateway_url.is_none(),
         "WA_GATEWAY_URL is set: `kabari gateway` is the gateway itself; remove the variable here"
     );
-    let gateway: Arc<dyn Gateway> =
-        Arc::new(Embedded::start(app::embedded_config(&settings)).await?);
+    let state = app::open_state(&settings, Clock::System).await?;
+    let (gateway, lease) =
+        app::open_session(&settings, &state, &settings.session, data_dir.node()).await?;
+    let renewing = tokio::spawn(keep_held(state.clone(), lease.clone(), settings.waits.lease));
     let stopping = CancellationToken::new();
     let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
     let router = http_api::router(gateway.clone(), settings.pace.delay);
@@ -61,10 +68,25 @@ pub async fn gateway(options: Options) -> anyhow::Result<()> {
     until_stopped().await?;
     stopping.cancel();
     gateway.close().await;
+    renewing.abort();
+    state.release_session(&lease).await?;
     link.abort();
     server.abort();
     drop(data_dir);
     Ok(())
+}
+
+/// Renews the lease for as long as nobody else takes the session; then its client ends by itself.
+async fn keep_held(state: State, lease: SessionLease, duration: Duration) {
+    let mut turns = tokio::time::interval(duration / RENEWALS_PER_LEASE);
+    loop {
+        turns.tick().await;
+        match state.extend_session(&lease, duration).await {
+            Ok(true) => {}
+            Ok(false) => return tracing::error!("another node has taken the session"),
+            Err(error) => tracing::warn!(%error, "the lease of the session was not renewed"),
+        }
+    }
 }
 
 async fn until_stopped() -> std::io::Result<()> {

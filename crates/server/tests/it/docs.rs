@@ -31,6 +31,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Unanswered(Timestamp(0)),
     DeliveryEvent::Receipt(ReceiptRank::Delivered),
     DeliveryEvent::Receipt(ReceiptRank::Read),
+    DeliveryEvent::Abandon,
     DeliveryEvent::Expire,
     DeliveryEvent::Supersede,
     DeliveryEvent::Cancel,
@@ -159,6 +160,7 @@ fn the_table_lists_every_event() {
         | DeliveryEvent::Deferred(_)
         | DeliveryEvent::Unanswered(_)
         | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)
+        | DeliveryEvent::Abandon
         | DeliveryEvent::Expire
         | DeliveryEvent::Supersede
         | DeliveryEvent::Cancel

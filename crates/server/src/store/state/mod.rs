@@ -15,6 +15,8 @@ mod migrations;
 mod numbers;
 mod receipts;
 mod reclaim;
+mod sealed;
+mod session_entries;
 mod session_requests;
 mod sessions;
 

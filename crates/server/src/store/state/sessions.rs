@@ -328,6 +328,19 @@ impl State {
         Ok(held)
     }
 
+    /// Extends the lease, also one that has run out, unless another has taken the session since.
+    /// Returns whether it is held.
+    pub async fn extend_session(
+        &self,
+        lease: &SessionLease,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let until = (self.now().await? + duration).0;
+        let sql = "UPDATE sessions SET lease_until = ? WHERE name = ? AND owner = ? AND epoch = ?";
+        let values = params![until, lease.name.as_str(), lease.owner.as_str(), lease.epoch];
+        Ok(self.db().retry(|| self.db().execute(sql, values.clone())).await?.rows > 0)
+    }
+
     /// Lets go of the session, so that others need not wait for the lease to run out.
     pub async fn release_session(&self, lease: &SessionLease) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET lease_until = 0 WHERE name = ? AND owner = ? AND epoch = ?";

@@ -11,6 +11,8 @@ mod ordinary;
 mod pace;
 mod reach_out;
 mod recipients;
+mod session_file;
+mod sessions;
 mod torture;
 mod wire_faults;
 

@@ -2,6 +2,7 @@
 
 use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
+use super::node::SESSION_KEY;
 use super::served::PATIENCE;
 use super::turning::Turning;
 use clap::Parser;
@@ -15,6 +16,7 @@ use kabari_gateway::{Gateway, Link, LinkState};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -92,6 +94,13 @@ struct Cli {
     options: Options,
 }
 
+/// Options for a kabari on this directory, without pauses between messages.
+pub fn options(data_dir: &Path) -> Options {
+    let arguments = ["kabari", "--api-port=0", "--send-delay-ms=0", "--send-jitter-ms=0"];
+    let data_dir = ["--data-dir", data_dir.to_str().unwrap()];
+    Cli::parse_from(arguments.into_iter().chain(data_dir)).options
+}
+
 impl World {
     /// Linked, and as fast as it can be.
     pub async fn linked(engine: Engine) -> World {
@@ -116,12 +125,10 @@ impl World {
             Engine::Sqlite => None,
             Engine::MariaDb => Some(MariaDbDatabase::create().await),
         };
-        let data_dir = directory.path().to_str().unwrap();
-        let arguments = ["kabari", "--api-port=0", "--send-delay-ms=0", "--send-jitter-ms=0"];
-        let arguments = arguments.into_iter().chain(["--data-dir", data_dir]);
-        let mut settings = Cli::parse_from(arguments).options.check().unwrap();
+        let mut settings = options(directory.path()).check().unwrap();
         settings.websocket_url = Some(simulator.ws_url());
         settings.state_database_url = database.as_ref().map(MariaDbDatabase::url);
+        settings.session_key = database.as_ref().map(|_| SESSION_KEY.parse().unwrap());
         settings.waits = WAITS;
         change(&mut settings);
         let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
