@@ -81,9 +81,11 @@ async fn keep_held(state: State, lease: SessionLease, duration: Duration) {
     let mut turns = tokio::time::interval(duration / RENEWALS_PER_LEASE);
     loop {
         turns.tick().await;
-        match state.extend_session(&lease, duration).await {
-            Ok(true) => {}
-            Ok(false) => return tracing::error!("another node has taken the session"),
+        match state.renew_sessions(std::slice::from_ref(&lease), duration).await {
+            Ok(held) if held.is_empty() => {
+                return tracing::error!("another node has taken the session");
+            }
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the lease of the session was not renewed"),
         }
     }

@@ -36,7 +36,7 @@ pub struct Sender {
     lease: SessionLease,
     holding: Holding,
     link: watch::Receiver<Link>,
-    changes: watch::Receiver<u64>,
+    work: watch::Receiver<u64>,
     pacer: Pacer,
     /// What the session's row says of the link.
     reported: Option<LinkReport>,
@@ -61,7 +61,7 @@ impl Sender {
         pacer.acquired(&context.clock);
         Sender {
             link: gateway.link(),
-            changes: context.state.changes(),
+            work: context.state.work(),
             pacer,
             reported: None,
             refusal: None,
@@ -93,7 +93,7 @@ impl Sender {
 
     /// One round: see whether anything may go out, take a batch, send it.
     async fn turn(&mut self) -> Result<Next, StoreError> {
-        self.changes.borrow_and_update();
+        self.work.borrow_and_update();
         let link = self.link.borrow_and_update().clone();
         if !self.report(&link).await? {
             return Ok(Next::Leave);
@@ -255,11 +255,11 @@ impl Sender {
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
     }
 
-    /// Until something has changed, here or at another node.
+    /// Until there may be something to send, or it is time to look: other nodes make work too.
     async fn wait(&mut self, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}
-            _ = self.changes.changed() => {}
+            _ = self.work.changed() => {}
             () = self.context.clock.sleep(duration) => {}
             () = self.context.stopping.cancelled() => {}
         }

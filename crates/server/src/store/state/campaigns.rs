@@ -182,6 +182,7 @@ impl State {
         crash_point("campaign_event.written");
         tx.commit().await?;
         crash_point("campaign_event.committed");
+        self.there_is_work();
         Ok(after)
     }
 

@@ -22,6 +22,7 @@ impl State {
         );
         let values = params![sender.digits(), phone.digits(), at.0];
         self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+        self.there_is_work();
         Ok(())
     }
 

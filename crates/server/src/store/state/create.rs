@@ -156,6 +156,7 @@ impl State {
         crash_point("create.written");
         tx.commit().await?;
         crash_point("create.committed");
+        self.there_is_work();
         for older in superseded {
             self.complete_if_done(older).await?;
         }

@@ -126,7 +126,9 @@ impl State {
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
     /// back to running; a cancelled one stays cancelled, so there it is refused.
     pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
-        self.db().retry(|| self.try_resolve(delivery, decision)).await
+        self.db().retry(|| self.try_resolve(delivery, decision)).await?;
+        self.there_is_work();
+        Ok(())
     }
 
     async fn try_resolve(&self, id: i64, decision: Resolution) -> Result<(), StoreError> {

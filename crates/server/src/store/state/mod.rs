@@ -74,6 +74,8 @@ struct Inner {
     database: Database,
     clock: Clock,
     creations: Semaphore,
+    /// Counts commits of this process after which sessions may find something to send.
+    work: watch::Sender<u64>,
 }
 
 impl State {
@@ -97,7 +99,9 @@ impl State {
                 Database::state_server(options).await?
             }
         };
-        Ok(State(Arc::new(Inner { database, clock, creations: Semaphore::new(CREATIONS_AT_ONCE) })))
+        let creations = Semaphore::new(CREATIONS_AT_ONCE);
+        let work = watch::Sender::new(0);
+        Ok(State(Arc::new(Inner { database, clock, creations, work })))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
@@ -120,6 +124,15 @@ impl State {
     /// Changes after every commit of this process that wrote something.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.database.commits()
+    }
+
+    /// Changes after every commit of this process that may give sessions something to send.
+    pub fn work(&self) -> watch::Receiver<u64> {
+        self.0.work.subscribe()
+    }
+
+    fn there_is_work(&self) {
+        self.0.work.send_modify(|count| *count += 1);
     }
 
     fn db(&self) -> &Database {

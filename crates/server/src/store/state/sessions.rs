@@ -237,6 +237,7 @@ impl State {
             let mut values: Vec<Value> = set.into_iter().map(|(_, value)| value).collect();
             values.push(name.into());
             self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+            self.there_is_work();
         }
         Ok(self.session(name).await?.is_some())
     }
@@ -246,7 +247,10 @@ impl State {
         self.db()
             .retry(|| async {
                 let tx = self.db().begin().await?;
-                tx.execute("DELETE FROM session_requests WHERE session = ?", params![name]).await?;
+                for table in ["session_requests", "session_entries"] {
+                    let sql = format!("DELETE FROM {table} WHERE session = ?");
+                    tx.execute(&sql, params![name]).await?;
+                }
                 let deleted =
                     tx.execute("DELETE FROM sessions WHERE name = ?", params![name]).await?;
                 tx.commit().await?;
@@ -296,7 +300,8 @@ impl State {
         Ok(Some(SessionLease { name: name.to_owned(), owner: owner.to_owned(), epoch }))
     }
 
-    /// Extends these leases where they have not run out. Returns the names of those that hold.
+    /// Extends these leases. Returns the names of those that hold: one that has run out does too,
+    /// as long as nobody else has taken the session.
     pub async fn renew_sessions(
         &self,
         leases: &[SessionLease],
@@ -311,10 +316,8 @@ impl State {
                 .iter()
                 .flat_map(|lease| params![lease.name.as_str(), lease.owner.as_str(), lease.epoch])
                 .collect();
-            let sql = format!(
-                "UPDATE sessions SET lease_until = ? WHERE lease_until > ? AND ({condition})"
-            );
-            let mut values = params![(now + duration).0, now.0];
+            let sql = format!("UPDATE sessions SET lease_until = ? WHERE {condition}");
+            let mut values = params![(now + duration).0];
             values.extend(which.iter().cloned());
             crash_point("renew");
             self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
@@ -326,19 +329,6 @@ impl State {
             }
         }
         Ok(held)
-    }
-
-    /// Extends the lease, also one that has run out, unless another has taken the session since.
-    /// Returns whether it is held.
-    pub async fn extend_session(
-        &self,
-        lease: &SessionLease,
-        duration: Duration,
-    ) -> Result<bool, StoreError> {
-        let until = (self.now().await? + duration).0;
-        let sql = "UPDATE sessions SET lease_until = ? WHERE name = ? AND owner = ? AND epoch = ?";
-        let values = params![until, lease.name.as_str(), lease.owner.as_str(), lease.epoch];
-        Ok(self.db().retry(|| self.db().execute(sql, values.clone())).await?.rows > 0)
     }
 
     /// Lets go of the session, so that others need not wait for the lease to run out.

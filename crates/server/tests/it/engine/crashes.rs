@@ -28,13 +28,14 @@ enum By {
 }
 
 /// The points, and at which of its visits the process dies.
-const POINTS: [(&str, u32, By); 35] = [
+const POINTS: [(&str, u32, By); 36] = [
     ("create.written", 1, By::Sending),
     ("create.committed", 1, By::Sending),
-    ("sender.written", 1, By::Sending),
-    ("sender.committed", 1, By::Sending),
-    ("lease.written", 1, By::Sending),
-    ("lease.committed", 1, By::Sending),
+    ("session.written", 1, By::Sending),
+    ("session.committed", 1, By::Sending),
+    ("claim.written", 1, By::Sending),
+    ("claim.committed", 1, By::Sending),
+    ("link.written", 1, By::Sending),
     ("numbers.asked", 1, By::Sending),
     ("numbers.remembered", 1, By::Sending),
     ("numbers.absent", 1, By::Sending),
