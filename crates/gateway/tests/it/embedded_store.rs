@@ -2,6 +2,7 @@
 
 use crate::world::{FRIEND, World, message};
 use kabari_domain::wording;
+use kabari_gateway::Gateway;
 use kabari_gateway::{LinkState, SessionStoreError};
 
 /// A second message to somebody changes a ratchet and keeps the message for a repeat; what the

@@ -4,3 +4,4 @@ mod contract;
 mod docs;
 mod http;
 mod sends;
+mod sessions;

@@ -1,7 +1,7 @@
 //! WhatsApp sessions in the state database.
 
 use super::fixtures::LEASE;
-use crate::harness::database::{Engine, TestState};
+use crate::harness::database::TestState;
 use kabari::session_key::SessionKey;
 use kabari::store::state::SessionKind;
 use kabari::store::{SessionLease, State, StoreError};
