@@ -389,6 +389,12 @@ impl Transaction<'_> {
         self.database.bounded(self.inner.commit()).await
     }
 
+    /// Gives up what was done, and lets go of the rows that were locked: without it that happens a
+    /// moment after the transaction is dropped.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        self.database.bounded(self.inner.rollback()).await
+    }
+
     pub async fn commit(self) -> Result<(), StoreError> {
         self.database.bounded(self.inner.commit()).await?;
         if self.wrote.into_inner() {

@@ -79,6 +79,7 @@ impl State {
 
         let session = sessions::lock(&tx, attempt.session).await?;
         let Some(session) = session.filter(|session| session.lease_until > now) else {
+            tx.rollback().await?;
             return Ok(Begin::SessionLost);
         };
         // A slot further away than one gap was taken under a clock that has been set back since;
@@ -97,10 +98,12 @@ impl State {
         if expired
             || campaign.parse("status", CampaignStatus::from_name)? != CampaignStatus::Running
         {
+            tx.rollback().await?;
             return Ok(Begin::NotRunning);
         }
 
         let Ok(progress) = delivery.progress.after(DeliveryEvent::Begin) else {
+            tx.rollback().await?;
             return Ok(Begin::DeliveryLost);
         };
         let lease_until = now + attempt.lease;
@@ -124,6 +127,7 @@ impl State {
             )
             .await?;
         if begun.rows == 0 {
+            tx.rollback().await?;
             return Ok(Begin::DeliveryLost);
         }
         tx.execute(
@@ -175,8 +179,12 @@ impl State {
             tx.engine().lock_row()
         );
         let ours = params![delivery.id, delivery.owner.as_str(), delivery.epoch];
-        let Some(row) = tx.row(&sql, ours).await? else { return Ok(None) };
-        let Ok(after) = read_progress(&row)?.after(event) else { return Ok(None) };
+        let row = tx.row(&sql, ours).await?;
+        let before = row.map(|row| read_progress(&row)).transpose()?;
+        let Some(after) = before.and_then(|before| before.after(event).ok()) else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         let after = given_up(&tx, delivery.campaign_id, delivery.id, after).await?;
         write_progress(&tx, delivery.id, after, error, now).await?;
         crash_point("settle.written");

@@ -1,6 +1,7 @@
 //! Databases for one test each: a SQLite file, or a database of its own on the test run's
 //! MariaDB. Both are gone when the value is dropped.
 
+use super::served::PATIENCE;
 use kabari::clock::Clock;
 use kabari::store::{BillingTarget, State, StateTarget};
 use kabari_domain::Timestamp;
@@ -227,6 +228,27 @@ impl TestState {
     /// Another process on the same database.
     pub async fn another_node(&self) -> State {
         State::open(self.target.clone(), self.clock.clone()).await.unwrap()
+    }
+
+    /// Connects to the server's database behind the store's back.
+    pub async fn connect(&self) -> MySqlConnection {
+        let StateTarget::MySql { url } = &self.target else { panic!("a file has no server") };
+        MySqlConnectOptions::from_str(url).unwrap().connect().await.unwrap()
+    }
+
+    /// Waits until a connection to this database waits for a row that another has locked.
+    pub async fn until_somebody_waits_for_a_row(&self) {
+        let mut connection = self.connect().await;
+        let waits = "SELECT COUNT(*) FROM information_schema.innodb_trx t \
+                     JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                     WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()";
+        let waiting = async {
+            while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut connection).await.unwrap() == 0
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("somebody waits");
     }
 
     /// Ends every connection to the server's database.

@@ -2,7 +2,6 @@
 
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
-use futures_util::{StreamExt, stream};
 use kabari::store::StoreError;
 use kabari::store::state::{Creation, IdempotencyKey};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -80,17 +79,26 @@ async fn connections_that_were_cut_are_replaced() {
 async fn a_connection_cut_while_recording_leaves_nothing_behind() {
     let test = TestState::open(Engine::MariaDb).await;
     let key = || Some(IdempotencyKey { key: "k".to_owned(), fingerprint: "f".to_owned() });
-    let recipients_and_a_cut = stream::iter(0..1200).then(|n| {
-        let test = &test;
-        async move {
-            if n == 1100 {
-                test.cut_connections().await;
-            }
-            Ok(recipient(n))
-        }
+    // Somebody else's row makes the recording wait in its second INSERT.
+    let mut rows = recipients(1200);
+    let id = rows[1100].message_id.to_string();
+    let mut other = test.connect().await;
+    sqlx::raw_sql("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::query(
+        "INSERT INTO deliveries (campaign_id, position, customer_name, message_id, state, due_at) \
+         VALUES (0, 0, '', ?, 'skipped', 0)",
+    )
+    .bind(&id)
+    .execute(&mut other)
+    .await
+    .unwrap();
+    let state = test.state.clone();
+    let recording = tokio::spawn(async move {
+        create_with(&state, new_campaign(), std::mem::take(&mut rows), key(), None).await
     });
-    let result =
-        test.state.create_campaign(new_campaign(), recipients_and_a_cut, key(), None, false).await;
+    test.until_somebody_waits_for_a_row().await;
+    test.cut_connections().await;
+    let result = recording.await.unwrap();
     assert!(matches!(&result, Err(StoreError::Unavailable { .. })), "{result:?}");
     assert!(test.state.campaigns(None, 9).await.unwrap().is_empty());
     let again = create_with(&test.state, new_campaign(), recipients(2), key(), None).await;
