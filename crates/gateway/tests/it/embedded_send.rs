@@ -178,7 +178,7 @@ async fn keys_that_cannot_be_had_are_worth_another_try() {
     world.faults([Rule::on(Stanza::Prekeys, broken).times(1)]);
     let sent = message(FRIEND, 1, "x");
     let answer = world.send(&sent).await;
-    assert!(matches!(answer, Err(SendError::Retry { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(SendError::Recipient { .. })), "{answer:?}");
     assert_eq!(world.send(&sent).await, Ok(()));
     world.until_received(FRIEND).await;
 }

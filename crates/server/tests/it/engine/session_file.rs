@@ -1,7 +1,8 @@
 //! The session file of an earlier kabari is taken over. The one of these tests was written by
-//! whatsapp-rust's own SQLite store; of its 812 one-time keys, and of those that the simulator
-//! beside it knows, only a few were kept.
+//! whatsapp-rust's own SQLite store and is kept as the statements that make it; of its 812 one-time
+//! keys, and of those that the simulator beside it knows, it has twenty.
 
+use crate::harness::database::execute_on_file;
 use crate::harness::served::PATIENCE;
 use crate::harness::world::{OWN, options, phone};
 use kabari::app;
@@ -21,9 +22,12 @@ const NODE: &str = "a";
 /// A data directory as an earlier kabari left it, and the simulator that knows its session.
 async fn left_behind() -> (TempDir, Simulator, Settings) {
     let directory = TempDir::new().unwrap();
-    for from in ["whatsapp", "wa-sim"] {
-        copy(&Path::new(FIXTURE).join(from), &directory.path().join(from));
-    }
+    let fixture = Path::new(FIXTURE);
+    copy(&fixture.join("wa-sim"), &directory.path().join("wa-sim"));
+    fs::create_dir(directory.path().join("whatsapp")).unwrap();
+    let statements = fs::read_to_string(fixture.join("session.sql")).unwrap();
+    let file = directory.path().join("whatsapp/session.db");
+    execute_on_file(&file, &format!("PRAGMA journal_mode = WAL; {statements}")).await;
     let data = Some(directory.path().join("wa-sim"));
     let simulator = Simulator::start(Config { data, ..Config::default() }).await.unwrap();
     let mut options = options(directory.path());
@@ -35,8 +39,13 @@ async fn left_behind() -> (TempDir, Simulator, Settings) {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
     }
 }
 
