@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 600;
 
 /// What the pure crate may build on: values, formats and rules, no I/O.
-const PURE_CRATES: [&str; 4] = ["chrono", "phonenumber", "serde", "thiserror"];
+const PURE_CRATES: [&str; 5] = ["chrono", "chrono-tz", "phonenumber", "serde", "thiserror"];
 
 /// Crates that reach a database.
 const DATABASE_CRATES: [&str; 4] = ["sea_orm", "sea_orm_migration", "sea_query", "sqlx"];
