@@ -1,8 +1,12 @@
-//! Settings: each is a flag and an environment variable of the same meaning.
+//! Settings: each is a flag and an environment variable of the same meaning, secrets excepted
+//! (see [`secrets`](crate::secrets)).
 //!
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::logging::LogFormat;
+use crate::origins::{NoOrigin, Origins};
+use crate::secrets::{self, Environment};
 use crate::waits::Waits;
 use chrono_tz::Tz;
 use clap::Args;
@@ -12,18 +16,27 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The settings as they were typed.
+/// Where the API is, for those who serve it and those who call it.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub struct ApiAddress {
     /// Address the API listens on. Anything but loopback needs API_KEY.
     #[arg(long, env = "API_HOST", default_value = "127.0.0.1", help_heading = "API")]
     pub api_host: String,
     /// Port the API listens on; 0 takes any free one.
     #[arg(long, env = "API_PORT", default_value = "8001", help_heading = "API")]
     pub api_port: String,
-    /// Key that callers send as `X-API-Key` or `Authorization: Bearer`.
-    #[arg(long, env = "API_KEY", hide_env_values = true, help_heading = "API")]
-    pub api_key: Option<String>,
+}
+
+/// The settings as they were typed.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Where the API listens.
+    #[command(flatten)]
+    pub api: ApiAddress,
+    /// Origins whose web pages may call the API, separated by commas. Without it: those on this
+    /// machine.
+    #[arg(long, env = "CORS_ORIGINS", default_value = "", help_heading = "API")]
+    pub cors_origins: String,
 
     /// Directory for the WhatsApp session and, without databases of your own, kabari's.
     #[arg(long, env = "DATA_DIR", default_value = "data", help_heading = "Data")]
@@ -43,19 +56,6 @@ pub struct Options {
     /// User of the billing database; may be allowed to SELECT only.
     #[arg(long, env = "DB_USERNAME", default_value = "root", help_heading = "Data")]
     pub db_username: String,
-    /// Password of the billing database.
-    #[arg(
-        long,
-        env = "DB_PASSWORD",
-        default_value = "",
-        hide_env_values = true,
-        help_heading = "Data"
-    )]
-    pub db_password: String,
-    /// kabari's own database, as mysql://user:password@host:port/name, when several nodes share
-    /// the work. Without it: SQLite below DATA_DIR.
-    #[arg(long, env = "STATE_DATABASE_URL", hide_env_values = true, help_heading = "Data")]
-    pub state_database_url: Option<String>,
 
     /// Address of a WhatsApp gateway with the :3001 contract. Without it: the embedded client.
     #[arg(long, env = "WA_GATEWAY_URL", help_heading = "WhatsApp")]
@@ -92,6 +92,10 @@ pub struct Options {
     #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
     pub duplicate_guard_seconds: String,
 
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", help_heading = "Logs")]
+    pub log_format: LogFormat,
+
     /// Only tests change these.
     #[command(flatten)]
     pub waits: Waits,
@@ -106,6 +110,8 @@ pub struct Settings {
     pub gateway_port: u16,
     /// What callers must show.
     pub api_key: Option<String>,
+    /// Whose web pages may call the API.
+    pub origins: Origins,
     /// Directory of the session and the embedded databases.
     pub data_dir: PathBuf,
     /// The ISP's own database.
@@ -189,15 +195,38 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// A key shorter than this can be guessed.
 const MIN_API_KEY_LENGTH: usize = 16;
 
-impl Options {
-    /// Checks everything, and reports everything that is wrong.
-    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+impl ApiAddress {
+    /// Returns the address to call and the key to show there, or everything that is wrong.
+    pub fn check(self) -> Result<(SocketAddr, Option<String>), Vec<Fault>> {
         let mut faults = Faults::default();
+        let address = self.read(&mut faults);
+        let api_key = faults.secret("API_KEY", &secrets::of_process);
+        match address {
+            Some(address) if faults.0.is_empty() => Ok((address, api_key)),
+            _ => Err(faults.0),
+        }
+    }
+
+    fn read(&self, faults: &mut Faults) -> Option<SocketAddr> {
         let host = match self.api_host.as_str() {
             "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
             host => faults.parse("API_HOST", host, "an IP address such as 127.0.0.1 or 0.0.0.0"),
         };
-        let api_port = faults.parse("API_PORT", &self.api_port, "a port number");
+        let port = faults.parse("API_PORT", &self.api_port, "a port number");
+        Some(SocketAddr::new(host?, port?))
+    }
+}
+
+impl Options {
+    /// Checks everything, and reports everything that is wrong.
+    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+        self.check_with(&secrets::of_process)
+    }
+
+    fn check_with(self, environment: Environment) -> Result<Settings, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let api = self.api.read(&mut faults);
+        let origins = faults.origins("CORS_ORIGINS", &self.cors_origins);
         let gateway_port = faults.parse("WA_GATEWAY_PORT", &self.wa_gateway_port, "a port number");
         let db_port = faults.parse("DB_PORT", &self.db_port, "a port number");
         let delay = faults.millis("SEND_DELAY_MS", &self.send_delay_ms);
@@ -219,20 +248,22 @@ impl Options {
         let quiet_hours = given(self.quiet_hours).and_then(|hours| {
             faults.parse("QUIET_HOURS", &hours, "two times of day such as 22:00-05:00")
         });
-        let api_key = given(self.api_key);
+        let api_key = faults.secret("API_KEY", environment);
         if api_key.as_ref().is_some_and(|key| key.len() < MIN_API_KEY_LENGTH) {
             faults.add("API_KEY", format!("needs at least {MIN_API_KEY_LENGTH} characters; make one with: openssl rand -hex 16"));
         }
-        if api_key.is_none() && host.is_some_and(|host| !host.is_loopback()) {
-            faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api_host));
+        if api_key.is_none() && api.is_some_and(|api| !api.ip().is_loopback()) {
+            faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api.api_host));
         }
         let web = ["http://", "https://"];
         let gateway_url = faults.url("WA_GATEWAY_URL", self.wa_gateway_url, &web);
         let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
         let websocket_url =
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let db_password = faults.secret("DB_PASSWORD", environment);
+        let state_database_url = faults.secret("STATE_DATABASE_URL", environment);
         let state_database_url =
-            faults.url("STATE_DATABASE_URL", self.state_database_url, &["mysql://", "mariadb://"]);
+            faults.url("STATE_DATABASE_URL", state_database_url, &["mysql://", "mariadb://"]);
         let billing = match given(self.db_host) {
             None => BillingDatabase::Embedded { sample: sample_data.unwrap_or_default() },
             Some(host) => BillingDatabase::MySql {
@@ -240,15 +271,16 @@ impl Options {
                 port: db_port.unwrap_or_default(),
                 database: self.db_database,
                 username: self.db_username,
-                password: self.db_password,
+                password: db_password.unwrap_or_default(),
             },
         };
 
         let settings = || {
             Some(Settings {
-                api: SocketAddr::new(host?, api_port?),
+                api: api?,
                 gateway_port: gateway_port?,
                 api_key,
+                origins: origins?,
                 data_dir: self.data_dir,
                 billing,
                 state_database_url,
@@ -301,6 +333,22 @@ impl Faults {
         Some(duration)
     }
 
+    fn secret(&mut self, name: &'static str, environment: Environment) -> Option<String> {
+        let secret = secrets::read(name, environment);
+        secret.unwrap_or_else(|problem| {
+            self.add(name, problem);
+            None
+        })
+    }
+
+    fn origins(&mut self, name: &'static str, text: &str) -> Option<Origins> {
+        let origins = text.parse();
+        if let Err(NoOrigin(entry)) = &origins {
+            self.add(name, format!("{entry:?} should be the origin of a web page, such as https://billing.example.net or http://192.168.1.10:8080, without a path"));
+        }
+        origins.ok()
+    }
+
     fn switch(&mut self, name: &'static str, text: &str) -> Option<bool> {
         match text.trim() {
             "1" | "true" | "on" => Some(true),
@@ -339,8 +387,15 @@ mod tests {
     }
 
     fn check(args: &[&str]) -> Result<Settings, Vec<Fault>> {
+        check_with(args, &[])
+    }
+
+    fn check_with(args: &[&str], secrets: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
         let args = ["kabari"].iter().chain(args);
-        Cli::try_parse_from(args).unwrap().options.check()
+        let variable = |name: &str| {
+            secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned())
+        };
+        Cli::try_parse_from(args).unwrap().options.check_with(&variable)
     }
 
     #[test]
@@ -353,23 +408,24 @@ mod tests {
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let faults = check(&[
+        let args = [
             "--api-port=eighty",
-            "--api-host=0.0.0.0",
+            "--cors-origins=http://localhost:3000,*",
             "--send-delay-ms=-1",
             "--quiet-hours=late",
             "--timezone=Jakarta",
             "--wa-gateway-url=localhost:3001",
-            "--state-database-url=postgres://u:secret@h/d",
-        ])
-        .unwrap_err();
+        ];
+        let secrets = [("API_KEY", "short"), ("STATE_DATABASE_URL", "postgres://u:secret@h/d")];
+        let faults = check_with(&args, &secrets).unwrap_err();
         let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
         let expected = [
             "API_PORT",
+            "CORS_ORIGINS",
             "SEND_DELAY_MS",
             "TIMEZONE",
             "QUIET_HOURS",
-            "API_HOST",
+            "API_KEY",
             "WA_GATEWAY_URL",
             "STATE_DATABASE_URL",
         ];
@@ -380,7 +436,8 @@ mod tests {
     #[test]
     fn beyond_loopback_a_key_is_needed() {
         assert!(check(&["--api-host=0.0.0.0"]).is_err());
-        assert!(check(&["--api-host=0.0.0.0", "--api-key=short"]).is_err());
-        assert!(check(&["--api-host=0.0.0.0", "--api-key=0123456789abcdef"]).is_ok());
+        let with_key = |key| check_with(&["--api-host=0.0.0.0"], &[("API_KEY", key)]);
+        assert!(with_key("short").is_err());
+        assert!(with_key("0123456789abcdef").is_ok());
     }
 }
