@@ -1,14 +1,14 @@
 //! Who may ask. With `API_KEY` set, whoever has the key; without it, only this machine.
 
-use super::Api;
 use super::error::ApiError;
+use super::{Api, link_page};
+use crate::origins::is_loopback;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::middleware::Next;
 use axum::response::Response;
 use kabari_domain::wording;
-use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -26,7 +26,7 @@ pub async fn guard(
     next: Next,
 ) -> Result<Response, ApiError> {
     match &api.settings.api_key {
-        Some(_) if is_open(request.uri().path()) => {}
+        Some(_) if is_open(request.uri().path()) || link_page::is_asked_for(&request) => {}
         Some(key) => require_key(request.headers(), key)?,
         None => require_loopback_host(request.headers())?,
     }
@@ -58,13 +58,7 @@ fn require_key(headers: &HeaderMap, key: &str) -> Result<(), ApiError> {
 /// rebinding); the name is then in `Host`.
 fn require_loopback_host(headers: &HeaderMap) -> Result<(), ApiError> {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let is_loopback = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_loopback { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST)) }
+    if is_loopback(host) { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST)) }
 }
 
 #[cfg(test)]

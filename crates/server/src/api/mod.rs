@@ -8,12 +8,14 @@
 mod auth;
 mod campaigns;
 mod control;
+mod cross_origin;
 mod csv;
 mod customers;
 mod deliveries;
 mod docs;
 mod error;
 mod events;
+mod link_page;
 mod notices;
 mod send;
 mod service;
@@ -22,6 +24,7 @@ mod validation;
 mod whatsapp;
 
 use crate::config::Pace;
+use crate::origins::Origins;
 use crate::store::{Billing, State};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -65,6 +68,8 @@ pub struct ApiSettings {
     pub status_page_url: Option<String>,
     /// What callers must show. Without one, only this machine is served.
     pub api_key: Option<String>,
+    /// Whose web pages may call.
+    pub origins: Origins,
     /// A send is refused if the same was made within this time; zero turns that off.
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
@@ -78,10 +83,12 @@ pub fn router(api: Api) -> Router {
     let openapi = docs::with_common_answers(openapi);
     router
         .merge(docs::routes(&openapi))
+        .merge(link_page::routes())
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(api.clone(), auth::guard))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .with_state(api)
 }

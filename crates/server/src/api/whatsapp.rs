@@ -1,10 +1,13 @@
 //! The link to WhatsApp: `/api/whatsapp/*`.
 
-use super::Api;
 use super::error::Answer;
 use super::validation::{Body, Fields, FromFields};
+use super::{Api, link_page};
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::VARY;
+use axum::response::{IntoResponse, Response};
 use kabari_domain::{Phone, wording};
 use kabari_gateway::{GatewayError, Limits, Link, LinkState};
 use serde::Serialize;
@@ -33,7 +36,7 @@ pub struct Status {
     /// The same for people.
     #[schema(example = "WhatsApp terhubung sebagai 6281299990000")]
     message: String,
-    /// The QR to scan, as a `data:image/png;base64,` address.
+    /// Always null, as in the replaced system: the QR is at `/api/whatsapp/qr`.
     qr_code: Option<String>,
     /// `starting`, `not_linked`, `connecting`, `connected`, `unreachable`, `logged_out`,
     /// `replaced`, `banned` or `client_outdated`.
@@ -108,8 +111,7 @@ pub async fn limits(api: &Api) -> Option<ShownLimits> {
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
-            "message": "Silakan scan QR code untuk menghubungkan WhatsApp",
-            "qr_code": "data:image/png;base64,iVBORw0KGgo...",
+            "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
             "state": "not_linked", "banned_until": null, "limits": null
         }))),
     ))
@@ -129,7 +131,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         banned_until,
         limits,
         phone_number: link.phone.filter(|_| connected),
-        qr_code: link.qr_png.filter(|_| !connected),
+        qr_code: None,
     })
 }
 
@@ -150,6 +152,8 @@ pub struct Qr {
 }
 
 /// The QR code to scan
+///
+/// A browser (`Accept: text/html`) gets a page that shows it, renews it, and links by code too.
 #[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", operation_id = "get_whatsapp_qr", responses(
     (status = 200, description = "The QR code, or why there is none", body = Qr, examples(
         ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
@@ -157,20 +161,26 @@ pub struct Qr {
         ("not yet there" = (value = json!({"success": false, "message": "QR Code belum tersedia, tunggu beberapa detik..."}))),
     ))
 ))]
-pub async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
-    let link = link(&api).await;
-    Json(if link.is_connected() {
+pub async fn qr(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    if link_page::is_accepted(&headers) {
+        return link_page::page();
+    }
+    ([(VARY, "Accept")], Json(current_qr(&link(&api).await))).into_response()
+}
+
+fn current_qr(link: &Link) -> Qr {
+    if link.is_connected() {
         let message = Some(wording::ALREADY_CONNECTED.to_owned());
-        Qr { success: true, qr: None, message, phone: link.phone }
-    } else if let Some(png) = link.qr_png {
-        Qr { success: true, qr: Some(png), message: None, phone: None }
+        Qr { success: true, qr: None, message, phone: link.phone.clone() }
+    } else if let Some(png) = &link.qr_png {
+        Qr { success: true, qr: Some(png.clone()), message: None, phone: None }
     } else {
         let reason = match link.state {
             LinkState::Unreachable => wording::GATEWAY_DOWN,
             _ => wording::QR_NOT_READY,
         };
         Qr { success: false, qr: None, message: Some(reason.to_owned()), phone: None }
-    })
+    }
 }
 
 /// Whether it worked.
@@ -211,7 +221,11 @@ impl Outcome {
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
     let link = link(&api).await;
     let success = link.is_connected();
-    let message = if success { Some(message(&link)) } else { link.error };
+    let message = match &link.qr_png {
+        _ if success => Some(message(&link)),
+        Some(_) => Some(wording::PLEASE_SCAN_QR.to_owned()),
+        None => link.error,
+    };
     Json(Outcome { success, message })
 }
 
