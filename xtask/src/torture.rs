@@ -11,17 +11,19 @@ pub struct Options {
     /// How many people are written to.
     #[arg(long, default_value_t = 1000)]
     recipients: u32,
-    /// How often a process is killed. Stops, database cuts and restarts, and clock steps come on
-    /// top, in proportion.
+    /// How often a process is killed. Stops, a database that is cut off, hangs or restarts, clock
+    /// steps, and numbers that are banned, unlinked or replaced come on top, in proportion.
     #[arg(long, default_value_t = 50)]
     kills: u32,
     /// Where the state is kept.
     #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
     engine: Engine,
-    /// How many processes send; more than one needs mariadb. Of three or more, two share a number
-    /// behind a gateway.
+    /// How many processes send; more than one needs mariadb.
     #[arg(long, default_value_t = 1)]
     nodes: u32,
+    /// How many numbers they send from.
+    #[arg(long, default_value_t = 2)]
+    numbers: u32,
     /// What the dice derive from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,6 +42,7 @@ pub fn run(options: Options) -> Result<()> {
         "several nodes share their state on a server: add --engine mariadb"
     );
     ensure!((1..=9).contains(&options.nodes), "--nodes takes 1 to 9");
+    ensure!((1..=99).contains(&options.numbers), "--numbers takes 1 to 99");
     let engine = match options.engine {
         Engine::Sqlite => "sqlite",
         Engine::Mariadb => "mariadb",
@@ -52,6 +55,7 @@ pub fn run(options: Options) -> Result<()> {
         .env("TORTURE_KILLS", options.kills.to_string())
         .env("TORTURE_ENGINE", engine)
         .env("TORTURE_NODES", options.nodes.to_string())
+        .env("TORTURE_NUMBERS", options.numbers.to_string())
         .env("TORTURE_SEED", options.seed.to_string());
     if options.engine == Engine::Sqlite {
         return process::run(&mut command);

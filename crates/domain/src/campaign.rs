@@ -18,30 +18,15 @@ pub enum CampaignStatus {
     Cancelled,
 }
 
-/// Why a campaign is paused.
+/// Who paused a campaign. What the numbers cannot do just now is no pause; see
+/// [`Waiting`](crate::Waiting).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// The operator paused it.
     Manual,
-    /// No connection to WhatsApp, or to the gateway.
-    Disconnected,
-    /// The phone unlinked us, or WhatsApp did: somebody must scan a QR.
-    LoggedOut,
-    /// The same session was opened elsewhere.
-    Replaced,
-    /// WhatsApp banned the number until a certain time.
-    Banned,
-    /// WhatsApp no longer accepts this version of the client.
-    ClientOutdated,
     /// A run of failures: somebody should look before more go out.
     Breaker,
-    /// It is night; see `QUIET_HOURS`.
-    QuietHours,
-    /// The sender has sent all it may today; see `DAILY_CAP`.
-    DailyCap,
-    /// WhatsApp's own limit for people who never wrote to us.
-    ReachOutLimit,
 }
 
 /// What can happen to a campaign.
@@ -53,8 +38,6 @@ pub enum CampaignEvent {
     Pause(PauseReason),
     /// The operator lets it go on, whatever the reason was.
     Resume,
-    /// The reason has passed by itself.
-    Clear(PauseReason),
     /// No delivery is open any more.
     Complete,
     /// The operator stops it for good.
@@ -104,43 +87,19 @@ impl CampaignStatus {
 
 impl PauseReason {
     /// All of them.
-    pub const ALL: [PauseReason; 10] = [
-        PauseReason::Manual,
-        PauseReason::Disconnected,
-        PauseReason::LoggedOut,
-        PauseReason::Replaced,
-        PauseReason::Banned,
-        PauseReason::ClientOutdated,
-        PauseReason::Breaker,
-        PauseReason::QuietHours,
-        PauseReason::DailyCap,
-        PauseReason::ReachOutLimit,
-    ];
+    pub const ALL: [PauseReason; 2] = [PauseReason::Manual, PauseReason::Breaker];
 
     /// The name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             PauseReason::Manual => "manual",
-            PauseReason::Disconnected => "disconnected",
-            PauseReason::LoggedOut => "logged_out",
-            PauseReason::Replaced => "replaced",
-            PauseReason::Banned => "banned",
-            PauseReason::ClientOutdated => "client_outdated",
             PauseReason::Breaker => "breaker",
-            PauseReason::QuietHours => "quiet_hours",
-            PauseReason::DailyCap => "daily_cap",
-            PauseReason::ReachOutLimit => "reach_out_limit",
         }
     }
 
     /// The reason of this name.
     pub fn from_name(name: &str) -> Option<PauseReason> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
-    }
-
-    /// Whether it ends without a person: the reason passes, the campaign goes on.
-    pub fn clears_by_itself(self) -> bool {
-        !matches!(self, PauseReason::Manual | PauseReason::Breaker)
     }
 }
 
@@ -167,15 +126,9 @@ impl Phase {
         match (self.status, event) {
             (Scheduled, Start) => to(Running),
             (Running, Pause(reason)) => paused(reason),
-            // The operator's word stands above the reasons that pass by themselves.
+            // The operator's word stands above the breaker's.
             (Scheduled | Paused, Pause(PauseReason::Manual)) => paused(PauseReason::Manual),
-            (Paused, Pause(reason)) if self.reason.is_some_and(PauseReason::clears_by_itself) => {
-                paused(reason)
-            }
             (Paused, Resume) => to(Running),
-            (Paused, Clear(reason)) if self.reason == Some(reason) && reason.clears_by_itself() => {
-                to(Running)
-            }
             (Running | Paused, Complete) => to(Completed),
             (Scheduled | Running | Paused, Cancel) => to(Cancelled),
             (Completed, Reopen) => to(Running),
@@ -195,7 +148,6 @@ mod tests {
             Just(CampaignEvent::Start),
             reason().prop_map(CampaignEvent::Pause),
             Just(CampaignEvent::Resume),
-            reason().prop_map(CampaignEvent::Clear),
             Just(CampaignEvent::Complete),
             Just(CampaignEvent::Cancel),
             Just(CampaignEvent::Reopen),
@@ -213,8 +165,8 @@ mod tests {
                     !at.status.is_final() || (at.status, event) == (Completed, CampaignEvent::Reopen),
                     "a finished campaign moved"
                 );
-                if at.reason == Some(PauseReason::Manual) && next.status == Running {
-                    prop_assert_eq!(event, CampaignEvent::Resume, "only the operator ends a manual pause");
+                if at.status == Paused && next.status == Running {
+                    prop_assert_eq!(event, CampaignEvent::Resume, "only the operator ends a pause");
                 }
                 at = next;
             }

@@ -112,8 +112,8 @@ pub enum DeliveryEvent {
     Release,
     /// About to touch the wire.
     Begin,
-    /// The client knows that nothing went out: it goes back to its place.
-    NotSent,
+    /// The client knows that nothing went out: again at that time, behind those who wait already.
+    NotSent(Timestamp),
     /// The server's ack without an error, however late.
     Acked,
     /// The server said no for good, or there is no such recipient.
@@ -126,6 +126,8 @@ pub enum DeliveryEvent {
     Unanswered(Timestamp),
     /// A receipt, however late, early or often.
     Receipt(ReceiptRank),
+    /// The number it may have gone out from is gone, and no other may send it.
+    Abandon,
     /// `expires_at` has passed.
     Expire,
     /// A newer send for the same notice.
@@ -181,9 +183,10 @@ impl Progress {
             (Leased, Release) => to(if self.may_have_arrived() { RetryWait } else { Queued }),
             (Leased, Begin) => Ok(Progress { state: Sending, attempts: self.attempts + 1, ..self }),
 
-            (Sending, NotSent) => Ok(Progress {
+            (Sending, NotSent(due_at)) => Ok(Progress {
                 state: if self.may_have_arrived() { RetryWait } else { Queued },
                 attempts: self.attempts.saturating_sub(1),
+                due_at,
                 ..self
             }),
             (Sending, Deferred(due_at)) => Ok(Progress { state: RetryWait, due_at, ..self }),
@@ -214,6 +217,7 @@ impl Progress {
             {
                 to(Uncertain)
             }
+            (RetryWait, Abandon) if self.may_have_arrived() => to(Uncertain),
             (Queued | Leased | RetryWait, Expire) => to(Expired),
             (Queued | Leased | RetryWait, Supersede) => to(Superseded),
             (Queued | Leased | RetryWait, Cancel) => to(Cancelled),
@@ -260,7 +264,8 @@ mod tests {
             Just(Lease),
             Just(Release),
             Just(Begin),
-            Just(NotSent),
+            Just(NotSent(Timestamp(5))),
+            Just(Abandon),
             Just(Acked),
             Just(Refused),
             Just(GiveUp),

@@ -29,6 +29,13 @@ impl QuietHours {
         let day = if end_is_tomorrow { now.date() + TimeDelta::days(1) } else { now.date() };
         quiet.then(|| day.and_time(self.to))
     }
+
+    /// Returns the next beginning of quiet hours after this local time.
+    pub fn start_after(self, now: NaiveDateTime) -> NaiveDateTime {
+        let day = now.date();
+        let day = if now.time() < self.from { day } else { day + TimeDelta::days(1) };
+        day.and_time(self.from)
+    }
 }
 
 impl FromStr for QuietHours {

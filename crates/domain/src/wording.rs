@@ -173,8 +173,10 @@ pub const BANNED: &str = "Nomor ini diblokir sementara oleh WhatsApp";
 pub const CLIENT_OUTDATED: &str = "WhatsApp menolak versi ini. Perbarui kabari";
 /// WhatsApp let nobody in, for a reason of its own.
 pub const CONNECTION_REFUSED: &str = "WhatsApp menolak koneksi";
-/// The session's files cannot be used.
-pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibuka. Periksa DATA_DIR";
+/// Another node has taken the number.
+pub const HELD_BY_ANOTHER_NODE: &str = "Nomor ini sekarang dipegang oleh node kabari lain";
+/// The session cannot be read or written.
+pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibaca atau ditulis. Periksa database kabari (STATE_DATABASE_URL atau DATA_DIR) dan SESSION_KEY";
 /// WhatsApp's limit for people who never wrote to us.
 pub const REACH_OUT_LIMIT: &str =
     "Ditunda: WhatsApp membatasi pesan ke nomor yang belum pernah menghubungi nomor ini";
@@ -197,3 +199,22 @@ pub const LINK_BUSY: &str =
 /// WhatsApp or the gateway gave no answer in time.
 pub const NO_ANSWER: &str =
     "WhatsApp atau gateway tidak menjawab. Periksa koneksi dan gateway, lalu coba lagi";
+
+/// The phone is linked under another name already.
+pub fn number_taken(session: &str) -> String {
+    format!("Nomor ini sudah tertaut pada sesi {session}. Hubungkan nomor lain di sini")
+}
+/// No session has this name.
+pub const SESSION_NOT_FOUND: &str = "Sesi WhatsApp tidak ditemukan";
+/// A session of this name is there already.
+pub const SESSION_EXISTS: &str = "Sesi WhatsApp dengan nama ini sudah ada";
+/// A name that no session can have.
+pub const SESSION_NAME: &str =
+    "Nama sesi hanya boleh berisi huruf kecil, angka, - dan _, paling banyak 64";
+/// The session that the replaced system's endpoints act on stays.
+pub const DEFAULT_SESSION_STAYS: &str =
+    "Sesi default tidak dapat dihapus. Lepaskan nomornya dengan POST /api/whatsapp/logout";
+/// The session is paused.
+pub const SESSION_PAUSED: &str = "Sesi WhatsApp dijeda";
+/// The session goes on.
+pub const SESSION_RESUMED: &str = "Sesi WhatsApp dilanjutkan";

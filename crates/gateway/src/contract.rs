@@ -130,6 +130,7 @@ pub(crate) enum Code {
     NotRegistered,
     ReachOutLimit,
     Retry,
+    Recipient,
     Permanent,
     /// Also whatever a later version adds: it may have gone out.
     #[serde(other)]
@@ -154,12 +155,15 @@ impl Answer {
                 (wording::REACH_OUT_LIMIT.into(), Code::ReachOutLimit)
             }
             SendError::Retry { .. } => (wording::TRY_LATER.into(), Code::Retry),
+            SendError::Recipient { .. } => (wording::TRY_LATER.into(), Code::Recipient),
             SendError::Permanent(text) => (text.clone(), Code::Permanent),
             SendError::Unknown(_) => (wording::UNCERTAIN.into(), Code::Unknown),
         };
         let mut answer = Answer { code: Some(code), ..Answer::failure(text) };
         match error {
-            SendError::Retry { after, .. } => answer.retry_after = Some(after.as_secs()),
+            SendError::Retry { after, .. } | SendError::Recipient { after, .. } => {
+                answer.retry_after = Some(after.as_secs());
+            }
             SendError::ReachOutLimit { until } => answer.until = *until,
             _ => {}
         }
@@ -169,15 +173,14 @@ impl Answer {
     /// What one of our own gateways meant; `None` if this is not from one.
     pub fn send_error(&self) -> Option<SendError> {
         let error = || self.error.clone().unwrap_or_default();
+        let after = Duration::from_secs(self.retry_after.unwrap_or_default());
         Some(match self.code? {
             Code::NotLinked => SendError::NotLinked,
             Code::NotConnected => SendError::NotConnected(error()),
             Code::NotRegistered => SendError::NotRegistered,
             Code::ReachOutLimit => SendError::ReachOutLimit { until: self.until },
-            Code::Retry => SendError::Retry {
-                after: Duration::from_secs(self.retry_after.unwrap_or_default()),
-                reason: error(),
-            },
+            Code::Retry => SendError::Retry { after, reason: error() },
+            Code::Recipient => SendError::Recipient { after, reason: error() },
             Code::Permanent => SendError::Permanent(error()),
             Code::Unknown => SendError::Unknown(error()),
         })
@@ -216,6 +219,10 @@ mod tests {
             SendError::NotRegistered,
             SendError::ReachOutLimit { until: Some(Timestamp(5)) },
             SendError::Retry { after: Duration::from_secs(7), reason: wording::TRY_LATER.into() },
+            SendError::Recipient {
+                after: Duration::from_secs(7),
+                reason: wording::TRY_LATER.into(),
+            },
             SendError::Permanent(reason),
             SendError::Unknown(wording::UNCERTAIN.into()),
         ] {

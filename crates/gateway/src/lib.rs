@@ -10,11 +10,14 @@ pub mod qr;
 pub mod remote;
 
 mod contract;
+mod session_store;
 
 pub use embedded::{Embedded, EmbeddedConfig};
 pub use remote::{Remote, RemoteConfig};
+pub use session_store::{Change, Entry, MemoryStore, SessionStore, SessionStoreError};
 
 use async_trait::async_trait;
+pub use kabari_domain::LinkState;
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -100,32 +103,6 @@ pub struct Link {
     pub error: Option<String>,
 }
 
-/// How the link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// Nothing is known yet.
-    Starting,
-    /// No phone is linked: a QR waits, or soon will.
-    NotLinked,
-    /// Linked, and making a connection.
-    Connecting,
-    /// Messages can be sent.
-    Connected,
-    /// The remote gateway does not answer.
-    Unreachable,
-    /// The phone unlinked us; a new QR follows.
-    LoggedOut,
-    /// The same session was opened elsewhere.
-    Replaced,
-    /// WhatsApp banned the number for a time.
-    Banned {
-        /// When it ends.
-        until: Timestamp,
-    },
-    /// WhatsApp no longer accepts this version of the client: update kabari.
-    ClientOutdated,
-}
-
 impl Link {
     /// A link about which nothing is known yet.
     pub fn starting() -> Link {
@@ -200,6 +177,15 @@ pub enum SendError {
         /// What it said.
         reason: String,
     },
+    /// This recipient cannot be written to for now: their keys cannot be had, or nothing can be
+    /// encrypted for them. Nothing went out, and others can be written to.
+    #[error("the recipient cannot be written to for now: {reason}")]
+    Recipient {
+        /// The shortest wait.
+        after: Duration,
+        /// What is wrong.
+        reason: String,
+    },
     /// The server said no for good.
     #[error("WhatsApp refused the message: {0}")]
     Permanent(String),
@@ -217,7 +203,19 @@ pub enum GatewayError {
     /// No connection, or no answer in time.
     #[error("no answer from WhatsApp: {0}")]
     Unavailable(String),
-    /// The session's files cannot be used.
+    /// The session cannot be read or written.
     #[error("session storage: {0}")]
     Storage(String),
+    /// Another node holds the number: this one writes nothing more.
+    #[error("another node holds this number now")]
+    Fenced,
+}
+
+impl From<SessionStoreError> for GatewayError {
+    fn from(error: SessionStoreError) -> GatewayError {
+        match error {
+            SessionStoreError::Fenced => GatewayError::Fenced,
+            SessionStoreError::Unavailable(reason) => GatewayError::Storage(reason),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use kabari::cli::send;
 use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Settings};
 use kabari::logging::{self, LogFormat};
+use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{LinkState, qr};
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -98,7 +99,10 @@ async fn main() -> anyhow::Result<()> {
 
 /// Waits until kabari is linked; a simulated phone scans its QR code.
 async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
-    let mut link = app.gateway.link();
+    let mut open = app.sessions.open();
+    let opened = open.wait_for(|open| open.contains_key(DEFAULT_SESSION)).await?;
+    let mut link = opened[DEFAULT_SESSION].link();
+    drop(opened);
     let mut scanned = None;
     loop {
         let now = link.borrow_and_update().clone();

@@ -1,13 +1,18 @@
 //! Puts the parts together: databases, the way to WhatsApp, dispatcher, API.
 
 use crate::api::{self, Api, ApiSettings};
-use crate::clock::Clock;
+use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
-use crate::dispatcher::{Dispatcher, DispatcherSettings};
-use crate::store::{Billing, BillingTarget, State, StateTarget, billing};
+use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use crate::session_key::SessionKey;
+use crate::sessions::Sessions;
+use crate::store::state::SessionKind;
+use crate::store::{Billing, BillingTarget, SessionLease, State, StateTarget, billing};
+use crate::whatsapp_session;
 use anyhow::Context as _;
-use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, Remote, RemoteConfig};
+use kabari_domain::session::DEFAULT_SESSION;
+use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, GatewayError, Remote, RemoteConfig};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,8 +32,8 @@ pub struct App {
     pub state: State,
     /// The billing database.
     pub billing: Billing,
-    /// The way to WhatsApp.
-    pub gateway: Arc<dyn Gateway>,
+    /// The sessions that are open here.
+    pub sessions: Sessions,
     dispatcher: Dispatcher,
     server: Option<JoinHandle<std::io::Result<()>>>,
     stopping: CancellationToken,
@@ -53,7 +58,14 @@ impl App {
         let state = open_state(&settings, clock.clone()).await?;
         make_embedded_billing(&settings).await?;
         let billing = open_billing(&settings)?;
-        let gateway = open_gateway(&settings).await?;
+        let key = whatsapp_session::key(&settings)?;
+        state.check_session_key(&key).await?;
+        let names = [DEFAULT_SESSION, data_dir.node()];
+        whatsapp_session::take_over(&settings.data_dir, &state, &key, data_dir.node(), &names)
+            .await?;
+        let connector = connector(&settings, &state, key)?;
+        let default = connector.only.as_deref().unwrap_or(DEFAULT_SESSION);
+        state.adopt_session(default, connector.kind, data_dir.node()).await?;
 
         // Whatever this node was doing when it ended, nobody does it now: the directory's lock
         // says so.
@@ -61,19 +73,21 @@ impl App {
         if left_behind > 0 {
             tracing::info!(left_behind, "took up the deliveries of this node's last run");
         }
+        let sessions = Sessions::new(state.clone(), clock.clone());
         let stopping = CancellationToken::new();
         let (api, server) = match role {
             Role::Serve => {
                 let api = Api {
                     billing: billing.clone(),
                     state: state.clone(),
-                    gateway: gateway.clone(),
+                    sessions: sessions.clone(),
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
                         api_key: settings.api_key.clone(),
                         origins: settings.origins.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
+                        quotas: settings.quotas.clone(),
                     },
                 };
                 let (addr, server) =
@@ -84,26 +98,24 @@ impl App {
         };
         let dispatcher = Dispatcher::spawn(
             state.clone(),
-            gateway.clone(),
+            sessions.clone(),
+            connector,
             DispatcherSettings {
                 node: data_dir.node().to_owned(),
                 pace: settings.pace,
-                quiet_hours: settings.quiet_hours,
-                timezone: settings.timezone,
-                daily_cap: settings.daily_cap,
-                warm_up: settings.warm_up,
+                quotas: settings.quotas,
+                affinity: settings.affinity,
                 waits: settings.waits,
             },
             clock,
         );
-        Ok(App { api, state, billing, gateway, dispatcher, server, stopping, _data_dir: data_dir })
+        Ok(App { api, state, billing, sessions, dispatcher, server, stopping, _data_dir: data_dir })
     }
 
-    /// Lets the message in flight finish, writes everything down, and leaves WhatsApp in order.
+    /// Lets the messages in flight finish, writes everything down, and leaves WhatsApp in order.
     pub async fn stop(self) {
         self.stopping.cancel();
         self.dispatcher.stop().await;
-        self.gateway.close().await;
         if let Some(server) = self.server
             && tokio::time::timeout(REQUEST_PATIENCE, server).await.is_err()
         {
@@ -179,22 +191,67 @@ pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("billing.db")
 }
 
-/// The way to WhatsApp of these settings.
-pub async fn open_gateway(settings: &Settings) -> anyhow::Result<Arc<dyn Gateway>> {
-    match &settings.gateway_url {
+/// How these settings open the sessions that this node holds.
+fn connector(settings: &Settings, state: &State, key: SessionKey) -> anyhow::Result<Connector> {
+    Ok(match &settings.gateway_url {
         Some(url) => {
-            let remote = Remote::start(RemoteConfig { url: url.clone() }).await?;
-            Ok(Arc::new(remote))
+            let config = RemoteConfig { url: url.clone() };
+            let open: OpenGateway = Box::new(move |_lease| {
+                let config = config.clone();
+                Box::pin(async move {
+                    let remote = Remote::start(config).await?;
+                    Ok(Arc::new(remote) as Arc<dyn Gateway>)
+                })
+            });
+            let only = Some(settings.session.clone());
+            Connector { kind: SessionKind::Remote, only, open }
         }
         None => {
-            let embedded = Embedded::start(EmbeddedConfig {
-                data_dir: settings.data_dir.clone(),
-                websocket_url: settings.websocket_url.clone(),
-                ack_timeout: settings.waits.ack,
-                longest_reconnect: settings.waits.reconnect,
-            })
-            .await?;
-            Ok(Arc::new(embedded))
+            let (settings, state) = (settings.clone(), state.clone());
+            let open: OpenGateway = Box::new(move |lease| {
+                let (settings, state, key) = (settings.clone(), state.clone(), key.clone());
+                Box::pin(async move { open_embedded(&settings, &state, &lease, &key).await })
+            });
+            Connector { kind: SessionKind::Embedded, only: None, open }
         }
-    }
+    })
+}
+
+/// Opens a session that is held, with the client in this process.
+pub async fn open_embedded(
+    settings: &Settings,
+    state: &State,
+    lease: &SessionLease,
+    key: &SessionKey,
+) -> Result<Arc<dyn Gateway>, GatewayError> {
+    let store = state.session_store(lease, key).await;
+    let embedded = Embedded::start(EmbeddedConfig {
+        store: store.map_err(|error| GatewayError::Storage(error.to_string()))?,
+        websocket_url: settings.websocket_url.clone(),
+        ack_timeout: settings.waits.ack / speed(),
+        longest_reconnect: settings.waits.reconnect / speed(),
+    })
+    .await?;
+    Ok(Arc::new(embedded))
+}
+
+/// Takes the session of this name for this node, and opens it.
+pub async fn open_session(
+    settings: &Settings,
+    state: &State,
+    name: &str,
+    node: &str,
+) -> anyhow::Result<(Arc<dyn Gateway>, SessionLease)> {
+    let key = whatsapp_session::key(settings)?;
+    state.check_session_key(&key).await?;
+    whatsapp_session::take_over(&settings.data_dir, state, &key, node, &[name]).await?;
+    state.create_session(name, SessionKind::Embedded).await?;
+    let held = state.hold_session(name, SessionKind::Embedded, node, settings.waits.lease).await?;
+    let lease = held.with_context(|| {
+        format!(
+            "another node holds the session {name:?}: end that node, or set WA_SESSION to another"
+        )
+    })?;
+    let gateway = open_embedded(settings, state, &lease, &key).await?;
+    Ok((gateway, lease))
 }

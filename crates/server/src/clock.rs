@@ -37,7 +37,7 @@ impl Clock {
         match self {
             Clock::System => {
                 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-                START.elapsed()
+                START.elapsed() * speed()
             }
             Clock::Manual(_) => self.now().since(Timestamp(0)),
         }
@@ -49,7 +49,7 @@ impl Clock {
         match self {
             // The timer would take a millisecond to see that there is nothing to wait for.
             Clock::System if duration.is_zero() => {}
-            Clock::System => tokio::time::sleep(duration).await,
+            Clock::System => tokio::time::sleep(duration / speed()).await,
             Clock::Manual(_) => self.sleep_until(self.now() + duration).await,
         }
     }
@@ -57,7 +57,7 @@ impl Clock {
     /// Returns when it is `time`, at once if it is past.
     pub async fn sleep_until(&self, time: Timestamp) {
         match self {
-            Clock::System => tokio::time::sleep(time.since(self.now())).await,
+            Clock::System => tokio::time::sleep(time.since(self.now()) / speed()).await,
             Clock::Manual(now) => {
                 // The sender is alive in `self`, so this only ends with the condition.
                 let _ = now.subscribe().wait_for(|now| *now >= time.0).await;
@@ -77,7 +77,29 @@ impl Clock {
     }
 }
 
-/// A time that was read from a clock which somebody may have set since.
+/// How fast the clock runs.
+///
+/// Tests make hours pass in minutes: with `CLOCK_SPEED=n` in the environment, time runs n times as
+/// fast from the moment on that `CLOCK_BASE` names, in milliseconds since 1970, the same for all
+/// nodes. The released program never looks.
+#[cfg(debug_assertions)]
+pub fn speed() -> u32 {
+    static SPEED: LazyLock<u32> = LazyLock::new(|| number("CLOCK_SPEED").unwrap_or(1));
+    *SPEED
+}
+
+/// The clock runs as fast as time.
+#[cfg(not(debug_assertions))]
+pub fn speed() -> u32 {
+    1
+}
+
+#[cfg(debug_assertions)]
+fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// A time that was read from a clock which somebody may have set since, or which runs faster.
 ///
 /// Tests set it: with `CLOCK_STEP_FILE=path` in the environment, that file says by how many
 /// milliseconds the clock is off now. The released program never looks.
@@ -87,10 +109,12 @@ pub fn stepped(time: Timestamp) -> Timestamp {
 
     static FILE: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| std::env::var_os("CLOCK_STEP_FILE").map(PathBuf::from));
+    static BASE: LazyLock<Option<i64>> = LazyLock::new(|| number("CLOCK_BASE"));
 
     let written = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
     let step: Option<i64> = written.and_then(|text| text.trim().parse().ok());
-    Timestamp(time.0 + step.unwrap_or(0))
+    let base = BASE.unwrap_or(time.0);
+    Timestamp(base + (time.0 - base) * i64::from(speed()) + step.unwrap_or(0))
 }
 
 /// The same time.

@@ -7,10 +7,13 @@
 use crate::logging::LogFormat;
 use crate::origins::{NoOrigin, Origins};
 use crate::secrets::{self, Environment};
+use crate::session_key::SessionKey;
+use crate::store::state::Affinity;
 use crate::waits::Waits;
 use chrono_tz::Tz;
 use clap::Args;
-use kabari_domain::quiet_hours::QuietHours;
+use kabari_domain::Quotas;
+use kabari_domain::session::is_session_name;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -92,6 +95,16 @@ pub struct Options {
     #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
     pub duplicate_guard_seconds: String,
 
+    /// How long a number may be away before others write to its contacts, in seconds.
+    #[arg(long, env = "AFFINITY_WAIT", default_value = "600", help_heading = "Sending")]
+    pub affinity_wait: String,
+    /// The same for urgent sends, in seconds.
+    #[arg(long, env = "AFFINITY_WAIT_URGENT", default_value = "60", help_heading = "Sending")]
+    pub affinity_wait_urgent: String,
+    /// Session that WA_GATEWAY_URL leads to, or that `kabari gateway` serves.
+    #[arg(long, env = "WA_SESSION", default_value = "default", help_heading = "WhatsApp")]
+    pub wa_session: String,
+
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", help_heading = "Logs")]
     pub log_format: LogFormat,
@@ -118,6 +131,8 @@ pub struct Settings {
     pub billing: BillingDatabase,
     /// kabari's database; `None` is SQLite below `data_dir`.
     pub state_database_url: Option<String>,
+    /// What WhatsApp sessions are stored with; `None` is the key file in `data_dir`.
+    pub session_key: Option<SessionKey>,
     /// A gateway to use instead of the embedded client.
     pub gateway_url: Option<String>,
     /// WhatsApp's WebSocket, if not the real one.
@@ -126,14 +141,12 @@ pub struct Settings {
     pub pace: Pace,
     /// Goes into every notice.
     pub status_page_url: Option<String>,
-    /// When nothing is sent.
-    pub quiet_hours: Option<QuietHours>,
-    /// The operator's time zone.
-    pub timezone: Tz,
-    /// Most messages a day and number.
-    pub daily_cap: Option<u32>,
-    /// Whether a new number begins slowly.
-    pub warm_up: bool,
+    /// Limits on every number.
+    pub quotas: Quotas,
+    /// How long a number may be away before others write to its contacts.
+    pub affinity: Affinity,
+    /// The session that a remote gateway leads to, or that `kabari gateway` serves.
+    pub session: String,
     /// How long the same send is refused.
     pub duplicate_guard: Duration,
     /// How long to wait for what may never come.
@@ -170,14 +183,6 @@ pub struct Pace {
     pub delay: Duration,
     /// Up to this much more, at random.
     pub jitter: Duration,
-}
-
-impl Pace {
-    /// About how long this many messages take: a pause between two, none after the last.
-    pub fn duration_of(self, messages: u64) -> Duration {
-        let pauses = u32::try_from(messages.saturating_sub(1)).unwrap_or(u32::MAX);
-        (self.delay + self.jitter / 2).saturating_mul(pauses)
-    }
 }
 
 /// A setting that cannot be used.
@@ -223,7 +228,8 @@ impl Options {
         self.check_with(&secrets::of_process)
     }
 
-    fn check_with(self, environment: Environment) -> Result<Settings, Vec<Fault>> {
+    /// The same with secrets from elsewhere than this process's environment.
+    pub fn check_with(self, environment: Environment) -> Result<Settings, Vec<Fault>> {
         let mut faults = Faults::default();
         let api = self.api.read(&mut faults);
         let origins = faults.origins("CORS_ORIGINS", &self.cors_origins);
@@ -240,6 +246,13 @@ impl Options {
             &self.duplicate_guard_seconds,
             "a number of seconds, or 0 for never",
         );
+        let affinity_wait =
+            faults.parse("AFFINITY_WAIT", &self.affinity_wait, "a number of seconds");
+        let affinity_wait_urgent =
+            faults.parse("AFFINITY_WAIT_URGENT", &self.affinity_wait_urgent, "a number of seconds");
+        if !is_session_name(&self.wa_session) {
+            faults.add("WA_SESSION", "should be lower case letters, digits, - and _".into());
+        }
         let timezone = faults.parse::<Tz>(
             "TIMEZONE",
             &self.timezone,
@@ -264,6 +277,11 @@ impl Options {
         let state_database_url = faults.secret("STATE_DATABASE_URL", environment);
         let state_database_url =
             faults.url("STATE_DATABASE_URL", state_database_url, &["mysql://", "mariadb://"]);
+        let session_key =
+            faults.secret("SESSION_KEY", environment).and_then(|key| faults.session_key(&key));
+        if state_database_url.is_some() && session_key.is_none() {
+            faults.add("SESSION_KEY", "WhatsApp sessions in STATE_DATABASE_URL need a key, the same on every node: make one with `openssl rand -hex 32`, set it in the environment or .env, and keep a copy".into());
+        }
         let billing = match given(self.db_host) {
             None => BillingDatabase::Embedded { sample: sample_data.unwrap_or_default() },
             Some(host) => BillingDatabase::MySql {
@@ -284,14 +302,22 @@ impl Options {
                 data_dir: self.data_dir,
                 billing,
                 state_database_url,
+                session_key,
                 gateway_url: gateway_url.map(|url| url.trim_end_matches('/').to_owned()),
                 websocket_url,
                 pace: Pace { delay: delay?, jitter: jitter? },
                 status_page_url,
-                quiet_hours,
-                timezone: timezone?,
-                daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
-                warm_up: warm_up?,
+                quotas: Quotas {
+                    quiet_hours,
+                    timezone: timezone?,
+                    daily_cap: Some(daily_cap?).filter(|cap| *cap > 0),
+                    warm_up: warm_up?,
+                },
+                affinity: Affinity {
+                    wait: Duration::from_secs(affinity_wait?),
+                    urgent: Duration::from_secs(affinity_wait_urgent?),
+                },
+                session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
                 waits: self.waits,
             })
@@ -347,6 +373,16 @@ impl Faults {
             self.add(name, format!("{entry:?} should be the origin of a web page, such as https://billing.example.net or http://192.168.1.10:8080, without a path"));
         }
         origins.ok()
+    }
+
+    /// The key itself is not repeated.
+    fn session_key(&mut self, text: &str) -> Option<SessionKey> {
+        text.parse()
+            .inspect_err(|_| {
+                let expected = "needs 64 hexadecimal digits: make one with `openssl rand -hex 32`";
+                self.add("SESSION_KEY", expected.into());
+            })
+            .ok()
     }
 
     fn switch(&mut self, name: &'static str, text: &str) -> Option<bool> {
@@ -428,9 +464,25 @@ mod tests {
             "API_KEY",
             "WA_GATEWAY_URL",
             "STATE_DATABASE_URL",
+            "SESSION_KEY",
         ];
         assert_eq!(names, expected);
         assert!(!faults.iter().any(|fault| fault.to_string().contains("secret")));
+    }
+
+    #[test]
+    fn a_shared_database_needs_a_session_key() {
+        let faults = |key: Option<&str>| {
+            let url = [("STATE_DATABASE_URL", "mysql://u:p@h/d")];
+            let key = key.map(|key| ("SESSION_KEY", key));
+            let secrets: Vec<_> = url.into_iter().chain(key).collect();
+            let faults = check_with(&[], &secrets).err().unwrap_or_default();
+            faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert!(faults(None).contains("openssl rand -hex 32"), "{}", faults(None));
+        assert!(faults(Some("secret")).contains("64 hexadecimal digits"));
+        assert!(!faults(Some("secret")).contains("secret"));
+        assert_eq!(faults(Some(&"0f".repeat(32))), "");
     }
 
     #[test]

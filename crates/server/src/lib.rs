@@ -12,5 +12,8 @@ mod env_file;
 pub mod logging;
 pub mod origins;
 pub mod secrets;
+pub mod session_key;
+pub mod sessions;
 pub mod store;
 pub mod waits;
+pub mod whatsapp_session;

@@ -12,7 +12,8 @@ that a variable with _FILE at its end names, such as API_KEY_FILE=/run/secrets/a
 API_KEY             key that callers send as X-API-Key or Authorization: Bearer\n  \
 DB_PASSWORD         password of the billing database\n  \
 STATE_DATABASE_URL  kabari's own database, mysql://user:password@host:port/name, when several\n                      \
-nodes share the work; without it SQLite below DATA_DIR";
+nodes share the work; without it SQLite below DATA_DIR\n  \
+SESSION_KEY         what WhatsApp sessions are encrypted with: 64 hexadecimal digits";
 
 /// The same for commands that call a running kabari.
 pub const CLIENT_HELP: &str = "Where the API asks for a key, it comes from the variable API_KEY, in the environment or in\n\

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `session` | opens the client, and decides what follows when it ends |
-//! | `storage` | the session's files |
+//! | `storage` | what the session is, and when it is written down |
 //! | `transport` | the socket |
 //! | `events` | turns the library's events into link states, acks and receipts |
 //! | `send` | one message, from the number check to the server's ack |
@@ -16,6 +16,9 @@ mod session;
 mod storage;
 mod transport;
 
+pub use storage::{LegacyDevice, LegacySession};
+
+use crate::session_store::SessionStore;
 use crate::{
     Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
 };
@@ -23,7 +26,6 @@ use async_trait::async_trait;
 use kabari_domain::{Phone, Timestamp};
 use session::Command;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -48,8 +50,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Where the session lives and whom it talks to.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// The session is kept in `whatsapp/` below it.
-    pub data_dir: PathBuf,
+    /// Where the session is kept.
+    pub store: Arc<dyn SessionStore>,
     /// `ws://` or `wss://` address of another server than WhatsApp's, for tests.
     pub websocket_url: Option<String>,
     /// How long the server may take to acknowledge a message; [`ACK_TIMEOUT`] outside of tests.
@@ -90,12 +92,9 @@ impl Embedded {
     /// Opens the session, or begins one, and starts to connect in the background.
     ///
     /// # Errors
-    /// If the address is none, or the session's files cannot be used.
+    /// If the address is none, or the session cannot be read or written.
     pub async fn start(config: EmbeddedConfig) -> Result<Embedded, GatewayError> {
         let dialer = transport::Server::new(config.websocket_url.as_deref())?;
-        let storage = storage::Storage::new(&config.data_dir);
-        storage.prepare()?;
-
         let (events_tx, events_rx) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             link: watch::Sender::new(Link::starting()),
@@ -107,7 +106,8 @@ impl Embedded {
             longest_reconnect: config.longest_reconnect,
         });
         let (commands, commands_rx) = mpsc::channel(1);
-        let supervisor = session::Supervisor::new(shared.clone(), storage, dialer, commands_rx);
+        let supervisor =
+            session::Supervisor::new(shared.clone(), config.store, dialer, commands_rx);
         supervisor.spawn().await?;
         Ok(Embedded { shared, commands, events: Mutex::new(Some(events_rx)) })
     }

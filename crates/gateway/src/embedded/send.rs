@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | not registered, by the number check | `NotRegistered` |
 //! | no connection, or a request before the message failed with it | `NotConnected` |
-//! | a request before the message refused with 429 or 5xx | `Retry` |
+//! | a request before the message refused with 429 | `Retry` |
+//! | the recipient's keys or devices cannot be had: refused with 5xx, or no answer | `Recipient` |
 //! | writing failed, or the connection ended before the ack | `Unknown` |
 //! | no ack within [`ACK_TIMEOUT`](super::ACK_TIMEOUT) | `Unknown`, and `Event::Acked` if it comes later; a new connection if the server is silent altogether |
 //! | ack | `Ok` |
@@ -16,7 +17,7 @@
 //! | ack with 429 | `Retry` after [`PAUSE_AFTER_RATE_LIMIT`] |
 //! | ack with 5xx | `Retry` after [`PAUSE_AFTER_SERVER_ERROR`] |
 //! | ack with anything else: 400 and 479 (malformed), 404 (no such recipient), ... | `Permanent` |
-//! | the message held no copy for the recipient | `NotRegistered` or `Retry`, after asking again |
+//! | the message held no copy for the recipient | `NotRegistered` or `Recipient`, after asking again |
 
 use super::{Ack, Shared, limits, lock};
 use crate::{Outgoing, Registration, SendError};
@@ -213,7 +214,7 @@ async fn write(
         Ok(Ok(_)) => {}
         Ok(Err(error)) => return Err(write_failed(error)),
         Err(_) if on_the_wire.is_none() => {
-            return Err(SendError::NotConnected("the message could not be written in time".into()));
+            return Err(later("the message could not be prepared in time"));
         }
         Err(_) => return Err(SendError::Unknown("writing the message took too long".into())),
     }
@@ -246,10 +247,7 @@ async fn no_copy(client: &Client, phone: &Phone) -> SendError {
         Ok(registrations) if registrations == [Registration::NotRegistered] => {
             SendError::NotRegistered
         }
-        Ok(_) => SendError::Retry {
-            after: PAUSE_AFTER_SERVER_ERROR,
-            reason: "none of the recipient's devices has keys to write to".into(),
-        },
+        Ok(_) => later("none of the recipient's devices has keys to write to"),
         Err(error) => error,
     }
 }
@@ -257,7 +255,13 @@ async fn no_copy(client: &Client, phone: &Phone) -> SendError {
 fn write_failed(error: whatsapp_rust::SendError) -> SendError {
     match error {
         whatsapp_rust::SendError::NotLoggedIn => SendError::NotLinked,
-        whatsapp_rust::SendError::Iq(error) => request_failed(&error),
+        whatsapp_rust::SendError::Iq(error) => match request_failed(&error) {
+            // The recipient's keys or devices: those of others may be had all the same.
+            SendError::Retry { after, reason } if !is_rate_limit(&error) => {
+                SendError::Recipient { after, reason }
+            }
+            failed => failed,
+        },
         whatsapp_rust::SendError::Client(ClientError::NotConnected) => {
             SendError::NotConnected("the connection was lost before the message".into())
         }
@@ -265,8 +269,17 @@ fn write_failed(error: whatsapp_rust::SendError) -> SendError {
         whatsapp_rust::SendError::Client(error) => SendError::Unknown(error.to_string()),
         whatsapp_rust::SendError::InvalidRequest(text) => SendError::Permanent(text),
         // Encryption or the session's files: all of that comes before the write.
-        error => SendError::Retry { after: PAUSE_AFTER_SERVER_ERROR, reason: error.to_string() },
+        error => later(&error.to_string()),
     }
+}
+
+/// Nothing went out to this recipient, and nothing says that others cannot be written to.
+fn later(reason: &str) -> SendError {
+    SendError::Recipient { after: PAUSE_AFTER_SERVER_ERROR, reason: reason.to_owned() }
+}
+
+fn is_rate_limit(error: &IqError) -> bool {
+    matches!(error, IqError::ServerError { code: 429, .. })
 }
 
 fn check_failed(error: ContactError) -> SendError {
@@ -278,8 +291,13 @@ fn check_failed(error: ContactError) -> SendError {
 
 /// What a request that comes before a message says about the message, which did not go out.
 fn request_failed(error: &IqError) -> SendError {
-    let IqError::ServerError { code, backoff, .. } = error else {
-        return SendError::NotConnected(error.to_string());
+    let (code, backoff) = match error {
+        IqError::ServerError { code, backoff, .. } => (code, backoff),
+        // The connection is there, and the server does not answer this question.
+        IqError::Timeout => {
+            return SendError::Retry { after: PAUSE_AFTER_SERVER_ERROR, reason: error.to_string() };
+        }
+        error => return SendError::NotConnected(error.to_string()),
     };
     let pause = |default| backoff.map_or(default, |seconds| Duration::from_secs(seconds.into()));
     match code {

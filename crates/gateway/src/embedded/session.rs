@@ -4,6 +4,7 @@ use super::events::Listener;
 use super::storage::Storage;
 use super::transport::{Dialer, Server};
 use super::{Shared, lock, now};
+use crate::session_store::{SessionStore, SessionStoreError};
 use crate::{GatewayError, Link, LinkState};
 use kabari_domain::{Timestamp, wording};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use whatsapp_rust::CacheConfig;
+use whatsapp_rust::anyhow;
 use whatsapp_rust::bot::{Bot, BotHandle};
-use whatsapp_rust::store::SqliteStore;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 
 /// How long the library keeps sent messages, to encrypt them again for a phone that could not
@@ -64,7 +65,7 @@ type Waiting = oneshot::Sender<Result<(), GatewayError>>;
 /// The one task that opens and ends clients.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
-    storage: Storage,
+    store: Arc<dyn SessionStore>,
     server: Server,
     commands: mpsc::Receiver<Command>,
 }
@@ -72,6 +73,7 @@ pub(super) struct Supervisor {
 /// One client and what it takes to end it.
 struct Session {
     handle: BotHandle,
+    storage: Arc<Storage>,
     turns: mpsc::UnboundedReceiver<Turn>,
     retired: Arc<AtomicBool>,
 }
@@ -79,11 +81,11 @@ struct Session {
 impl Supervisor {
     pub fn new(
         shared: Arc<Shared>,
-        storage: Storage,
+        store: Arc<dyn SessionStore>,
         server: Server,
         commands: mpsc::Receiver<Command>,
     ) -> Supervisor {
-        Supervisor { shared, storage, server, commands }
+        Supervisor { shared, store, server, commands }
     }
 
     /// Starts the task. Returns when the session is open for the first time.
@@ -97,7 +99,7 @@ impl Supervisor {
         loop {
             next = match next {
                 Next::Open(waiting) => self.open(waiting).await,
-                Next::Wipe(waiting) => self.wipe(waiting),
+                Next::Wipe(waiting) => self.wipe(waiting).await,
                 Next::Rest(until) => self.rest(until).await,
                 Next::Close(closed) => {
                     // Who asked may have given up waiting.
@@ -113,7 +115,7 @@ impl Supervisor {
             // Whoever asked for a new start has seen what was wrong before.
             self.shared.update_link(|link| link.error = None);
         }
-        let opened = Session::open(&self.shared, &self.storage, &self.server).await;
+        let opened = Session::open(&self.shared, &self.store, &self.server).await;
         let next = match &opened {
             Ok(_) => None,
             Err(error) => Some(self.storage_failed(error)),
@@ -160,6 +162,8 @@ impl Supervisor {
                 tracing::info!("no connection to WhatsApp for long: starting over");
                 Next::Open(None)
             },
+            () = session.storage.fenced() => self.storage_failed(&SessionStoreError::Fenced.into()),
+            never = session.storage.keep_written() => match never {},
             _ = &mut session.handle => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
         };
         self.shared.connection_lost();
@@ -173,10 +177,11 @@ impl Supervisor {
         next
     }
 
-    fn wipe(&mut self, waiting: Option<Waiting>) -> Next {
-        match self.storage.wipe() {
+    async fn wipe(&mut self, waiting: Option<Waiting>) -> Next {
+        match Storage::new(self.store.clone()).wipe().await {
             Ok(()) => Next::Open(waiting),
             Err(error) => {
+                let error = GatewayError::from(error);
                 let next = self.storage_failed(&error);
                 if let Some(waiting) = waiting {
                     // As in `run`.
@@ -189,6 +194,14 @@ impl Supervisor {
 
     fn storage_failed(&self, error: &GatewayError) -> Next {
         tracing::error!("{error}");
+        if *error == GatewayError::Fenced {
+            self.shared.update_link(|link| {
+                link.state = LinkState::Replaced;
+                link.error = Some(wording::HELD_BY_ANOTHER_NODE.into());
+                (link.qr, link.qr_png) = (None, None);
+            });
+            return Next::Rest(None);
+        }
         self.shared.update_link(|link| link.error = Some(wording::SESSION_STORAGE.into()));
         Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL))
     }
@@ -218,14 +231,12 @@ impl Supervisor {
 impl Session {
     async fn open(
         shared: &Arc<Shared>,
-        storage: &Storage,
+        store: &Arc<dyn SessionStore>,
         server: &Server,
     ) -> Result<Session, GatewayError> {
-        storage.prepare()?;
-        let database = storage.database();
-        let store = SqliteStore::new(&database.to_string_lossy())
-            .await
-            .map_err(|error| storage.error("open the session in", &error))?;
+        let storage = Arc::new(Storage::new(store.clone()));
+        // Whoever does not hold the number need not even connect.
+        storage.flush().await?;
 
         let (turns_tx, turns) = mpsc::unbounded_channel();
         let retired = Arc::new(AtomicBool::new(false));
@@ -236,8 +247,12 @@ impl Session {
             ..CacheConfig::default()
         };
         let mut builder = Bot::builder()
-            .with_backend(store)
-            .with_transport_factory(Dialer { server: server.clone(), shared: shared.clone() })
+            .with_backend_arc(storage.clone())
+            .with_transport_factory(Dialer {
+                server: server.clone(),
+                shared: shared.clone(),
+                storage: storage.clone(),
+            })
             .with_event_handler(listener)
             .with_cache_config(cache)
             .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME))
@@ -245,8 +260,10 @@ impl Session {
         if let Some(version) = server.fixed_version() {
             builder = builder.with_version(version);
         }
-        let bot =
-            builder.build().await.map_err(|error| storage.error("read the session in", &error))?;
+        let bot = builder.build().await.map_err(|error| {
+            let error = anyhow::Error::from(error);
+            GatewayError::Storage(format!("the session cannot be read: {error:#}"))
+        })?;
 
         let client = bot.client();
         let phone = client.pn().map(|jid| jid.user.to_string());
@@ -260,7 +277,7 @@ impl Session {
             (link.qr, link.qr_png) = (None, None);
         });
         *lock(&shared.client) = Some(client);
-        Ok(Session { handle: bot.spawn(), turns, retired })
+        Ok(Session { handle: bot.spawn(), storage, turns, retired })
     }
 
     /// Asks the server to forget this device. If it does not answer, the phone still lists the
@@ -277,6 +294,11 @@ impl Session {
         self.retired.store(true, Ordering::Release);
         if timeout(SHUTDOWN_TIMEOUT, self.handle.shutdown()).await.is_err() {
             tracing::warn!("the WhatsApp client did not stop in time and was cut off");
+        }
+        match timeout(SHUTDOWN_TIMEOUT, self.storage.close()).await {
+            // Another node has the number, and writes what is to be written.
+            Ok(Ok(()) | Err(SessionStoreError::Fenced)) => {}
+            _ => tracing::warn!("the end of the WhatsApp session was not written"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The socket to WhatsApp.
 
 use super::Shared;
+use super::storage::Storage;
 use crate::GatewayError;
 use async_trait::async_trait;
 use axum::http::uri::Scheme;
@@ -9,10 +10,12 @@ use kabari_domain::wording;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, Connector};
+use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::transport::{
     Transport, TransportEvent, TransportFactory, default_tls_connector, from_websocket,
 };
 use whatsapp_rust::wacore::net::{WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL};
+use whatsapp_rust::wacore::stats::TransportResourceReport;
 use whatsapp_rust::{anyhow, async_channel};
 
 /// The version of WhatsApp Web that we say we are to a server that is not WhatsApp's: asking
@@ -62,6 +65,7 @@ impl Server {
 pub(super) struct Dialer {
     pub server: Server,
     pub shared: Arc<Shared>,
+    pub storage: Arc<Storage>,
 }
 
 type Socket = (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>);
@@ -69,14 +73,45 @@ type Socket = (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>);
 #[async_trait]
 impl TransportFactory for Dialer {
     async fn create_transport(&self) -> Result<Socket, anyhow::Error> {
-        let socket = self.server.dial().await;
-        if let Err(error) = &socket {
+        let dialed = self.server.dial().await;
+        if let Err(error) = &dialed {
             tracing::warn!(host = self.server.host, "cannot connect to WhatsApp: {error:#}");
             self.shared.update_link(|link| {
                 link.error.get_or_insert_with(|| wording::WHATSAPP_UNREACHABLE.into());
             });
         }
-        socket
+        let (socket, events) = dialed?;
+        let (shared, storage) = (self.shared.clone(), self.storage.clone());
+        Ok((Arc::new(WriteAhead { socket, shared, storage }), events))
+    }
+}
+
+/// A socket that nothing leaves before what it stands for is written down.
+///
+/// The library closes it when a send fails, and connects anew.
+struct WriteAhead {
+    socket: Arc<dyn Transport>,
+    shared: Arc<Shared>,
+    storage: Arc<Storage>,
+}
+
+#[async_trait]
+impl Transport for WriteAhead {
+    async fn send(&self, data: Bytes) -> Result<(), anyhow::Error> {
+        // The library writes its device in the background: here it goes into the same batch.
+        if let Some(client) = self.shared.client() {
+            client.persistence_manager().flush().await?;
+        }
+        self.storage.flush().await?;
+        self.socket.send(data).await
+    }
+
+    async fn disconnect(&self) {
+        self.socket.disconnect().await;
+    }
+
+    fn resource_report(&self) -> Option<TransportResourceReport> {
+        self.socket.resource_report()
     }
 }
 

@@ -3,11 +3,10 @@
 use kabari_domain::{MessageId, Phone};
 use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{
-    Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, Outgoing, SendError,
+    Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, MemoryStore, Outgoing, SendError,
 };
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 use wa_sim::{Config, MessageFilter, Rule, Simulator};
@@ -25,17 +24,17 @@ pub struct World {
     pub simulator: Simulator,
     pub gateway: Embedded,
     pub events: UnboundedReceiver<Event>,
-    data: TempDir,
+    pub store: Arc<MemoryStore>,
 }
 
 impl World {
     /// A gateway that nobody has linked a phone to.
     pub async fn unlinked() -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
-        let data = tempfile::tempdir().unwrap();
-        let gateway = open(&simulator, &data).await;
+        let store = Arc::new(MemoryStore::default());
+        let gateway = open(&simulator, &store).await;
         let events = gateway.take_events().unwrap();
-        World { simulator, gateway, events, data }
+        World { simulator, gateway, events, store }
     }
 
     /// A gateway that is linked and connected.
@@ -46,10 +45,10 @@ impl World {
         world
     }
 
-    /// The process ends in order, and another one starts on the same data.
+    /// The process ends in order, and another one starts on the same session.
     pub async fn next_process(&mut self) {
         self.gateway.close().await;
-        self.gateway = open(&self.simulator, &self.data).await;
+        self.gateway = open(&self.simulator, &self.store).await;
         self.events = self.gateway.take_events().unwrap();
     }
 
@@ -100,15 +99,11 @@ impl World {
         let violations = self.simulator.violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }
-
-    pub fn session_dir(&self) -> PathBuf {
-        self.data.path().join("whatsapp")
-    }
 }
 
-async fn open(simulator: &Simulator, data: &TempDir) -> Embedded {
+async fn open(simulator: &Simulator, store: &Arc<MemoryStore>) -> Embedded {
     let config = EmbeddedConfig {
-        data_dir: data.path().to_owned(),
+        store: store.clone(),
         websocket_url: Some(simulator.ws_url()),
         ack_timeout: ACK_TIMEOUT,
         longest_reconnect: LONGEST_RECONNECT,

@@ -1,16 +1,15 @@
 //! The bare client: whatsapp-rust and nothing else, used as kabari uses it.
 //!
 //! Numbers are checked in batches before their first message, and the next message goes out when
-//! the server has acknowledged the one before. Nothing is written down but the library's session,
-//! which is in the same kind of file.
+//! the server has acknowledged the one before. Nothing is written down: the library's session is in
+//! memory.
 
 use crate::people::{name, phone, text};
 use crate::process::Process;
-use crate::simulator::Simulator;
+use crate::simulator::{Simulator, scan, ws_url};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
-use std::path::{Path, PathBuf};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -20,10 +19,10 @@ use whatsapp_rust::SendOptions;
 use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::prelude::{Jid, MessageBuilderExt, wa};
-use whatsapp_rust::store::SqliteStore;
 use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory, from_websocket};
 use whatsapp_rust::types::events::{Event, EventHandler, EventInterest, EventKind};
 use whatsapp_rust::types::presence::ReceiptType;
+use whatsapp_rust::wacore::store::in_memory::InMemoryBackend;
 
 /// How many numbers go into one question: as many as kabari's dispatcher asks for at once.
 const NUMBERS_PER_CHECK: usize = 10;
@@ -33,34 +32,37 @@ const VERSION: (u32, u32, u32) = (2, 3000, 1_025_000_000);
 const CONNECTED: &str = "connected";
 const DONE: &str = "all read";
 
-/// What the process is to do: connect, and write to everybody at each line it gets.
+/// How many clients are linked at a time.
+const LINKED_AT_ONCE: usize = 8;
+
+/// What the process is to do: link its clients, and write to everybody at each line it gets.
 #[derive(clap::Args)]
 pub struct Options {
+    /// Where the simulator listens.
     #[arg(long)]
-    url: String,
+    simulator: String,
+    /// How many people each client writes to.
     #[arg(long)]
     people: u32,
     #[arg(long)]
-    session: Vec<PathBuf>,
+    clients: u32,
 }
 
-/// A process with one client for each session; no two write to the same person.
+/// A process with clients, no two of which write to the same person.
 pub struct Bare {
     pub process: Process,
 }
 
 impl Bare {
-    /// Starts it on directories with linked sessions.
-    pub async fn start(
-        simulator: &Simulator,
-        sessions: &[PathBuf],
-        people: u32,
-    ) -> anyhow::Result<Bare> {
+    /// Starts it with this many clients.
+    pub async fn start(simulator: &Simulator, clients: u32, people: u32) -> anyhow::Result<Bare> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["bare", "--url", &simulator.ws_url(), "--people", &people.to_string()]);
-        for session in sessions {
-            command.arg("--session").arg(session);
-        }
+        command.args(["bare", "--simulator", simulator.address()]).args([
+            "--people",
+            &people.to_string(),
+            "--clients",
+            &clients.to_string(),
+        ]);
         let mut process = Process::spawn(&mut command)?;
         process.says(CONNECTED).await?;
         Ok(Bare { process })
@@ -75,12 +77,11 @@ impl Bare {
 
 /// The process.
 pub async fn write(options: Options) -> anyhow::Result<()> {
-    let clients = options
-        .session
-        .iter()
-        .zip(0..)
-        .map(|(session, index)| Client::connect(session, &options.url, index, options.people));
-    let mut clients = try_join_all(clients).await?;
+    let mut clients: Vec<Client> = stream::iter(0..options.clients)
+        .map(|index| Client::link(&options.simulator, index, options.people))
+        .buffer_unordered(LINKED_AT_ONCE)
+        .try_collect()
+        .await?;
     eprintln!("{CONNECTED}");
     // This thread may wait: the clients have others.
     for order in std::io::stdin().lines() {
@@ -116,26 +117,22 @@ struct Person {
 }
 
 impl Client {
-    async fn connect(
-        directory: &Path,
-        url: &str,
-        index: u32,
-        people: u32,
-    ) -> anyhow::Result<Client> {
-        let session = directory.join("whatsapp/session.db");
-        let store = SqliteStore::new(&session.to_string_lossy()).await?;
+    async fn link(simulator: &str, index: u32, people: u32) -> anyhow::Result<Client> {
         let (acks, acks_of) = mpsc::unbounded_channel();
         let (read, connected) = (watch::Sender::new(0), watch::Sender::new(false));
         let (read_of, mut connected_of) = (read.subscribe(), connected.subscribe());
+        let (qr, mut qr_of) = mpsc::unbounded_channel();
         let bot = Bot::builder()
-            .with_backend(store)
-            .with_transport_factory(Loopback { url: url.to_owned() })
+            .with_backend(InMemoryBackend::new())
+            .with_transport_factory(Loopback { url: ws_url(simulator) })
             .with_version(VERSION)
             .skip_history_sync()
-            .with_event_handler(Listener { acks, read, connected })
+            .with_event_handler(Listener { acks, read, connected, qr })
             .build()
             .await?
             .spawn();
+        let code = qr_of.recv().await.context("the client has ended")?;
+        scan(simulator, &code, &format!("62812{index:07}0")).await?;
         connected_of.wait_for(|connected| *connected).await?;
         let first = 1 + index * people;
         let people = (first..first + people).map(|person| Person {
@@ -183,6 +180,7 @@ struct Listener {
     acks: mpsc::UnboundedSender<(String, Option<String>)>,
     read: watch::Sender<usize>,
     connected: watch::Sender<bool>,
+    qr: mpsc::UnboundedSender<String>,
 }
 
 impl EventHandler for Listener {
@@ -190,6 +188,10 @@ impl EventHandler for Listener {
         match &*event {
             Event::Connected(_) => {
                 self.connected.send_replace(true);
+            }
+            Event::PairingQrCode(code) => {
+                // Once the first is scanned, nobody waits for another.
+                let _ = self.qr.send(code.code.clone());
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
                 // The receiver lives as long as this client.
@@ -203,7 +205,12 @@ impl EventHandler for Listener {
     }
 
     fn interest(&self) -> EventInterest {
-        EventInterest::of(&[EventKind::Connected, EventKind::ServerAck, EventKind::Receipt])
+        EventInterest::of(&[
+            EventKind::Connected,
+            EventKind::PairingQrCode,
+            EventKind::ServerAck,
+            EventKind::Receipt,
+        ])
     }
 }
 

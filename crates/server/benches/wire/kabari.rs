@@ -1,11 +1,15 @@
 //! kabari, as the program it is: `kabari serve` with a delay of 0.
 
+use crate::link::link;
 use crate::people::{name, phone, text};
 use crate::process::Process;
 use crate::simulator::Simulator;
 use crate::{Engine, Order};
 use anyhow::Context;
+use clap::Parser;
 use kabari::cli::client::Client;
+use kabari::config::Options;
+use kabari::session_key::SessionKey;
 use kabari::store::billing;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnectOptions;
@@ -28,8 +32,14 @@ pub struct Kabari {
     customers: Vec<u32>,
 }
 
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+}
+
 impl Kabari {
-    /// Starts it on a directory with a linked session.
+    /// Links a session in this directory, and starts it there.
     pub async fn start(
         simulator: &Simulator,
         directory: &Path,
@@ -37,6 +47,9 @@ impl Kabari {
         order: &Order,
     ) -> anyhow::Result<Kabari> {
         add_customers(directory, order.recipients).await?;
+        let mut options = Cli::parse_from(["kabari"]).options;
+        options.data_dir = directory.to_owned();
+        options.wa_websocket_url = Some(simulator.ws_url());
         let mut command = Command::new(env!("CARGO_BIN_EXE_kabari"));
         command
             .arg("serve")
@@ -48,11 +61,21 @@ impl Kabari {
             .env("WA_WEBSOCKET_URL", simulator.ws_url())
             .env("SEND_DELAY_MS", "0")
             .env("SEND_JITTER_MS", "0");
+        let mut secrets = vec![];
         if engine == Engine::Mariadb {
             let server = order.mariadb_url.as_deref();
             let server = server.context("--engine mariadb needs --mariadb-url")?;
-            command.env("STATE_DATABASE_URL", empty_database(server).await?);
+            let url = empty_database(server).await?;
+            let key = SessionKey::random().to_hex();
+            command.env("STATE_DATABASE_URL", &url).env("SESSION_KEY", &key);
+            secrets = vec![("STATE_DATABASE_URL", url), ("SESSION_KEY", key)];
         }
+        let secret = |name: &str| {
+            secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
+        };
+        let settings =
+            options.check_with(&secret).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+        link(simulator, &settings).await?;
         let mut process = Process::spawn(&mut command)?;
         let announced = process.says(ANNOUNCED).await?;
         let address = announced.split_whitespace().next().unwrap_or_default();

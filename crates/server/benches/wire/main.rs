@@ -113,11 +113,8 @@ async fn compare(order: Order) -> anyhow::Result<()> {
 async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Measured> {
     let directory = TempDir::new()?;
     let simulator = Simulator::start().await?;
-    link::link(&simulator, directory.path(), link::OWN).await?;
     let client = match contender {
-        None => Client::Bare(
-            Bare::start(&simulator, &[directory.path().to_owned()], order.recipients).await?,
-        ),
+        None => Client::Bare(Bare::start(&simulator, 1, order.recipients).await?),
         Some(engine) => {
             Client::Kabari(Kabari::start(&simulator, directory.path(), engine, order).await?)
         }
@@ -129,12 +126,8 @@ async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Mea
 
 /// Many clients on one simulator, to see what that allows.
 async fn crowd(clients: u32) -> anyhow::Result<Measured> {
-    let directory = TempDir::new()?;
     let simulator = Simulator::start().await?;
-    let sessions: Vec<_> =
-        (0..clients).map(|client| directory.path().join(client.to_string())).collect();
-    link::link_all(&simulator, &sessions).await?;
-    let bare = Client::Bare(Bare::start(&simulator, &sessions, PEOPLE_PER_CLIENT).await?);
+    let bare = Client::Bare(Bare::start(&simulator, clients, PEOPLE_PER_CLIENT).await?);
     let measured = measure_client(bare, &simulator, clients * PEOPLE_PER_CLIENT, None).await?;
     simulator.assert_no_violation().await?;
     Ok(measured)

@@ -16,6 +16,20 @@ pub async fn serve() -> anyhow::Result<()> {
     std::future::pending().await
 }
 
+/// Where clients of the simulator at this address connect.
+pub fn ws_url(address: &str) -> String {
+    format!("ws://{address}/ws/chat")
+}
+
+/// A phone scans a QR code, at the simulator of this address.
+pub async fn scan(address: &str, qr: &str, phone: &str) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let scan = json!({ "qr": qr, "phone": phone });
+    let url = format!("http://{address}/control/scan");
+    http.post(url).json(&scan).send().await?.error_for_status()?;
+    Ok(())
+}
+
 /// A running simulator.
 pub struct Simulator {
     pub process: Process,
@@ -33,18 +47,16 @@ impl Simulator {
 
     /// Where clients connect.
     pub fn ws_url(&self) -> String {
-        format!("ws://{}/ws/chat", self.address)
+        ws_url(&self.address)
     }
 
     fn control(&self, what: &str) -> String {
         format!("http://{}/control/{what}", self.address)
     }
 
-    /// A phone scans a QR code.
-    pub async fn scan(&self, qr: &str, phone: &str) -> anyhow::Result<()> {
-        let scan = json!({ "qr": qr, "phone": phone });
-        self.http.post(self.control("scan")).json(&scan).send().await?.error_for_status()?;
-        Ok(())
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     async fn ledger(&self, after: u64) -> anyhow::Result<Vec<Entry>> {

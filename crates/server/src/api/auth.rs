@@ -1,7 +1,7 @@
 //! Who may ask. With `API_KEY` set, whoever has the key; without it, only this machine.
 
+use super::Api;
 use super::error::ApiError;
-use super::{Api, link_page};
 use crate::origins::is_loopback;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -26,7 +26,7 @@ pub async fn guard(
     next: Next,
 ) -> Result<Response, ApiError> {
     match &api.settings.api_key {
-        Some(_) if is_open(request.uri().path()) || link_page::is_asked_for(&request) => {}
+        Some(_) if is_open(request.uri().path()) => {}
         Some(key) => require_key(request.headers(), key)?,
         None => require_loopback_host(request.headers())?,
     }

@@ -2,7 +2,8 @@
 
 use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
-use super::{Api, campaign_path};
+use super::{Api, campaign_path, forecast};
+use crate::store::Session;
 use crate::store::state::{Campaign, Counts};
 use axum::Json;
 use axum::extract::State;
@@ -28,9 +29,12 @@ pub struct CampaignBody {
     /// `scheduled`, `running`, `paused`, `completed` or `cancelled`.
     #[schema(example = "running")]
     pub status: &'static str,
-    /// While paused: `manual`, `disconnected`, `logged_out`, `replaced`, `banned`,
-    /// `client_outdated`, `breaker`, `quiet_hours`, `daily_cap` or `reach_out_limit`.
+    /// While paused: `manual`, or `breaker` after many failures in a row.
     pause_reason: Option<&'static str>,
+    /// Why a running one sends nothing for now.
+    waiting: Option<WaitingBody>,
+    /// The sessions that may send it; none for all.
+    sessions: Vec<String>,
     /// One line about it.
     #[schema(example = "Kabel FO Putus")]
     subject: String,
@@ -57,6 +61,18 @@ pub struct CampaignBody {
     links: Links,
 }
 
+/// What the numbers cannot do just now.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct WaitingBody {
+    /// `disconnected`, `logged_out`, `replaced`, `banned`, `client_outdated`, `paused`,
+    /// `quiet_hours`, `daily_cap` or `reach_out_limit`.
+    #[schema(example = "quiet_hours")]
+    reason: &'static str,
+    /// When that ends by itself, if it is known.
+    #[schema(example = "2026-01-10T22:00:00.000Z")]
+    until: Option<String>,
+}
+
 /// Where to go on from a campaign.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Links {
@@ -72,7 +88,13 @@ pub struct Links {
 }
 
 impl CampaignBody {
-    fn new(api: &Api, campaign: Campaign, counts: &Counts, now: Timestamp) -> CampaignBody {
+    async fn new(
+        api: &Api,
+        campaign: Campaign,
+        counts: &Counts,
+        sessions: &[Session],
+        now: Timestamp,
+    ) -> Answer<CampaignBody> {
         let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
         let itself = campaign_path(campaign.id);
         let counts_by_name = DeliveryState::ALL
@@ -80,12 +102,23 @@ impl CampaignBody {
             .map(|state| (state.as_str(), counts.get(state)))
             .filter(|(_, count)| *count > 0)
             .collect();
-        CampaignBody {
+        let waiting = match campaign.phase.status {
+            CampaignStatus::Running if counts.open() > 0 => {
+                forecast::waiting(api, &campaign, sessions, now).await?
+            }
+            _ => None,
+        };
+        Ok(CampaignBody {
             id: campaign.id,
             kind: campaign.kind.as_str(),
             status: campaign.phase.status.as_str(),
             pause_reason: campaign.phase.reason.map(PauseReason::as_str),
-            eta: time(eta(api, &campaign, counts, now)),
+            waiting: waiting.map(|waiting| WaitingBody {
+                reason: waiting.reason.as_str(),
+                until: waiting.until.map(Timestamp::to_rfc3339),
+            }),
+            eta: time(eta(api, &campaign, counts, sessions, now)),
+            sessions: campaign.sessions,
             subject: campaign.subject,
             notice_id: campaign.notice_id,
             parent_id: campaign.parent_id,
@@ -103,7 +136,7 @@ impl CampaignBody {
                 events: format!("{itself}/events"),
                 itself,
             },
-        }
+        })
     }
 
     /// Whether nothing more will happen to it, receipts aside.
@@ -113,7 +146,8 @@ impl CampaignBody {
 
     /// Whether it is in the same status, for the same reason.
     pub fn has_same_status(&self, other: &CampaignBody) -> bool {
-        (self.status, self.pause_reason) == (other.status, other.pause_reason)
+        (self.status, self.pause_reason, &self.waiting)
+            == (other.status, other.pause_reason, &other.waiting)
     }
 
     /// Whether nothing has happened between the two; the estimate of the end always moves.
@@ -123,13 +157,20 @@ impl CampaignBody {
 }
 
 /// When the last message will be out if nothing else is sent meanwhile.
-fn eta(api: &Api, campaign: &Campaign, counts: &Counts, now: Timestamp) -> Option<Timestamp> {
+fn eta(
+    api: &Api,
+    campaign: &Campaign,
+    counts: &Counts,
+    sessions: &[Session],
+    now: Timestamp,
+) -> Option<Timestamp> {
     let starts_at = match campaign.phase.status {
         CampaignStatus::Running => now,
         CampaignStatus::Scheduled => campaign.starts_at?,
         _ => return None,
     };
-    Some(starts_at + api.settings.pace.duration_of(counts.open()))
+    let able = forecast::eligible(sessions, &campaign.sessions);
+    forecast::ends_at(api, &able, starts_at, counts.open(), campaign.urgent, now)
 }
 
 /// The campaign of this id, ready to be shown.
@@ -137,7 +178,9 @@ pub async fn load(api: &Api, id: i64) -> Answer<CampaignBody> {
     let campaign = api.state.campaign(id).await?;
     let campaign = campaign.ok_or(ApiError::NotFound(wording::CAMPAIGN_NOT_FOUND))?;
     let counts = api.state.counts(id).await?;
-    Ok(CampaignBody::new(api, campaign, &counts, api.state.now().await?))
+    let sessions = api.state.sessions().await?;
+    let now = api.state.now().await?;
+    CampaignBody::new(api, campaign, &counts, &sessions, now).await
 }
 
 /// Which page of campaigns.
@@ -192,12 +235,14 @@ pub async fn list(
         .last()
         .filter(|_| is_full)
         .map(|last| format!("/api/campaigns?before={last}&limit={limit}"));
+    let sessions = api.state.sessions().await?;
     let none = Counts::default();
-    let shown = |campaign: Campaign| {
+    let mut shown = Vec::with_capacity(campaigns.len());
+    for campaign in campaigns {
         let counts = counts.get(&campaign.id).unwrap_or(&none);
-        CampaignBody::new(&api, campaign, counts, now)
-    };
-    Ok(Json(CampaignPage { campaigns: campaigns.into_iter().map(shown).collect(), next }))
+        shown.push(CampaignBody::new(&api, campaign, counts, &sessions, now).await?);
+    }
+    Ok(Json(CampaignPage { campaigns: shown, next }))
 }
 
 /// One campaign

@@ -43,6 +43,9 @@ pub struct DeliveryBody {
     /// The same on every attempt.
     #[schema(example = "3EB0000102ABCDEF10FF7F")]
     message_id: String,
+    /// The number it went out from, E.164 digits.
+    #[schema(example = "6281299990000")]
+    sender: Option<String>,
     first_sent_at: Option<String>,
     accepted_at: Option<String>,
     delivered_at: Option<String>,
@@ -64,6 +67,7 @@ impl From<Delivery> for DeliveryBody {
             state: state.as_str(),
             attempts: delivery.progress.attempts,
             message_id: delivery.message_id.to_string(),
+            sender: delivery.sender.map(|sender| sender.digits().to_owned()),
             first_sent_at: time(delivery.first_sent_at),
             accepted_at: time(delivery.accepted_at),
             delivered_at: time(delivery.delivered_at),

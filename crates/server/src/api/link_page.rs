@@ -1,17 +1,17 @@
-//! The page for browsers at `GET /api/whatsapp/qr`: links a phone by QR or by code.
+//! The page for browsers at `GET /api/whatsapp/qr`, and at the same address of every session:
+//! links a phone by QR or by code.
 //!
 //! The page itself holds no data and needs no key; its script asks the API for the state and the
 //! QR, with the key that a person types in where one is needed.
 
-use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderMap;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 
 /// The page loads what this server serves, and nobody may put it into a frame.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -21,16 +21,30 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 const SCRIPT_PATH: &str = "/api/whatsapp/qr/page.js";
 const STYLE_PATH: &str = "/api/whatsapp/qr/page.css";
 
-/// Returns whether a request is for the page or a part of it, and not for data.
-pub fn is_asked_for(request: &Request) -> bool {
+/// Answers browsers with the page and its files, and lets everybody else through to the data,
+/// which is guarded.
+pub async fn serve(request: Request, next: Next) -> Response {
     let path = request.uri().path();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_qr = path.starts_with("/api/whatsapp/") && path.ends_with("/qr");
-    [SCRIPT_PATH, STYLE_PATH].contains(&path) || (is_qr && is_accepted(request.headers()))
+    match path {
+        SCRIPT_PATH if is_read => file("text/javascript", include_str!("link_page/page.js")),
+        STYLE_PATH if is_read => file("text/css", include_str!("link_page/page.css")),
+        _ if is_qr && is_read => {
+            let mut response = match is_accepted(request.headers()) {
+                true => page(),
+                false => next.run(request).await,
+            };
+            response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+            response
+        }
+        _ => next.run(request).await,
+    }
 }
 
 /// Returns whether the caller takes HTML: a browser that opens an address says so, and scripts
 /// and programs do not.
-pub fn is_accepted(headers: &HeaderMap) -> bool {
+fn is_accepted(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|value| value.split(','))
@@ -38,21 +52,9 @@ pub fn is_accepted(headers: &HeaderMap) -> bool {
         .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// The page.
-pub fn page() -> Response {
-    let headers = [
-        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-        (REFERRER_POLICY, "no-referrer"),
-        (VARY, ACCEPT.as_str()),
-    ];
+fn page() -> Response {
+    let headers = [(CONTENT_SECURITY_POLICY, CONTENT_POLICY), (REFERRER_POLICY, "no-referrer")];
     (headers, Html(include_str!("link_page/page.html"))).into_response()
-}
-
-/// The files that the page loads.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let script = || async { file("text/javascript", include_str!("link_page/page.js")) };
-    let style = || async { file("text/css", include_str!("link_page/page.css")) };
-    Router::new().route(SCRIPT_PATH, get(script)).route(STYLE_PATH, get(style))
 }
 
 /// Never older than the program: the page and its files have to fit each other.
@@ -68,7 +70,6 @@ fn file(content_type: &'static str, content: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     #[test]
     fn only_who_accepts_html_gets_the_page() {

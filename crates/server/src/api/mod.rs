@@ -15,21 +15,24 @@ mod deliveries;
 mod docs;
 mod error;
 mod events;
+mod forecast;
 mod link_page;
 mod notices;
 mod send;
 mod service;
+mod sessions;
 mod streamed;
 mod validation;
 mod whatsapp;
 
 use crate::config::Pace;
 use crate::origins::Origins;
+use crate::sessions::Sessions;
 use crate::store::{Billing, State};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use error::ApiError;
-use kabari_gateway::Gateway;
+use kabari_domain::Quotas;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,8 +58,8 @@ pub struct Api {
     pub billing: Billing,
     /// Campaigns and deliveries.
     pub state: State,
-    /// The link to WhatsApp.
-    pub gateway: Arc<dyn Gateway>,
+    /// The sessions that are open here.
+    pub sessions: Sessions,
     /// How it is set up.
     pub settings: ApiSettings,
 }
@@ -74,6 +77,8 @@ pub struct ApiSettings {
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
     pub pace: Pace,
+    /// Limits on every number, to tell when a send ends and what it waits for.
+    pub quotas: Quotas,
 }
 
 /// Everything the API serves.
@@ -83,11 +88,11 @@ pub fn router(api: Api) -> Router {
     let openapi = docs::with_common_answers(openapi);
     router
         .merge(docs::routes(&openapi))
-        .merge(link_page::routes())
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(api.clone(), auth::guard))
+        .layer(axum::middleware::from_fn(link_page::serve))
         .layer(axum::middleware::from_fn_with_state(api.clone(), cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .with_state(api)
@@ -108,6 +113,14 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(whatsapp::restart))
         .routes(routes!(whatsapp::logout))
         .routes(routes!(whatsapp::pair))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::one, sessions::change, sessions::delete))
+        .routes(routes!(sessions::qr))
+        .routes(routes!(sessions::pair))
+        .routes(routes!(sessions::restart))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::pause))
+        .routes(routes!(sessions::resume))
         .routes(routes!(notices::list))
         .routes(routes!(notices::one))
         .routes(routes!(customers::list))

@@ -86,7 +86,7 @@ pub async fn health(State(api): State<Arc<Api>>) -> (StatusCode, Json<Health>) {
         status: if healthy { "healthy" } else { "unhealthy" },
         database,
         state_database,
-        whatsapp: super::whatsapp::state_name(api.gateway.link().borrow().state),
+        whatsapp: super::whatsapp::link(&api).await.state.as_str(),
     };
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health))

@@ -1,15 +1,15 @@
-//! The link to WhatsApp: `/api/whatsapp/*`.
+//! The link of the default session to WhatsApp: `/api/whatsapp/*`.
 
+use super::Api;
 use super::error::Answer;
 use super::validation::{Body, Fields, FromFields};
-use super::{Api, link_page};
+use crate::store::Session;
+use crate::store::state::{SessionAction, SessionAnswer};
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::VARY;
-use axum::response::{IntoResponse, Response};
-use kabari_domain::{Phone, wording};
-use kabari_gateway::{GatewayError, Limits, Link, LinkState};
+use kabari_domain::session::DEFAULT_SESSION;
+use kabari_domain::{LinkState, Phone, Timestamp, wording};
+use kabari_gateway::{Limits, Link, qr};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,28 +49,13 @@ pub struct Status {
 }
 
 /// Limits that WhatsApp puts on the number.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ShownLimits {
     /// Until then, people who never wrote to us cannot be written to. RFC 3339.
     reach_out_until: Option<String>,
     /// How many new chats may still be opened in this period.
     #[schema(example = 40)]
     new_chats_left: Option<u32>,
-}
-
-/// The name of a link's state in the API.
-pub fn state_name(state: LinkState) -> &'static str {
-    match state {
-        LinkState::Starting => "starting",
-        LinkState::NotLinked => "not_linked",
-        LinkState::Connecting => "connecting",
-        LinkState::Connected => "connected",
-        LinkState::Unreachable => "unreachable",
-        LinkState::LoggedOut => "logged_out",
-        LinkState::Replaced => "replaced",
-        LinkState::Banned { .. } => "banned",
-        LinkState::ClientOutdated => "client_outdated",
-    }
 }
 
 fn message(link: &Link) -> String {
@@ -84,16 +69,46 @@ fn message(link: &Link) -> String {
     }
 }
 
-/// How the link is now.
+/// Returns the link of the default session now.
 pub async fn link(api: &Api) -> Link {
-    let looked = tokio::time::timeout(LOOK_TIMEOUT, api.gateway.look()).await;
-    looked.unwrap_or_else(|_| api.gateway.link().borrow().clone())
+    if let Some(gateway) = api.sessions.gateway(DEFAULT_SESSION) {
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, gateway.look()).await;
+        return looked.unwrap_or_else(|_| gateway.link().borrow().clone());
+    }
+    let Ok(now) = api.state.now().await else { return Link::starting() };
+    match api.state.session(DEFAULT_SESSION).await {
+        Ok(Some(session)) => link_of(api, &session, now),
+        _ => Link::starting(),
+    }
 }
 
-/// What WhatsApp allows the number now, as far as it can be known in a moment.
-pub async fn limits(api: &Api) -> Option<ShownLimits> {
+/// Returns the link of a session: as it is if the session is open here, otherwise as the node that
+/// holds it saw it last.
+pub fn link_of(api: &Api, session: &Session, now: Timestamp) -> Link {
+    if let Some(gateway) = api.sessions.gateway(&session.name) {
+        let link = gateway.link().borrow().clone();
+        return Link { error: link.error.clone().or_else(|| session.last_error.clone()), ..link };
+    }
+    let held = session.is_held(now);
+    let state = match session.link {
+        link if held || link.is_unlinked() => link,
+        _ => LinkState::Starting,
+    };
+    let code = session.qr.clone().filter(|_| held);
+    Link {
+        state,
+        phone: session.phone.as_ref().map(|phone| phone.digits().to_owned()),
+        qr_png: code.as_deref().and_then(qr::png_data_url),
+        qr: code,
+        error: session.last_error.clone(),
+    }
+}
+
+/// Returns what WhatsApp allows the number now, as far as it can be known in a moment.
+pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
+    let gateway = api.sessions.gateway(session)?;
     let Limits { reach_out_until, new_chats_left } =
-        tokio::time::timeout(LIMITS_TIMEOUT, api.gateway.limits()).await.ok()?.ok()?;
+        tokio::time::timeout(LIMITS_TIMEOUT, gateway.limits()).await.ok()?.ok()?;
     Some(ShownLimits {
         reach_out_until: reach_out_until.map(|until| until.to_rfc3339()),
         new_chats_left,
@@ -119,7 +134,7 @@ pub async fn limits(api: &Api) -> Option<ShownLimits> {
 pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
     let link = link(&api).await;
     let connected = link.is_connected();
-    let limits = if connected { limits(&api).await } else { None };
+    let limits = if connected { limits(&api, DEFAULT_SESSION).await } else { None };
     let banned_until = match link.state {
         LinkState::Banned { until } => Some(until.to_rfc3339()),
         _ => None,
@@ -127,7 +142,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
     Json(Status {
         connected,
         message: message(&link),
-        state: state_name(link.state),
+        state: link.state.as_str(),
         banned_until,
         limits,
         phone_number: link.phone.filter(|_| connected),
@@ -143,6 +158,9 @@ pub struct Qr {
     /// The QR as a `data:image/png;base64,` address.
     #[serde(skip_serializing_if = "Option::is_none")]
     qr: Option<String>,
+    /// What the code says, to draw it in another way; only of a named session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -161,25 +179,26 @@ pub struct Qr {
         ("not yet there" = (value = json!({"success": false, "message": "QR Code belum tersedia, tunggu beberapa detik..."}))),
     ))
 ))]
-pub async fn qr(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    if link_page::is_accepted(&headers) {
-        return link_page::page();
-    }
-    ([(VARY, "Accept")], Json(current_qr(&link(&api).await))).into_response()
+pub async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
+    Json(Qr::of(link(&api).await, false))
 }
 
-fn current_qr(link: &Link) -> Qr {
-    if link.is_connected() {
-        let message = Some(wording::ALREADY_CONNECTED.to_owned());
-        Qr { success: true, qr: None, message, phone: link.phone.clone() }
-    } else if let Some(png) = &link.qr_png {
-        Qr { success: true, qr: Some(png.clone()), message: None, phone: None }
-    } else {
-        let reason = match link.state {
-            LinkState::Unreachable => wording::GATEWAY_DOWN,
-            _ => wording::QR_NOT_READY,
-        };
-        Qr { success: false, qr: None, message: Some(reason.to_owned()), phone: None }
+impl Qr {
+    /// The QR code of a link, with what it says if that is wanted, or why there is none.
+    pub fn of(link: Link, with_text: bool) -> Qr {
+        let none = Qr { success: true, qr: None, text: None, message: None, phone: None };
+        if link.is_connected() {
+            let message = Some(wording::ALREADY_CONNECTED.to_owned());
+            Qr { message, phone: link.phone, ..none }
+        } else if let Some(png) = link.qr_png {
+            Qr { qr: Some(png), text: link.qr.filter(|_| with_text), ..none }
+        } else {
+            let reason = match link.state {
+                LinkState::Unreachable => wording::GATEWAY_DOWN,
+                _ => wording::QR_NOT_READY,
+            };
+            Qr { success: false, message: Some(reason.to_owned()), ..none }
+        }
     }
 }
 
@@ -193,23 +212,33 @@ pub struct Outcome {
     message: Option<String>,
 }
 
-/// What callers read; the log has the rest.
-fn told(error: &GatewayError) -> &'static str {
-    tracing::warn!(%error, "the link to WhatsApp did not do what was asked");
-    match error {
-        GatewayError::NotPossible(_) => wording::LINK_BUSY,
-        GatewayError::Unavailable(_) => wording::NO_ANSWER,
-        GatewayError::Storage(_) => wording::SESSION_STORAGE,
+impl Outcome {
+    /// It worked.
+    pub fn done(message: &str) -> Outcome {
+        Outcome { success: true, message: Some(message.to_owned()) }
     }
 }
 
-impl Outcome {
-    fn of(result: Result<(), GatewayError>, done: &str) -> Json<Outcome> {
-        Json(match result {
-            Ok(()) => Outcome { success: true, message: Some(done.to_owned()) },
-            Err(error) => Outcome { success: false, message: Some(told(&error).into()) },
-        })
+/// What callers read of an answer that is no success; the log has the rest.
+fn error_message(answer: &SessionAnswer) -> &'static str {
+    match answer {
+        SessionAnswer::NotPossible => wording::LINK_BUSY,
+        SessionAnswer::Storage => wording::SESSION_STORAGE,
+        _ => wording::NO_ANSWER,
     }
+}
+
+/// Asks something of a session, and says whether it worked.
+pub async fn act(
+    api: &Api,
+    session: &str,
+    action: &SessionAction,
+    done: &str,
+) -> Answer<Json<Outcome>> {
+    Ok(Json(match api.sessions.ask(session, action).await? {
+        SessionAnswer::Done => Outcome::done(done),
+        answer => Outcome { success: false, message: Some(error_message(&answer).into()) },
+    }))
 }
 
 /// Whether the link is up
@@ -235,8 +264,8 @@ pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
 #[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", operation_id = "restart_whatsapp", responses(
     (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
 ))]
-pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
-    Outcome::of(api.gateway.restart().await, wording::RESTARTING)
+pub async fn restart(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
+    act(&api, DEFAULT_SESSION, &SessionAction::Restart, wording::RESTARTING).await
 }
 
 /// Unlink the phone
@@ -245,8 +274,8 @@ pub async fn restart(State(api): State<Arc<Api>>) -> Json<Outcome> {
 #[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", operation_id = "logout_whatsapp", responses(
     (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
 ))]
-pub async fn logout(State(api): State<Arc<Api>>) -> Json<Outcome> {
-    Outcome::of(api.gateway.logout().await, wording::LOGGED_OUT)
+pub async fn logout(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
+    act(&api, DEFAULT_SESSION, &SessionAction::Logout, wording::LOGGED_OUT).await
 }
 
 /// Which phone is to be linked.
@@ -286,12 +315,17 @@ pub async fn pair(
     State(api): State<Arc<Api>>,
     Body { request, .. }: Body<PairRequest>,
 ) -> Answer<Json<Pairing>> {
-    let paired = match Phone::parse(&request.phone) {
-        Ok(phone) => api.gateway.pair(&phone).await.map_err(|error| told(&error).into()),
-        Err(_) => Err(wording::INVALID_PHONE.to_owned()),
+    pair_with(&api, DEFAULT_SESSION, &request).await
+}
+
+/// Asks a session for a code to type into the phone.
+pub async fn pair_with(api: &Api, session: &str, request: &PairRequest) -> Answer<Json<Pairing>> {
+    let failed = |error: &str| Pairing { success: false, code: None, error: Some(error.into()) };
+    let Ok(phone) = Phone::parse(&request.phone) else {
+        return Ok(Json(failed(wording::INVALID_PHONE)));
     };
-    Ok(Json(match paired {
-        Ok(code) => Pairing { success: true, code: Some(code), error: None },
-        Err(error) => Pairing { success: false, code: None, error: Some(error) },
+    Ok(Json(match api.sessions.ask(session, &SessionAction::Pair(phone)).await? {
+        SessionAnswer::Code(code) => Pairing { success: true, code: Some(code), error: None },
+        answer => failed(error_message(&answer)),
     }))
 }

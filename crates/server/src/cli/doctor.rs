@@ -4,6 +4,7 @@ use super::settings;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{BillingDatabase, Options, Settings};
+use crate::session_key::SessionKey;
 use crate::store::{State, StateTarget};
 use kabari_domain::Timestamp;
 use std::os::unix::fs::PermissionsExt;
@@ -107,6 +108,7 @@ async fn state(settings: &Settings, report: &mut Report) {
     let state = match State::inspect(target, Clock::System).await {
         Ok((state, 0)) => {
             report.good("state database", "reachable, schema up to date");
+            session_key(settings, &state, report).await;
             state
         }
         Ok((state, _)) => {
@@ -126,15 +128,26 @@ async fn state(settings: &Settings, report: &mut Report) {
     }
 }
 
+/// A file made by looking would hide that the right one is missing.
+async fn session_key(settings: &Settings, state: &State, report: &mut Report) {
+    let key = match &settings.session_key {
+        Some(key) => Ok(Some(key.clone())),
+        None => SessionKey::find(&settings.data_dir),
+    };
+    match key {
+        Ok(Some(key)) => match state.check_session_key(&key).await {
+            Ok(()) => report.good("session key", "fits every WhatsApp session"),
+            Err(error) => report.fault("session key", &error.to_string()),
+        },
+        Ok(None) => report.note("session key", "none yet; `kabari serve` makes one in DATA_DIR"),
+        Err(error) => report.fault("session key", &format!("{error:#}")),
+    }
+}
+
 async fn whatsapp(settings: &Settings, report: &mut Report) {
     let Some(url) = &settings.gateway_url else {
-        let session = settings.data_dir.join("whatsapp");
-        if session.exists() {
-            report.good("WhatsApp session", "there; `kabari status` shows whether it is connected");
-        } else {
-            report.note("WhatsApp session", "none yet; `kabari serve` shows a QR code to scan");
-        }
-        return;
+        let found = "in the state database; `kabari status` shows whether it is connected";
+        return report.note("WhatsApp session", found);
     };
     let answer = match reqwest::Client::builder().no_proxy().timeout(GATEWAY_TIMEOUT).build() {
         Ok(client) => client.get(format!("{url}/status")).send().await,

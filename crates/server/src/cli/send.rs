@@ -192,7 +192,7 @@ pub async fn follow(client: &Client, campaign: i64) -> anyhow::Result<()> {
         let counts = Counts::of(&now);
         bar.set_length(counts.total);
         bar.set_position(counts.total - counts.open);
-        let state = now["pause_reason"].as_str().or(now["status"].as_str()).unwrap_or_default();
+        let state = state_of(&now);
         bar.set_message(format!("{} sent, {} failed ({state})", counts.sent, counts.failed));
         if matches!(now["status"].as_str(), Some("completed" | "cancelled")) {
             bar.finish();
@@ -200,6 +200,12 @@ pub async fn follow(client: &Client, campaign: i64) -> anyhow::Result<()> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Why a campaign does not go on, or its status.
+fn state_of(campaign: &Value) -> &str {
+    let reasons = [&campaign["pause_reason"], &campaign["waiting"]["reason"], &campaign["status"]];
+    reasons.into_iter().find_map(Value::as_str).unwrap_or_default()
 }
 
 /// Prints a campaign's report, after the last receipts had a moment to come, and returns its

@@ -5,12 +5,21 @@ use crate::app::{self, App, Role};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::data_dir::DataDir;
+use crate::sessions::OpenSessions;
+use crate::store::{SessionLease, State};
 use kabari_gateway::{Gateway, Link, LinkState, http_api, qr};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How often a lease is renewed while it lasts.
+const RENEWALS_PER_LEASE: u32 = 3;
 
 /// API, dispatcher and WhatsApp session.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
@@ -30,35 +39,54 @@ async fn run(options: Options, role: Role) -> anyhow::Result<()> {
     if let Some(address) = app.api {
         tracing::info!("API on http://{address} (documentation: http://{address}/docs)");
     }
-    let link = tokio::spawn(announce_link(app.gateway.clone()));
+    let links = tokio::spawn(announce_sessions(app.sessions.open()));
     until_stopped().await?;
     tracing::info!("stopping");
     app.stop().await;
-    link.abort();
+    links.abort();
     Ok(())
 }
 
-/// Only the WhatsApp session, behind the gateway's HTTP contract.
+/// Only one WhatsApp session, behind the gateway's HTTP contract.
 pub async fn gateway(options: Options) -> anyhow::Result<()> {
     let settings = settings(options)?;
-    let _data_dir = DataDir::open(&settings.data_dir)?;
+    let data_dir = DataDir::open(&settings.data_dir)?;
     anyhow::ensure!(
         settings.gateway_url.is_none(),
         "WA_GATEWAY_URL is set: `kabari gateway` is the gateway itself; remove the variable here"
     );
-    let gateway = app::open_gateway(&settings).await?;
+    let state = app::open_state(&settings, Clock::System).await?;
+    let (gateway, lease) =
+        app::open_session(&settings, &state, &settings.session, data_dir.node()).await?;
+    let renewing = tokio::spawn(keep_held(state.clone(), lease.clone(), settings.waits.lease));
     let stopping = CancellationToken::new();
     let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
     let router = http_api::router(gateway.clone(), settings.pace.delay);
     let (address, server) = app::serve(address, router, stopping.clone()).await?;
     tracing::info!("gateway on http://{address}");
-    let link = tokio::spawn(announce_link(gateway.clone()));
+    let link = tokio::spawn(announce_link(settings.session.clone(), gateway.clone()));
     until_stopped().await?;
     stopping.cancel();
     gateway.close().await;
+    renewing.abort();
+    state.release_session(&lease).await?;
     link.abort();
     server.abort();
+    drop(data_dir);
     Ok(())
+}
+
+/// Renews the lease for as long as nobody else takes the session; then its client ends by itself.
+async fn keep_held(state: State, lease: SessionLease, duration: Duration) {
+    let mut turns = tokio::time::interval(duration / RENEWALS_PER_LEASE);
+    loop {
+        turns.tick().await;
+        match state.extend_session(&lease, duration).await {
+            Ok(true) => {}
+            Ok(false) => return tracing::error!("another node has taken the session"),
+            Err(error) => tracing::warn!(%error, "the lease of the session was not renewed"),
+        }
+    }
 }
 
 async fn until_stopped() -> std::io::Result<()> {
@@ -71,21 +99,41 @@ async fn until_stopped() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Announces the link of every session that is open here.
+async fn announce_sessions(mut open: watch::Receiver<OpenSessions>) {
+    let mut announced: BTreeMap<String, AbortOnDropHandle<()>> = BTreeMap::new();
+    loop {
+        let sessions = open.borrow_and_update().clone();
+        announced.retain(|name, task| sessions.contains_key(name) && !task.is_finished());
+        for (name, gateway) in sessions {
+            announced.entry(name.clone()).or_insert_with(|| {
+                AbortOnDropHandle::new(tokio::spawn(announce_link(name, gateway)))
+            });
+        }
+        if open.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Shows each new QR code in the terminal, and says when the link changes.
-async fn announce_link(gateway: Arc<dyn Gateway>) {
+async fn announce_link(session: String, gateway: Arc<dyn Gateway>) {
     let mut link = gateway.link();
     let mut shown: Option<Link> = None;
     loop {
         let now = link.borrow_and_update().clone();
         if shown.as_ref().map(|link| link.state) != Some(now.state) {
-            tracing::info!(error = now.error.as_deref(), "WhatsApp: {}", describe(now.state));
+            let error = now.error.as_deref();
+            tracing::info!(session, error, "WhatsApp: {}", describe(now.state));
         }
         let new_qr =
             now.qr.as_ref().filter(|qr| shown.as_ref().is_none_or(|s| s.qr.as_ref() != Some(*qr)));
         if let Some(drawn) = new_qr.and_then(|text| qr::terminal(text))
             && std::io::stdout().is_terminal()
         {
-            println!("\nScan this with WhatsApp > Linked devices > Link a device:\n\n{drawn}");
+            println!(
+                "\nSession {session}: scan this with WhatsApp > Linked devices > Link a device:\n\n{drawn}"
+            );
         }
         shown = Some(now);
         if link.changed().await.is_err() {

@@ -7,11 +7,11 @@ use serde_json::Value;
 /// The campaigns shown.
 const CAMPAIGNS: u32 = 5;
 
-/// Prints the health, the link to WhatsApp and the newest campaigns.
+/// Prints the health, the sessions and the newest campaigns.
 pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
     let client = Client::new(address)?;
     let health = client.get("/health").await?;
-    let link = client.get("/api/whatsapp/status").await?;
+    let sessions = client.get("/api/whatsapp/sessions").await?;
     println!("kabari    {}", text(&health, "status"));
     for (name, state) in health.as_object().into_iter().flatten() {
         if name != "status" && name != "service" {
@@ -21,13 +21,29 @@ pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
             );
         }
     }
-    println!("link      {}", text(&link, "message"));
+    for session in sessions["sessions"].as_array().into_iter().flatten() {
+        let waiting = session["waiting_for"].as_str().map(|reason| {
+            let until = session["until"].as_str();
+            format!(", waiting: {reason}{}", until.map_or(String::new(), |u| format!(" until {u}")))
+        });
+        println!(
+            "session   {} {} {}, {} sent today{}",
+            text(session, "name"),
+            text(session, "phone"),
+            text(session, "state"),
+            session["sent_today"],
+            waiting.unwrap_or_default()
+        );
+    }
     let campaigns = client.get(&format!("/api/campaigns?limit={CAMPAIGNS}")).await?;
     for campaign in campaigns["campaigns"].as_array().into_iter().flatten() {
         println!(
-            "campaign  {} {} {} {}",
+            "campaign  {} {}{} {} {}",
             campaign["id"],
             text(campaign, "status"),
+            campaign["waiting"]["reason"]
+                .as_str()
+                .map_or(String::new(), |r| format!(" (waiting: {r})")),
             campaign["counts"],
             text(campaign, "subject")
         );

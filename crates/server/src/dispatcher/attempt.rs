@@ -1,101 +1,77 @@
 //! One attempt: committed, sent, settled.
 
 use super::Context;
-use super::numbers::Addressed;
 use super::pace::Pacer;
+use super::registration::Addressed;
 use super::verdict::{Verdict, verdict};
 use crate::crash_point::crash_point;
-use crate::store::{Attempt, Begin, LeasedDelivery, StoreError};
-use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
-use kabari_gateway::{Outgoing, SendError};
+use crate::store::state::{Attempt, Begin, SessionLease};
+use crate::store::{LeasedDelivery, StoreError};
+use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone};
+use kabari_gateway::{Gateway, Outgoing, SendError};
 
-/// After this many failures in a row somebody should look before more go out.
-const BREAKER_LIMIT: u32 = 10;
-
-/// The number we send from, while it is ours.
-#[derive(Debug, Clone)]
-pub struct Held {
-    pub phone: Phone,
-    pub epoch: i64,
+/// The session we send from.
+pub struct From<'a> {
+    pub lease: &'a SessionLease,
+    pub phone: &'a Phone,
+    pub gateway: &'a dyn Gateway,
+    /// The operator's day.
+    pub day: i64,
 }
 
 /// What to do with the rest of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Then {
     GoOn,
     /// See what has changed first.
     Stop,
-    /// Another node has the number.
-    NumberLost,
-}
-
-/// Counts failures in a row of one campaign.
-#[derive(Debug, Default)]
-pub struct Breaker {
-    campaign: i64,
-    failures: u32,
-}
-
-impl Breaker {
-    /// Whether this failure is one too many.
-    fn trips(&mut self, campaign: i64, is_failure: bool) -> bool {
-        if self.campaign != campaign || !is_failure {
-            *self = Breaker { campaign, failures: 0 };
-        }
-        self.failures += u32::from(is_failure);
-        let trips = self.failures >= BREAKER_LIMIT;
-        if trips {
-            self.failures = 0;
-        }
-        trips
-    }
+    /// Another node has the session.
+    SessionLost,
 }
 
 /// Sends one delivery and writes down what came of it.
 pub async fn attempt(
     context: &Context,
     pacer: &mut Pacer,
-    breaker: &mut Breaker,
-    held: &Held,
+    from: &From<'_>,
     addressed: &Addressed,
-) -> Result<Outcome, StoreError> {
+) -> Result<Then, StoreError> {
     let delivery = &addressed.delivery;
     let waits = context.settings.waits;
     let gap = pacer.gap();
-    let day = context.settings.day(context.state.now().await?);
     let began_at = context.clock.monotonic();
     let begin = context
         .state
         .begin(
             delivery,
             Attempt {
-                sender: &held.phone,
-                sender_epoch: held.epoch,
+                session: from.lease,
+                sender: from.phone,
                 jid: addressed.jid.as_deref(),
                 gap,
                 lease: waits.lease,
-                day,
+                day: from.day,
             },
         )
         .await?;
     let begun = match begin {
         Begin::Started(begun) => begun,
-        Begin::DeliveryLost => return Ok(Outcome::GoOn),
+        Begin::DeliveryLost => return Ok(Then::GoOn),
         Begin::NotRunning => {
             context.state.release(std::slice::from_ref(delivery)).await?;
-            return Ok(Outcome::GoOn);
+            return Ok(Then::GoOn);
         }
-        Begin::SenderLost => {
+        Begin::SessionLost => {
             context.state.release(std::slice::from_ref(delivery)).await?;
-            return Ok(Outcome::NumberLost);
+            return Ok(Then::SessionLost);
         }
     };
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
     if context.clock.monotonic().saturating_sub(began_at) > until_slot + waits.lease {
-        // The process stood still; by now this delivery and the number may be another node's.
+        // The process stood still; by now this delivery and the session may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
-        return Ok(Outcome::NumberLost);
+        return Ok(Then::SessionLost);
     }
 
     let message = Outgoing {
@@ -105,42 +81,48 @@ pub async fn attempt(
         text: delivery.text.clone(),
     };
     crash_point("send.begun");
-    let answer = context.gateway.send(&message).await;
+    let answer = from.gateway.send(&message).await;
     crash_point("send.answered");
-    // Counted from the answer: only then was it surely on the wire.
+    let is_gone = matches!(answer, Err(SendError::NotRegistered));
+    // From here to the end of `settle` nothing may fail: the answer would be lost.
+    // Counted from the answer: only then was the message surely on the wire.
     pacer.hold(&context.clock, gap);
-    let verdict = match answer {
-        Err(SendError::NotLinked) => not_linked(context, delivery).await?,
-        answer => verdict(answer, begun.attempt, context.state.now().await?, waits.resend),
-    };
+    let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
+    let verdict = verdict(answer, begun.attempt, now, waits.resend);
     pacer.hold(&context.clock, verdict.hold);
+    settle(context, from, delivery, &verdict).await;
+    if is_gone {
+        // What was known of the number is wrong by now.
+        context.state.forget_number(&delivery.phone).await?;
+    }
+    tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
     if let Some(until) = verdict.reach_out_until {
         tracing::warn!(%until, "WhatsApp's limit for new chats: strangers wait for its end");
     }
-    settle(context, held, delivery, &verdict).await;
-    tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
 
-    if breaker.trips(delivery.campaign_id, verdict.is_failure) {
-        tracing::error!(
-            campaign = delivery.campaign_id,
-            "{BREAKER_LIMIT} failures in a row: paused until somebody resumes it"
-        );
-        let pause = CampaignEvent::Pause(PauseReason::Breaker);
-        match context.state.campaign_event(delivery.campaign_id, pause).await {
-            Ok(_) | Err(StoreError::NotAllowed(_)) => return Ok(Outcome::Stop),
-            Err(error) => return Err(error),
-        }
+    if context.breaker.trips(delivery.campaign_id, verdict.is_failure) {
+        pause(context, delivery.campaign_id).await?;
+        return Ok(Then::Stop);
     }
-    let link_is_down = verdict.event == DeliveryEvent::NotSent;
+    let link_is_down = matches!(verdict.event, DeliveryEvent::NotSent(_));
     let others_wait = link_is_down || verdict.reach_out_until.is_some();
-    Ok(if others_wait { Outcome::Stop } else { Outcome::GoOn })
+    Ok(if others_wait { Then::Stop } else { Then::GoOn })
+}
+
+async fn pause(context: &Context, campaign: i64) -> Result<(), StoreError> {
+    tracing::error!(campaign, "many failures in a row: paused until somebody resumes it");
+    let pause = CampaignEvent::Pause(PauseReason::Breaker);
+    match context.state.campaign_event(campaign, pause).await {
+        Ok(_) | Err(StoreError::NotAllowed(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes the outcome, however long the database is away: losing an ack would mean a resend, and
 /// losing a limit one more refusal.
-async fn settle(context: &Context, held: &Held, delivery: &LeasedDelivery, verdict: &Verdict) {
+async fn settle(context: &Context, from: &From<'_>, delivery: &LeasedDelivery, verdict: &Verdict) {
     loop {
-        let error = match write(context, held, delivery, verdict).await {
+        let error = match write(context, from, delivery, verdict).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -153,12 +135,12 @@ async fn settle(context: &Context, held: &Held, delivery: &LeasedDelivery, verdi
 
 async fn write(
     context: &Context,
-    held: &Held,
+    from: &From<'_>,
     delivery: &LeasedDelivery,
     verdict: &Verdict,
 ) -> Result<(), StoreError> {
     if let Some(until) = verdict.reach_out_until {
-        context.state.limit_reach_out(&held.phone, until).await?;
+        context.state.limit_reach_out(&from.lease.name, until).await?;
     }
     let ours = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
     if !ours && verdict.event == DeliveryEvent::Acked {
@@ -166,30 +148,4 @@ async fn write(
         context.state.acked(&delivery.message_id).await?;
     }
     Ok(())
-}
-
-/// Without a linked phone a campaign that has sent nothing fails; one under way keeps its place.
-async fn not_linked(context: &Context, delivery: &LeasedDelivery) -> Result<Verdict, StoreError> {
-    let now = context.state.now().await?;
-    let waits = verdict(Err(SendError::NotLinked), 1, now, context.settings.waits.resend);
-    if context.state.counts(delivery.campaign_id).await?.sent() > 0 {
-        return Ok(waits);
-    }
-    Ok(Verdict { event: DeliveryEvent::Refused, error: Some(wording::NOT_LINKED.into()), ..waits })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_breaker_trips_on_a_run_of_failures_of_one_campaign() {
-        let mut breaker = Breaker::default();
-        let run = |breaker: &mut Breaker, n| (0..n).filter(|_| breaker.trips(1, true)).count();
-        assert_eq!(run(&mut breaker, BREAKER_LIMIT - 1), 0);
-        assert!(!breaker.trips(1, false), "a success ends the run");
-        assert_eq!(run(&mut breaker, BREAKER_LIMIT - 1), 0);
-        assert!(!breaker.trips(2, true), "another campaign has its own run");
-        assert_eq!(run(&mut breaker, BREAKER_LIMIT), 1);
-    }
 }

@@ -1,29 +1,31 @@
 //! Takes deliveries from the state database to WhatsApp.
 //!
-//! One node runs one dispatcher for the one number it is linked to. It holds that number by a
-//! lease; whatever it writes is fenced by it. Four loops share the work:
-//! [`sender`] sends, one message at a time; [`lease`] keeps what is ours ours while a send takes
-//! long; [`receipts`] writes down what WhatsApp says later; [`upkeep`] starts, expires and
-//! reclaims what time has come for.
+//! A node holds any number of sessions, each by a lease; whatever it writes in a session's name is
+//! fenced by that. [`fleet`] decides which sessions this node holds and opens them. For each of
+//! them [`sender`] sends, one message at a time, and [`events`] writes down what WhatsApp says
+//! later. [`upkeep`] does what is due because time has passed.
 
 mod attempt;
-mod care;
-mod gate;
-mod lease;
-mod numbers;
+mod breaker;
+mod events;
+mod fleet;
+mod holding;
 mod pace;
-mod receipts;
+mod registration;
 mod sender;
 mod upkeep;
 mod verdict;
 
 use crate::clock::Clock;
 use crate::config::Pace;
-use crate::store::State;
+use crate::sessions::Sessions;
+use crate::store::state::{Affinity, SessionKind, SessionLease};
+use crate::store::{State, StoreError};
 use crate::waits::Waits;
-use chrono_tz::Tz;
-use kabari_domain::quiet_hours::QuietHours;
-use kabari_gateway::Gateway;
+use breaker::Breaker;
+use futures_util::future::BoxFuture;
+use kabari_domain::Quotas;
+use kabari_gateway::{Gateway, GatewayError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -44,27 +46,41 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct DispatcherSettings {
     /// The name of this node in leases: no two running nodes have the same.
     pub node: String,
-    /// How fast messages go out.
+    /// How fast messages go out, unless a session has a pace of its own.
     pub pace: Pace,
-    /// When nothing is sent.
-    pub quiet_hours: Option<QuietHours>,
-    /// The zone of `quiet_hours` and of the day that `daily_cap` counts.
-    pub timezone: Tz,
-    /// Most messages a day.
-    pub daily_cap: Option<u32>,
-    /// Whether a newly linked number begins with few messages a day.
-    pub warm_up: bool,
+    /// Limits on every number.
+    pub quotas: Quotas,
+    /// How long a number may be away before others write to its contacts.
+    pub affinity: Affinity,
     /// How long to wait for what may never come.
     pub waits: Waits,
 }
+
+/// Opens the sessions that a node holds.
+pub struct Connector {
+    /// Which kind of session this node can hold.
+    pub kind: SessionKind,
+    /// The only session it holds; `None` for all of its kind.
+    pub only: Option<String>,
+    /// Opens a session that is held.
+    pub open: OpenGateway,
+}
+
+/// Opens the gateway of a session.
+pub type OpenGateway = Box<
+    dyn Fn(SessionLease) -> BoxFuture<'static, Result<Arc<dyn Gateway>, GatewayError>>
+        + Send
+        + Sync,
+>;
 
 /// What the loops work with.
 #[derive(Clone)]
 struct Context {
     state: State,
-    gateway: Arc<dyn Gateway>,
+    sessions: Sessions,
     settings: Arc<DispatcherSettings>,
     clock: Clock,
+    breaker: Arc<Breaker>,
     /// Set at shutdown: start nothing new.
     stopping: CancellationToken,
 }
@@ -79,28 +95,28 @@ impl Dispatcher {
     /// Starts the loops.
     pub fn spawn(
         state: State,
-        gateway: Arc<dyn Gateway>,
+        sessions: Sessions,
+        connector: Connector,
         settings: DispatcherSettings,
         clock: Clock,
     ) -> Dispatcher {
         let stopping = CancellationToken::new();
         let context = Context {
             state,
-            gateway,
+            sessions,
             settings: Arc::new(settings),
             clock,
+            breaker: Arc::default(),
             stopping: stopping.clone(),
         };
         let loops = TaskTracker::new();
-        loops.spawn(sender::run(context.clone()));
-        loops.spawn(lease::run(context.clone()));
-        loops.spawn(receipts::run(context.clone()));
+        loops.spawn(fleet::run(context.clone(), connector));
         loops.spawn(upkeep::run(context));
         loops.close();
         Dispatcher { loops, stopping }
     }
 
-    /// Lets the message in flight finish, and leaves.
+    /// Lets the messages in flight finish, closes the sessions, and leaves.
     pub async fn stop(self) {
         self.stopping.cancel();
         if tokio::time::timeout(SHUTDOWN_PATIENCE, self.loops.wait()).await.is_err() {
@@ -112,13 +128,18 @@ impl Dispatcher {
 }
 
 impl Context {
-    /// Whether to end now.
+    /// Returns the same context for loops that end with this token too.
+    fn until(&self, stopping: CancellationToken) -> Context {
+        Context { stopping, ..self.clone() }
+    }
+
+    /// Returns whether to end now.
     fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
     }
 
-    /// What is left of a wait that is counted from a round's beginning: what comes due during a
-    /// round is then never looked at later than in the next.
+    /// Returns what is left of a wait that is counted from a round's beginning: what comes due
+    /// during a round is then never looked at later than in the next.
     fn left_of(&self, wait: Duration, began: Duration) -> Duration {
         wait.saturating_sub(self.clock.monotonic().saturating_sub(began))
     }
@@ -133,7 +154,7 @@ impl Context {
 
     /// Waits after the state database has failed. Its trouble is real even where a test's clock
     /// stands still.
-    async fn after_store_error(&self, doing: &'static str, error: &crate::store::StoreError) {
+    async fn after_store_error(&self, doing: &'static str, error: &StoreError) {
         tracing::error!(%error, "{doing}: trying again");
         tokio::select! {
             () = tokio::time::sleep(STORE_PAUSE) => {}

@@ -23,6 +23,11 @@ impl Pacer {
         Pacer { pace, not_before: Duration::ZERO, slow: 0 }
     }
 
+    /// Goes on at another pace.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// The number is ours from now on. Whoever had it may have sent a moment ago: a full gap from
     /// now is safe whatever any clock says.
     pub fn acquired(&mut self, clock: &Clock) {

@@ -1,72 +1,93 @@
-//! Sends: one number, one message at a time.
+//! Sends from one session, one message at a time.
 
-use super::attempt::{Breaker, Held, Outcome, attempt};
-use super::gate::Gate;
-use super::numbers::{self, Addressed, Checked};
+use super::attempt::{From, Then, attempt};
+use super::holding::Holding;
 use super::pace::Pacer;
+use super::registration::{self, Addressed, Checked};
 use super::{Context, LOOK_EVERY};
+use crate::config::Pace;
 use crate::store::StoreError;
-use kabari_domain::Phone;
-use kabari_gateway::{Limits, Link};
+use crate::store::state::{Claim, LinkReport, Reported, Session, SessionLease, UNNAMED_NUMBER};
+use kabari_domain::{Phone, Readiness, Timestamp, WaitReason, wording};
+use kabari_gateway::{Gateway, Limits, Link};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The most deliveries taken at once: enough to ask for many numbers in one request.
+/// The most deliveries taken at once.
 const MAX_BATCH: u32 = 50;
 /// The most of one campaign: others should not wait long for their turn.
 const PER_CAMPAIGN: u32 = 10;
-/// A gateway that is linked but does not say to which number.
-const UNNAMED_SENDER: &str = "unknown";
 
-/// Runs until shutdown.
-pub async fn run(context: Context) {
-    let mut sender = Sender::new(context);
-    while !sender.context.is_stopping() {
-        let began = sender.context.clock.monotonic();
-        match sender.turn().await {
-            Ok(Next::Turn) => {}
-            Ok(Next::Wait(duration)) => sender.wait(sender.context.left_of(duration, began)).await,
-            Ok(Next::Pause(duration)) => {
-                sender.pause(sender.context.left_of(duration, began)).await
-            }
-            Err(error) => sender.context.after_store_error("sending", &error).await,
-        }
-    }
-    if let Err(error) = sender.let_go().await {
-        tracing::warn!(%error, "could not release the sender number; its lease runs out by itself");
-    }
-}
-
+/// What the loop does next.
 enum Next {
     Turn,
     /// Unless something changes earlier.
     Wait(Duration),
     /// Whatever changes in the database: WhatsApp wants to be left alone.
     Pause(Duration),
+    /// Another node has the session, or it is gone.
+    Leave,
 }
 
-struct Sender {
+pub struct Sender {
     context: Context,
+    gateway: Arc<dyn Gateway>,
+    lease: SessionLease,
+    holding: Holding,
     link: watch::Receiver<Link>,
     changes: watch::Receiver<u64>,
     pacer: Pacer,
-    breaker: Breaker,
-    /// The number, while it is ours.
-    held: Option<Held>,
-    /// Since when there is no connection, on the monotonic clock.
-    away_since: Option<Duration>,
+    /// What the session's row says of the link.
+    reported: Option<LinkReport>,
+    /// Why the phone that was linked last was unlinked again.
+    refusal: Option<String>,
+    /// Whether the row says that the session can send nothing.
+    waits: Option<bool>,
+    /// Whether the last look found a connection.
+    was_connected: bool,
+    /// The campaign served last.
+    last_served: i64,
 }
 
 impl Sender {
-    fn new(context: Context) -> Sender {
+    pub fn new(
+        context: Context,
+        gateway: Arc<dyn Gateway>,
+        lease: SessionLease,
+        holding: Holding,
+    ) -> Sender {
+        let mut pacer = Pacer::new(context.settings.pace);
+        pacer.acquired(&context.clock);
         Sender {
-            link: context.gateway.link(),
+            link: gateway.link(),
             changes: context.state.changes(),
-            pacer: Pacer::new(context.settings.pace),
-            breaker: Breaker::default(),
-            held: None,
-            away_since: None,
+            pacer,
+            reported: None,
+            refusal: None,
+            waits: None,
+            was_connected: false,
+            last_served: 0,
             context,
+            gateway,
+            lease,
+            holding,
+        }
+    }
+
+    /// Runs until the session is lost or kabari ends.
+    pub async fn run(mut self) {
+        while !self.context.is_stopping() {
+            let began = self.context.clock.monotonic();
+            match self.turn().await {
+                Ok(Next::Turn) => {}
+                Ok(Next::Wait(duration)) => self.wait(self.context.left_of(duration, began)).await,
+                Ok(Next::Pause(duration)) => {
+                    self.pause(self.context.left_of(duration, began)).await
+                }
+                Ok(Next::Leave) => return,
+                Err(error) => self.context.after_store_error("sending", &error).await,
+            }
         }
     }
 
@@ -74,94 +95,142 @@ impl Sender {
     async fn turn(&mut self) -> Result<Next, StoreError> {
         self.changes.borrow_and_update();
         let link = self.link.borrow_and_update().clone();
-        let gate = Gate::of_link(&link, self.away_for(&link));
-        if gate != Gate::Open {
-            self.let_go().await?;
-            gate.apply(&self.context).await?;
-            return Ok(Next::Wait(LOOK_EVERY));
+        if !self.report(&link).await? {
+            return Ok(Next::Leave);
         }
-        let phone = Phone::from_stored(link.phone.as_deref().unwrap_or(UNNAMED_SENDER));
-        let Some(held) = self.hold_number(&phone).await? else {
-            return Ok(Next::Wait(LOOK_EVERY));
+        let Some(session) = self.context.state.session(&self.lease.name).await? else {
+            return Ok(Next::Leave);
         };
         let now = self.context.state.now().await?;
-        let left_today = match self.context.state.sender(&phone).await? {
-            Some(sender) => {
-                self.context.care_gate(&sender, now).await?.apply(&self.context).await?;
-                self.context.settings.left_today(&sender, now)
-            }
-            None => None,
+        let quotas = self.context.settings.quotas.clone();
+        let readiness = Readiness { link: Some(link.state), ..session.readiness(now) };
+        let waiting = readiness.waiting(&quotas, now).map(|waiting| waiting.reason);
+        let urgent_only = waiting == Some(WaitReason::QuietHours);
+        // At night people who wrote are no reason to wake the others.
+        let contacts_only = session.reach_out_until > now;
+        let may_send = match waiting {
+            None | Some(WaitReason::QuietHours | WaitReason::ReachOutLimit) => true,
+            Some(_) => false,
         };
+        self.note_waiting(!may_send).await?;
+        if !may_send {
+            return Ok(Next::Wait(LOOK_EVERY));
+        }
+        self.pacer.set_pace(pace_of(&session, self.context.settings.pace));
+        let left_today = quotas.left_today(&session.usage(), now).unwrap_or(u32::MAX);
+        let phone = number_of(&link);
         let batch = self
             .context
             .state
-            .lease_deliveries(
-                &self.context.settings.node,
-                &phone,
-                PER_CAMPAIGN,
-                self.batch_size().min(left_today.unwrap_or(u32::MAX)),
-                self.context.settings.waits.lease,
-            )
+            .claim(&Claim {
+                owner: &self.context.settings.node,
+                session: &self.lease.name,
+                phone: &phone,
+                contacts_only,
+                urgent_only,
+                affinity: self.context.settings.affinity,
+                after: self.last_served,
+                per_campaign: PER_CAMPAIGN,
+                max: self.batch_size().min(left_today),
+                lease: self.context.settings.waits.lease,
+            })
             .await?;
-        if batch.is_empty() {
-            return Ok(Next::Wait(LOOK_EVERY));
-        }
-        match numbers::check(&self.context, batch).await? {
-            Checked::Ready(ready) => self.send_all(&held, ready).await,
+        let Some(last) = batch.last() else { return Ok(Next::Wait(LOOK_EVERY)) };
+        self.last_served = last.campaign_id;
+        let _held = self.holding.hold(&batch);
+        match registration::check(&self.context, &*self.gateway, batch).await? {
+            Checked::Ready(ready) => self.send_all(&phone, now, ready).await,
             Checked::AskAgain(wait) => Ok(Next::Pause(wait)),
         }
     }
 
-    async fn send_all(&mut self, held: &Held, ready: Vec<Addressed>) -> Result<Next, StoreError> {
+    async fn send_all(
+        &mut self,
+        phone: &Phone,
+        now: Timestamp,
+        ready: Vec<Addressed>,
+    ) -> Result<Next, StoreError> {
+        let quotas = self.context.settings.quotas.clone();
+        let began = self.context.clock.monotonic();
         let mut waiting = ready.into_iter();
         while let Some(next) = waiting.next() {
             self.context.sleep(self.pacer.wait(&self.context.clock)).await;
+            let now = now + self.context.clock.monotonic().saturating_sub(began);
             let may_go = !self.context.is_stopping()
                 && self.link.borrow().is_connected()
-                && (next.delivery.urgent || !self.context.settings.is_quiet(self.now().await?));
-            let outcome = if may_go {
-                attempt(&self.context, &mut self.pacer, &mut self.breaker, held, &next).await?
+                && (next.delivery.urgent || quotas.quiet_until(now).is_none());
+            let then = if may_go {
+                let from = From {
+                    lease: &self.lease,
+                    phone,
+                    gateway: &*self.gateway,
+                    day: quotas.day(now),
+                };
+                attempt(&self.context, &mut self.pacer, &from, &next).await?
             } else {
                 self.context.state.release(std::slice::from_ref(&next.delivery)).await?;
-                Outcome::Stop
+                Then::Stop
             };
-            if outcome != Outcome::GoOn {
+            if then != Then::GoOn {
                 let rest: Vec<_> = waiting.map(|addressed| addressed.delivery).collect();
                 self.context.state.release(&rest).await?;
-                if outcome == Outcome::NumberLost {
-                    self.held = None;
-                }
-                return Ok(Next::Turn);
+                return Ok(if then == Then::SessionLost { Next::Leave } else { Next::Turn });
             }
         }
         Ok(Next::Turn)
     }
 
-    async fn now(&self) -> Result<kabari_domain::Timestamp, StoreError> {
-        self.context.state.now().await
+    /// Writes what has changed about the link into the session's row. Returns whether the session
+    /// is still ours.
+    async fn report(&mut self, link: &Link) -> Result<bool, StoreError> {
+        let connected = link.is_connected();
+        if connected && !self.was_connected {
+            self.pacer.connected();
+        }
+        let report = LinkReport {
+            state: link.state,
+            phone: (link.phone.is_some() || connected).then(|| number_of(link)),
+            qr: link.qr.clone(),
+            error: link.error.clone().or_else(|| self.refusal.clone()),
+        };
+        if self.reported.as_ref() != Some(&report) {
+            match self.context.state.report_link(&self.lease, &report).await? {
+                Reported::Written => {
+                    if report.phone.is_some() {
+                        self.refusal = None;
+                    }
+                    self.reported = Some(report);
+                }
+                Reported::Lost => return Ok(false),
+                Reported::NumberTaken { by } => self.unlink_second(&by).await,
+            }
+            tracing::info!(session = self.lease.name, state = link.state.as_str(), "link");
+        }
+        if connected && !self.was_connected {
+            self.learn_limits().await?;
+        }
+        self.was_connected = connected;
+        Ok(true)
     }
 
-    /// The number, if no other node has it.
-    async fn hold_number(&mut self, phone: &Phone) -> Result<Option<Held>, StoreError> {
-        if let Some(held) = self.held.as_ref().filter(|held| held.phone == *phone) {
-            return Ok(Some(held.clone()));
+    /// The phone is linked in another session already, which keeps its pace.
+    async fn unlink_second(&mut self, by: &str) {
+        tracing::error!(
+            session = self.lease.name,
+            by,
+            "this number is linked in another session already: unlinking it here"
+        );
+        self.refusal = Some(wording::number_taken(by));
+        if let Err(error) = self.gateway.logout().await {
+            tracing::warn!(%error, "the second link of a number could not be ended; trying again");
         }
-        let settings = &self.context.settings;
-        let taken = self.context.state.lease_sender(phone, &settings.node, settings.waits.lease);
-        let Some(lease) = taken.await? else {
-            return Ok(None);
-        };
-        self.pacer.acquired(&self.context.clock);
-        self.held = Some(Held { phone: phone.clone(), epoch: lease.epoch });
-        self.learn_limits(phone).await?;
-        Ok(self.held.clone())
     }
 
     /// Asks WhatsApp before the first message, rather than learn it from a refusal that counts.
-    async fn learn_limits(&self, phone: &Phone) -> Result<(), StoreError> {
-        match self.context.gateway.limits().await {
+    async fn learn_limits(&self) -> Result<(), StoreError> {
+        match self.gateway.limits().await {
             Ok(Limits { reach_out_until: Some(until), .. }) => {
-                self.context.state.limit_reach_out(phone, until).await
+                self.context.state.limit_reach_out(&self.lease.name, until).await
             }
             Ok(_) => Ok(()),
             Err(error) => {
@@ -171,24 +240,12 @@ impl Sender {
         }
     }
 
-    async fn let_go(&mut self) -> Result<(), StoreError> {
-        if let Some(held) = self.held.take() {
-            let node = &self.context.settings.node;
-            self.context.state.release_sender(&held.phone, node).await?;
+    async fn note_waiting(&mut self, waits: bool) -> Result<(), StoreError> {
+        if self.waits != Some(waits) {
+            self.context.state.session_waits(&self.lease, waits).await?;
+            self.waits = Some(waits);
         }
         Ok(())
-    }
-
-    /// How long there has been no connection.
-    fn away_for(&mut self, link: &Link) -> Duration {
-        let now = self.context.clock.monotonic();
-        if link.is_connected() {
-            if self.away_since.take().is_some() {
-                self.pacer.connected();
-            }
-            return Duration::ZERO;
-        }
-        now.saturating_sub(*self.away_since.get_or_insert(now))
     }
 
     /// No more than can go out within half a lease, so that leases rarely run out unused.
@@ -216,4 +273,16 @@ impl Sender {
             () = self.context.stopping.cancelled() => {}
         }
     }
+}
+
+/// The session's own pace, or that of the settings.
+fn pace_of(session: &Session, settings: Pace) -> Pace {
+    Pace {
+        delay: session.delay.unwrap_or(settings.delay),
+        jitter: session.jitter.unwrap_or(settings.jitter),
+    }
+}
+
+fn number_of(link: &Link) -> Phone {
+    Phone::from_stored(link.phone.as_deref().unwrap_or(UNNAMED_NUMBER))
 }

@@ -1,8 +1,14 @@
-//! What happens because time has passed: campaigns start, expire and complete, and what dead
-//! nodes left behind is taken back; idempotency keys that are too old go.
+//! What happens because time has passed: campaigns start, expire and complete, what dead nodes
+//! left behind is taken back, and campaigns that nobody can send fail.
 
 use super::{Context, LOOK_EVERY};
 use crate::store::StoreError;
+use crate::store::state::Session;
+use kabari_domain::{LinkState, Timestamp, wording};
+use std::time::Duration;
+
+/// How long a remote gateway may be away before campaigns that have sent nothing fail.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs until shutdown.
 pub async fn run(context: Context) {
@@ -23,7 +29,33 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     if reclaimed > 0 {
         tracing::warn!(reclaimed, "took back deliveries whose lease had run out");
     }
+    let abandoned = context.state.abandon(now).await?;
+    if abandoned > 0 {
+        tracing::warn!(abandoned, "a number is gone: somebody has to decide what it may have sent");
+    }
+    if let Some(error) = nobody_can_send(&context.state.sessions().await?, now) {
+        for campaign in context.state.fail_all_untouched(error).await? {
+            tracing::warn!(
+                campaign,
+                "failed before its first message: WhatsApp is not linked or the gateway is down"
+            );
+        }
+    }
     context.state.complete_all_done().await?;
     context.state.forget_keys(now).await?;
     Ok(())
+}
+
+/// Returns why campaigns that have sent nothing need not wait: no number is linked, or their
+/// gateways are away for long. Somebody has to do something first.
+fn nobody_can_send(sessions: &[Session], now: Timestamp) -> Option<&'static str> {
+    let is_away = |session: &Session| {
+        session.link == LinkState::Unreachable
+            && session.waiting_since.is_some_and(|since| now.since(since) >= GATEWAY_PATIENCE)
+    };
+    if !sessions.iter().all(|session| session.link.is_unlinked() || is_away(session)) {
+        return None;
+    }
+    let gateway = sessions.iter().any(is_away);
+    Some(if gateway { wording::GATEWAY_DOWN } else { wording::NOT_LINKED })
 }

@@ -45,13 +45,8 @@ pub fn verdict(
 ) -> Verdict {
     let Err(error) = answer else { return Verdict::new(DeliveryEvent::Acked) };
     match error {
-        SendError::NotLinked => Verdict {
-            error: Some(wording::NOT_LINKED.into()),
-            hold: NOT_CONNECTED_PAUSE,
-            ..Verdict::new(DeliveryEvent::NotSent)
-        },
-        SendError::NotConnected(_) => {
-            Verdict { hold: NOT_CONNECTED_PAUSE, ..Verdict::new(DeliveryEvent::NotSent) }
+        SendError::NotLinked | SendError::NotConnected(_) => {
+            Verdict { hold: NOT_CONNECTED_PAUSE, ..Verdict::new(DeliveryEvent::NotSent(now)) }
         }
         SendError::NotRegistered => Verdict {
             error: Some(wording::NOT_REGISTERED.into()),
@@ -62,24 +57,24 @@ pub fn verdict(
             Verdict {
                 error: Some(wording::REACH_OUT_LIMIT.into()),
                 reach_out_until: Some(until),
-                ..Verdict::new(DeliveryEvent::Deferred(until))
+                // Due at once: another number may be allowed what this one is not.
+                ..Verdict::new(DeliveryEvent::Deferred(now))
             }
         }
-        SendError::Retry { reason, .. } if attempt >= MAX_DEFERRALS => Verdict {
-            error: Some(reason),
-            is_failure: true,
-            ..Verdict::new(DeliveryEvent::Refused)
-        },
-        SendError::Retry { after, reason } => {
-            let doublings = 2u32.saturating_pow(attempt.saturating_sub(1));
-            let wait = after.saturating_mul(doublings).min(MAX_BACK_OFF.max(after));
+        SendError::Retry { reason, .. } | SendError::Recipient { reason, .. }
+            if attempt >= MAX_DEFERRALS =>
+        {
             Verdict {
                 error: Some(reason),
-                hold: wait,
                 is_failure: true,
-                ..Verdict::new(DeliveryEvent::Deferred(now + wait))
+                ..Verdict::new(DeliveryEvent::Refused)
             }
         }
+        SendError::Retry { after, reason } => {
+            let wait = back_off(after, attempt);
+            Verdict { hold: wait, ..deferred(now + wait, reason) }
+        }
+        SendError::Recipient { after, reason } => deferred(now + back_off(after, attempt), reason),
         SendError::Permanent(reason) => Verdict {
             error: Some(reason),
             is_failure: true,
@@ -91,6 +86,20 @@ pub fn verdict(
             ..Verdict::new(DeliveryEvent::Unanswered(now + resend_wait))
         },
     }
+}
+
+/// The server said not now, or the recipient cannot be written to for now.
+fn deferred(until: Timestamp, reason: String) -> Verdict {
+    Verdict {
+        error: Some(reason),
+        is_failure: true,
+        ..Verdict::new(DeliveryEvent::Deferred(until))
+    }
+}
+
+fn back_off(after: Duration, attempt: u32) -> Duration {
+    let doublings = 2u32.saturating_pow(attempt.saturating_sub(1));
+    after.saturating_mul(doublings).min(MAX_BACK_OFF.max(after))
 }
 
 #[cfg(test)]
@@ -111,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn the_reach_out_limit_is_not_tried_again_before_it_ends() {
+    fn the_reach_out_limit_holds_the_number_and_not_the_delivery() {
         let until = NOW + Duration::from_secs(86_400);
         let verdict = verdict(Err(SendError::ReachOutLimit { until: Some(until) }), 1, NOW);
-        assert_eq!(verdict.event, DeliveryEvent::Deferred(until));
+        assert_eq!(verdict.event, DeliveryEvent::Deferred(NOW), "another number may try");
         assert_eq!(verdict.reach_out_until, Some(until));
         assert_eq!(verdict.hold, Duration::ZERO, "people who wrote to us go on");
     }
@@ -131,8 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn what_surely_did_not_go_out_keeps_its_place() {
+    fn trouble_of_one_recipient_does_not_hold_the_number() {
+        let answer = |attempt| {
+            let after = Duration::from_secs(10);
+            verdict(Err(SendError::Recipient { after, reason: "no keys".into() }), attempt, NOW)
+        };
+        assert_eq!(answer(1).hold, Duration::ZERO);
+        assert_eq!(answer(2).event, DeliveryEvent::Deferred(NOW + Duration::from_secs(20)));
+        assert_eq!(answer(MAX_DEFERRALS).event, DeliveryEvent::Refused);
+    }
+
+    #[test]
+    fn what_surely_did_not_go_out_waits_behind_the_others() {
         let answer = Err(SendError::NotConnected("gone".into()));
-        assert_eq!(verdict(answer, 1, NOW).event, DeliveryEvent::NotSent);
+        assert_eq!(verdict(answer, 1, NOW).event, DeliveryEvent::NotSent(NOW));
     }
 }

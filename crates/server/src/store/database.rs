@@ -384,6 +384,11 @@ impl Transaction<'_> {
         Ok(written)
     }
 
+    /// Commits what nobody waits for: [`Database::commits`] does not change.
+    pub async fn commit_unannounced(self) -> Result<(), StoreError> {
+        self.database.bounded(self.inner.commit()).await
+    }
+
     pub async fn commit(self) -> Result<(), StoreError> {
         self.database.bounded(self.inner.commit()).await?;
         if self.wrote.into_inner() {

@@ -107,6 +107,21 @@ pub enum StoreError {
         /// Which database.
         which: Which,
     },
+    /// A WhatsApp session was stored with another key.
+    #[error(
+        "the WhatsApp sessions in the state database were stored with another key; set SESSION_KEY to that one, which is the same on every node, or bring the file session.key in DATA_DIR back"
+    )]
+    WrongSessionKey,
+    /// A WhatsApp session of an earlier kabari cannot be taken over.
+    #[error(
+        "the WhatsApp session in {file} cannot be read ({reason}); check its owner and mode, or move it away to link the phone anew"
+    )]
+    LegacySession {
+        /// The file.
+        file: String,
+        /// What the driver said.
+        reason: String,
+    },
     /// What was asked contradicts what is stored.
     #[error("{0}")]
     Conflict(&'static str),

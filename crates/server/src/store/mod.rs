@@ -7,8 +7,10 @@
 pub mod billing;
 mod database;
 mod error;
+mod legacy_session;
 pub mod state;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};
-pub use state::{Attempt, Begin, Campaign, LeasedDelivery, Sender, State, StateTarget};
+pub use legacy_session::read_legacy_session;
+pub use state::{Campaign, LeasedDelivery, Session, SessionLease, State, StateTarget};

@@ -23,7 +23,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Lease,
     DeliveryEvent::Release,
     DeliveryEvent::Begin,
-    DeliveryEvent::NotSent,
+    DeliveryEvent::NotSent(Timestamp(0)),
     DeliveryEvent::GiveUp,
     DeliveryEvent::Acked,
     DeliveryEvent::Refused,
@@ -31,6 +31,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Unanswered(Timestamp(0)),
     DeliveryEvent::Receipt(ReceiptRank::Delivered),
     DeliveryEvent::Receipt(ReceiptRank::Read),
+    DeliveryEvent::Abandon,
     DeliveryEvent::Expire,
     DeliveryEvent::Supersede,
     DeliveryEvent::Cancel,
@@ -152,13 +153,14 @@ fn the_table_lists_every_event() {
         DeliveryEvent::Lease
         | DeliveryEvent::Release
         | DeliveryEvent::Begin
-        | DeliveryEvent::NotSent
+        | DeliveryEvent::NotSent(_)
         | DeliveryEvent::GiveUp
         | DeliveryEvent::Acked
         | DeliveryEvent::Refused
         | DeliveryEvent::Deferred(_)
         | DeliveryEvent::Unanswered(_)
         | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)
+        | DeliveryEvent::Abandon
         | DeliveryEvent::Expire
         | DeliveryEvent::Supersede
         | DeliveryEvent::Cancel

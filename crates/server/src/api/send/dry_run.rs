@@ -3,10 +3,12 @@
 use super::{Plan, SendOptions, Wording};
 use crate::api::error::Answer;
 use crate::api::streamed::{self, JSON};
-use crate::api::{Api, whatsapp};
+use crate::api::{Api, forecast, whatsapp};
 use crate::store::state::NewDelivery;
 use axum::response::Response;
 use futures_util::TryStreamExt;
+use kabari_domain::Timestamp;
+use kabari_domain::session::DEFAULT_SESSION;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -30,10 +32,10 @@ pub struct Forecast {
     total_customers: u64,
     to_send: u64,
     skipped_count: u64,
-    /// How long it takes by itself.
-    duration_seconds: u64,
+    /// How long it takes by itself, with quiet hours and caps; null if that cannot be told.
+    duration_seconds: Option<u64>,
     /// When it would end if nothing else is sent meanwhile. RFC 3339.
-    ends_at: String,
+    ends_at: Option<String>,
     whatsapp: &'static str,
     limits: Option<whatsapp::ShownLimits>,
 }
@@ -66,9 +68,11 @@ pub async fn answer(
         let template = &plan.template;
         writer.array(recipients.map_ok(|recipient| would_get(recipient, template))).await?;
 
-        let duration = api.settings.pace.duration_of(to_send);
         let now = api.state.now().await?;
         let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
+        let sessions = api.state.sessions().await?;
+        let able = forecast::eligible(&sessions, &options.sessions);
+        let ends_at = forecast::ends_at(&api, &able, starts_at, to_send, options.urgent, now);
         let link = whatsapp::link(&api).await.state;
         let forecast = Forecast {
             success: true,
@@ -77,10 +81,10 @@ pub async fn answer(
             total_customers: total,
             to_send,
             skipped_count: total - to_send,
-            duration_seconds: duration.as_secs_f64().ceil() as u64,
-            ends_at: (starts_at + duration).to_rfc3339(),
-            whatsapp: whatsapp::state_name(link),
-            limits: whatsapp::limits(&api).await,
+            duration_seconds: ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64),
+            ends_at: ends_at.map(Timestamp::to_rfc3339),
+            whatsapp: link.as_str(),
+            limits: whatsapp::limits(&api, DEFAULT_SESSION).await,
         };
         writer.rest_of_object(&forecast).await?;
         Ok(writer)

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use kabari_domain::wording;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -39,6 +40,11 @@ pub async fn send(
     plan: impl Future<Output = Answer<Plan>>,
 ) -> Answer<Response> {
     let Call { headers, endpoint, body, options, wording } = call;
+    for name in &options.sessions {
+        if api.state.session(name).await?.is_none() {
+            return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
+        }
+    }
     if options.dry_run {
         return dry_run::answer(api, plan.await?, options, wording).await;
     }
@@ -83,6 +89,7 @@ async fn record(
         template: plan.template,
         parent_id: None,
         urgent: options.urgent,
+        sessions: options.sessions,
         starts_at: options.starts_at,
         expires_at: options.expires_at,
         fingerprint,

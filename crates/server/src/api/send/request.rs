@@ -7,6 +7,9 @@ use kabari_domain::Timestamp;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// The most sessions that one send can name.
+const MAX_SESSIONS: usize = 500;
+
 /// What may be said with every send.
 #[derive(Debug, Clone, ToSchema)]
 pub struct SendOptions {
@@ -25,6 +28,9 @@ pub struct SendOptions {
     /// Send even if the same was sent a moment ago.
     #[schema(required = false, default = false)]
     pub force: bool,
+    /// The sessions that may send it; absent or empty for all.
+    #[schema(required = false, example = json!(["default"]))]
+    pub sessions: Vec<String>,
     /// Refuse to repeat a send made within this time; unset, `DUPLICATE_GUARD_SECONDS` counts.
     #[schema(value_type = Option<i64>, minimum = 0, example = 600)]
     pub duplicate_guard_seconds: Option<Duration>,
@@ -39,6 +45,7 @@ impl FromFields for SendOptions {
             expires_at: fields.time("expires_at"),
             dry_run: fields.boolean("dry_run").unwrap_or(false),
             force: fields.boolean("force").unwrap_or(false),
+            sessions: fields.texts("sessions", MAX_SESSIONS),
             duplicate_guard_seconds: fields
                 .integer_within("duplicate_guard_seconds", 0, i64::MAX)
                 .map(seconds),

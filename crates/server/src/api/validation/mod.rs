@@ -1,6 +1,7 @@
 //! What comes in: bodies, queries and path segments, read as the replaced system's framework
 //! (FastAPI with pydantic 2) read them, with the same errors.
 
+mod change;
 mod coerce;
 mod extract;
 mod json;

@@ -3,7 +3,8 @@
 use super::super::database::{Row, Transaction, params, placeholders};
 use super::super::error::StoreError;
 use super::State;
-use super::moves::{move_all, one_of, state_list};
+use super::bulk_transitions::{move_all, one_of, state_list};
+use super::claim::session_names;
 use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -76,6 +77,8 @@ pub struct Campaign {
     pub fingerprint: String,
     /// The request that made it, JSON.
     pub request: String,
+    /// The sessions that may send it; none for all.
+    pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.
     pub total: u64,
     /// When it was recorded.
@@ -182,52 +185,21 @@ impl State {
         Ok(after)
     }
 
-    /// Pauses every campaign that runs, and those already paused for a reason that passes by
-    /// itself. Answers how many.
-    pub async fn pause_running(&self, reason: PauseReason) -> Result<usize, StoreError> {
-        self.event_for_all(
-            &[CampaignStatus::Running, CampaignStatus::Paused],
-            CampaignEvent::Pause(reason),
-        )
-        .await
-    }
-
-    /// The reason has passed: every campaign paused for it goes on. Answers how many.
-    pub async fn clear_paused(&self, reason: PauseReason) -> Result<usize, StoreError> {
-        self.event_for_all(&[CampaignStatus::Paused], CampaignEvent::Clear(reason)).await
-    }
-
-    async fn event_for_all(
-        &self,
-        among: &[CampaignStatus],
-        event: CampaignEvent,
-    ) -> Result<usize, StoreError> {
-        let (scope, values) = one_of("status", among.iter().map(|status| status.as_str()));
-        let sql =
-            format!("SELECT id, status, pause_reason FROM campaigns WHERE {scope} ORDER BY id");
-        let mut changed = 0;
-        for row in self.db().rows(&sql, values).await? {
-            let phase = read_phase(&row)?;
-            if phase.after(event).is_ok_and(|after| after != phase) {
-                match self.campaign_event(row.get("id")?, event).await {
-                    Ok(_) => changed += 1,
-                    // Somebody was quicker.
-                    Err(StoreError::NotAllowed(_)) => {}
-                    Err(error) => return Err(error),
-                }
+    /// Fails the running campaigns of which nothing has ever been on the wire: no number can send
+    /// anything before somebody does something about it. Returns their ids.
+    pub async fn fail_all_untouched(&self, error: &str) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT id FROM campaigns WHERE status = 'running' ORDER BY id";
+        let mut failed = vec![];
+        for row in self.db().rows(sql, vec![]).await? {
+            let id = row.get("id")?;
+            if self.fail_untouched(id, error).await? {
+                failed.push(id);
             }
         }
-        Ok(changed)
+        Ok(failed)
     }
 
-    /// The campaigns that run or are paused, oldest first.
-    pub async fn under_way(&self) -> Result<Vec<Campaign>, StoreError> {
-        let sql = format!("{SELECT} WHERE status IN ('running', 'paused') ORDER BY id");
-        self.db().rows(&sql, vec![]).await?.iter().map(read).collect()
-    }
-
-    /// Fails a campaign of which nothing has ever been on the wire. Answers whether it did.
-    pub async fn fail_untouched(&self, id: i64, error: &str) -> Result<bool, StoreError> {
+    async fn fail_untouched(&self, id: i64, error: &str) -> Result<bool, StoreError> {
         let failed = self.db().retry(|| self.try_fail_untouched(id, error)).await?;
         self.complete_if_done(id).await?;
         Ok(failed)
@@ -321,7 +293,7 @@ impl State {
 }
 
 pub(super) const SELECT: &str = "SELECT id, kind, notice_id, subject, template, status, \
-     pause_reason, parent_id, urgent, starts_at, expires_at, fingerprint, request, total, \
+     pause_reason, parent_id, urgent, starts_at, expires_at, fingerprint, request, sessions, total, \
      created_at, started_at, finished_at FROM campaigns";
 
 pub(super) fn read(row: &Row) -> Result<Campaign, StoreError> {
@@ -339,6 +311,7 @@ pub(super) fn read(row: &Row) -> Result<Campaign, StoreError> {
         expires_at: time("expires_at")?,
         fingerprint: row.get("fingerprint")?,
         request: row.get("request")?,
+        sessions: session_names(row.get("sessions")?),
         total: row.get::<i64>("total")?.unsigned_abs(),
         created_at: Timestamp(row.get("created_at")?),
         started_at: time("started_at")?,

@@ -1,67 +1,62 @@
-//! Who wrote to which of our numbers: WhatsApp's limit for new chats spares them.
+//! Who has a chat with which of our numbers: a number keeps its contacts, and WhatsApp's limit for
+//! new chats spares those who wrote.
 
-use super::super::database::params;
+use super::super::database::{Transaction, params};
 use super::super::error::StoreError;
 use super::State;
-use kabari_domain::{CampaignStatus, Phone, Timestamp};
-
-/// Holds in an SQL condition on `deliveries` where the recipient wrote to the number given.
-pub(super) const WROTE_TO: &str = "phone IN (SELECT phone FROM contacts WHERE sender = ?)";
+use super::bulk_transitions::state_list;
+use kabari_domain::{DeliveryState, Phone, Timestamp};
+use sea_orm::Value;
 
 impl State {
-    /// Somebody wrote to a number of ours. What the limit for new chats has put off for them may
-    /// go out now.
+    /// Somebody wrote to a number of ours.
     pub async fn wrote(
         &self,
         sender: &Phone,
         phone: &Phone,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let (sender, phone) = (sender.digits(), phone.digits());
-        let contact = format!(
+        let sql = format!(
             "INSERT INTO contacts (sender, phone, wrote_at) VALUES (?, ?, ?){}",
             self.db().engine().or_update("sender, phone", &["wrote_at"])
         );
-        let due = "UPDATE deliveries SET due_at = ? WHERE state = 'retry_wait' AND due_at > ? \
-                   AND unanswered = 0 AND phone = ? AND sender IN (SELECT phone FROM senders \
-                   WHERE phone = ? AND reach_out_until > ?)";
-        self.db()
-            .retry(|| async {
-                let tx = self.db().begin().await?;
-                let now = self.now_in(&tx).await?.0;
-                tx.execute(&contact, params![sender, phone, at.0]).await?;
-                tx.execute(due, params![now, now, phone, sender, now]).await?;
-                tx.commit().await
-            })
-            .await
-    }
-
-    /// WhatsApp takes nothing from this number for strangers until then. Of two such times the
-    /// later holds.
-    pub async fn limit_reach_out(
-        &self,
-        sender: &Phone,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE senders SET reach_out_until = ? WHERE phone = ? AND reach_out_until < ?";
-        let values = params![until.0, sender.digits(), until.0];
-        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        let values = params![sender.digits(), phone.digits(), at.0];
+        self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
         Ok(())
     }
 
-    /// The campaigns that can go on from this number without writing to a stranger: something of
-    /// theirs is on its way, or is for somebody who wrote to it.
-    pub async fn campaigns_for_contacts(&self, sender: &Phone) -> Result<Vec<i64>, StoreError> {
+    /// Returns whether something open of the campaign is for somebody who wrote to this number.
+    pub async fn has_open_contacts(
+        &self,
+        campaign: i64,
+        sender: &Phone,
+    ) -> Result<bool, StoreError> {
         let sql = format!(
-            "SELECT c.id FROM campaigns c WHERE c.status IN ('{}', '{}') AND (\
-             EXISTS (SELECT 1 FROM deliveries d WHERE d.campaign_id = c.id \
-             AND d.state IN ('leased', 'sending')) OR \
-             EXISTS (SELECT 1 FROM contacts w JOIN deliveries d ON d.campaign_id = c.id \
-             AND d.phone = w.phone AND d.state IN ('queued', 'retry_wait') WHERE w.sender = ?))",
-            CampaignStatus::Running.as_str(),
-            CampaignStatus::Paused.as_str(),
+            "SELECT 1 AS found FROM contacts k JOIN deliveries d ON d.phone = k.phone \
+             AND d.state IN ({}) AND d.campaign_id = ? \
+             WHERE k.sender = ? AND k.wrote_at > 0 LIMIT 1",
+            state_list(&DeliveryState::OPEN)
         );
-        let rows = self.db().rows(&sql, params![sender.digits()]).await?;
-        rows.iter().map(|row| row.get("id")).collect()
+        let values = params![campaign, sender.digits()];
+        Ok(self.db().row(&sql, values).await?.is_some())
     }
+}
+
+/// The recipients of these messages have a chat with the numbers that the messages came from.
+pub(super) async fn chats_opened(
+    tx: &Transaction<'_>,
+    scope: &str,
+    values: &[Value],
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO contacts (sender, phone, wrote_at, sent_at) \
+         SELECT sender, phone, 0, ? FROM deliveries \
+         WHERE {scope} AND sender IS NOT NULL AND phone IS NOT NULL{}",
+        tx.engine().or_update("sender, phone", &["sent_at"])
+    );
+    let mut all = params![at.0];
+    all.extend(values.iter().cloned());
+    tx.execute(&sql, all).await?;
+    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::super::database::{Row, Transaction, params};
 use super::super::error::StoreError;
+use super::bulk_transitions::{move_all, one_of, state_list};
 use super::campaigns::{CampaignKind, write_phase};
+use super::claim::stored_session_names;
 use super::deliveries::Delivery;
-use super::moves::{move_all, one_of, state_list};
 use super::{State, clip};
 use crate::crash_point::crash_point;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 /// How long an idempotency key answers with the campaign it made.
 pub const KEY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How long the recipients may make a recording wait: meanwhile a file's only writer is taken.
+/// How long the billing database may take for the next recipients.
 pub const RECIPIENTS_STALL: Duration = Duration::from_secs(15);
 /// Keys forgotten at once.
 const FORGOTTEN_KEYS: i64 = 500;
@@ -43,6 +44,8 @@ pub struct NewCampaign {
     pub parent_id: Option<i64>,
     /// Goes out before others and in quiet hours.
     pub urgent: bool,
+    /// The sessions that may send it; none for all.
+    pub sessions: Vec<String>,
     /// When it starts, if not at once.
     pub starts_at: Option<Timestamp>,
     /// When what is unsent is given up.
@@ -118,6 +121,8 @@ impl State {
     ) -> Result<Creation, StoreError> {
         // What starts later says nothing yet about what goes out now.
         let supersedes = supersedes && campaign.starts_at.is_none();
+        // Before the transaction: a file has one writer, and the billing database takes its time.
+        let recipients = collect(recipients).await?;
         // Never closed, so this only waits.
         let _permit = self.0.creations.acquire().await;
         let opening = self
@@ -132,29 +137,11 @@ impl State {
         // What is not for later is due whatever the clock says after somebody has set it.
         let due_at = campaign.starts_at.unwrap_or(Timestamp(0));
         let mut total = 0;
-        let mut open = false;
-        let mut chunk: Vec<NewDelivery> = Vec::with_capacity(CHUNK);
-        let mut recipients = pin!(recipients);
-        loop {
-            let next = tokio::time::timeout(RECIPIENTS_STALL, recipients.next()).await;
-            let next = next.map_err(|_| {
-                StoreError::Conflict("the recipients could not be read in time; try again")
-            })?;
-            let ended = next.is_none();
-            if let Some(recipient) = next {
-                let recipient = recipient.map_err(|e| StoreError::Recipients(Box::new(e)))?;
-                open |= recipient.state.is_open();
-                chunk.push(recipient);
-            }
-            if chunk.len() == CHUNK || (ended && !chunk.is_empty()) {
-                insert(&tx, id, total, due_at, &chunk).await?;
-                total += chunk.len();
-                chunk.clear();
-            }
-            if ended {
-                break;
-            }
+        for chunk in recipients.chunks(CHUNK) {
+            insert(&tx, id, total, due_at, chunk).await?;
+            total += chunk.len();
         }
+        let open = recipients.iter().any(|recipient| recipient.state.is_open());
 
         let superseded = match campaign.notice_id {
             Some(notice) if supersedes => supersede_older(&tx, notice, id, now).await?,
@@ -229,9 +216,9 @@ impl State {
         let written = tx
             .execute(
                 "INSERT INTO campaigns (kind, notice_id, subject, template, status, parent_id, \
-                 urgent, starts_at, expires_at, fingerprint, request, supersedes, \
+                 urgent, sessions, starts_at, expires_at, fingerprint, request, supersedes, \
                  total, created_at, started_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
                 params![
                     campaign.kind.as_str(),
                     campaign.notice_id,
@@ -240,6 +227,7 @@ impl State {
                     phase.status.as_str(),
                     campaign.parent_id,
                     i64::from(campaign.urgent),
+                    stored_session_names(&campaign.sessions),
                     campaign.starts_at.map(|t| t.0),
                     campaign.expires_at.map(|t| t.0),
                     campaign.fingerprint.as_str(),
@@ -288,6 +276,7 @@ impl State {
             template: parent.template,
             parent_id: Some(campaign),
             urgent: parent.urgent,
+            sessions: parent.sessions,
             starts_at: None,
             expires_at: None,
             fingerprint: format!("retry-{campaign}"),
@@ -305,6 +294,22 @@ impl State {
             error: None,
         });
         self.create_campaign(child, recipients, key, Some(Duration::MAX), false).await
+    }
+}
+
+/// Reads the recipients. Fails if the next ones do not come in time.
+async fn collect(
+    recipients: impl Stream<Item = Result<NewDelivery, StoreError>>,
+) -> Result<Vec<NewDelivery>, StoreError> {
+    let mut recipients = pin!(recipients);
+    let mut collected = vec![];
+    loop {
+        let next = tokio::time::timeout(RECIPIENTS_STALL, recipients.next()).await;
+        let next = next.map_err(|_| {
+            StoreError::Conflict("the recipients could not be read in time; try again")
+        })?;
+        let Some(recipient) = next else { return Ok(collected) };
+        collected.push(recipient.map_err(|e| StoreError::Recipients(Box::new(e)))?);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::super::database::{Row, params};
 use super::super::error::StoreError;
+use super::bulk_transitions::stamps;
 use super::campaigns::{lock_phase, write_phase};
-use super::moves::stamps;
 use super::{State, count};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use kabari_domain::{
@@ -120,36 +120,6 @@ impl State {
         );
         let values = params![campaign, after, i64::from(limit)];
         self.db().rows(&sql, values).await?.iter().map(read).collect()
-    }
-
-    /// When the next delivery of this campaign may go out; `None` if none waits.
-    pub async fn due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(due_at) AS due_at FROM deliveries \
-                   WHERE campaign_id = ? AND state IN ('queued', 'retry_wait')";
-        self.earliest(sql, params![campaign]).await
-    }
-
-    /// When the next delivery of any running campaign may go out; `None` if none waits.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(due_at) AS due_at FROM (\
-                   SELECT (SELECT MIN(due_at) FROM deliveries \
-                   WHERE campaign_id = c.id AND state = 'queued') AS due_at \
-                   FROM campaigns c WHERE c.status = 'running' UNION ALL \
-                   SELECT (SELECT MIN(due_at) FROM deliveries \
-                   WHERE campaign_id = c.id AND state = 'retry_wait') AS due_at \
-                   FROM campaigns c WHERE c.status = 'running') AS waiting";
-        self.earliest(sql, vec![]).await
-    }
-
-    async fn earliest(
-        &self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        match self.db().row(sql, values).await? {
-            Some(row) => Ok(row.get::<Option<i64>>("due_at")?.map(Timestamp)),
-            None => Ok(None),
-        }
     }
 
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign

@@ -1,27 +1,35 @@
-//! What kabari knows: campaigns, their deliveries, the senders, and which numbers are on WhatsApp.
+//! What kabari knows: campaigns, their deliveries, the sessions, and which numbers are on WhatsApp.
 //!
 //! Every change of a delivery or campaign follows the transition functions in the domain crate:
 //! a single row is read, moved with them and written with a compare-and-set; a statement that
 //! moves many rows gets its conditions from them (see [`moves`]).
 
+mod attempt;
+mod bulk_transitions;
 mod campaigns;
+mod claim;
 mod contacts;
 mod create;
 mod deliveries;
-mod lease;
 mod migrations;
-mod moves;
-mod node;
 mod numbers;
 mod receipts;
-mod senders;
+mod reclaim;
+mod sealed;
+mod session_entries;
+mod session_requests;
+mod sessions;
 
+pub use attempt::{Attempt, Begin, Begun};
 pub use campaigns::{Campaign, CampaignKind, Counts};
+pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
-pub use lease::{Attempt, Begin, Begun, LeasedDelivery};
 pub use numbers::Registration;
-pub use senders::{Sender, SenderLease};
+pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
+pub use sessions::{
+    LinkReport, Reported, Session, SessionChange, SessionKind, SessionLease, UNNAMED_NUMBER,
+};
 
 use super::database::{Database, Engine, Transaction};
 use super::error::{StoreError, Which};
@@ -31,7 +39,6 @@ use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -67,8 +74,6 @@ struct Inner {
     database: Database,
     clock: Clock,
     creations: Semaphore,
-    /// The campaign that got deliveries leased last, so that the next turn is another's.
-    last_served: AtomicI64,
 }
 
 impl State {
@@ -102,12 +107,7 @@ impl State {
     }
 
     fn of(database: Database, clock: Clock) -> State {
-        State(Arc::new(Inner {
-            database,
-            clock,
-            creations: Semaphore::new(CREATIONS_AT_ONCE),
-            last_served: AtomicI64::new(0),
-        }))
+        State(Arc::new(Inner { database, clock, creations: Semaphore::new(CREATIONS_AT_ONCE) }))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's

@@ -3,7 +3,7 @@
 use super::super::database::params;
 use super::super::error::StoreError;
 use super::State;
-use super::moves::one_of;
+use super::bulk_transitions::one_of;
 use kabari_domain::{Phone, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 
 use super::super::error::StoreError;
 use super::State;
-use super::moves::{move_all, one_of};
+use super::bulk_transitions::{move_all, one_of};
+use super::contacts::chats_opened;
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, MessageId, ReceiptRank, Timestamp};
 
@@ -43,6 +44,9 @@ impl State {
                 .retry(|| async {
                     let tx = self.db().begin().await?;
                     let moved = move_all(&tx, event, at, &scope, &values).await?;
+                    if moved > 0 && matches!(event, DeliveryEvent::Receipt(_)) {
+                        chats_opened(&tx, &scope, &values, at).await?;
+                    }
                     crash_point("receipt.written");
                     tx.commit().await?;
                     crash_point("receipt.committed");

@@ -28,7 +28,7 @@ enum By {
 }
 
 /// The points, and at which of its visits the process dies.
-const POINTS: [(&str, u32, By); 31] = [
+const POINTS: [(&str, u32, By); 35] = [
     ("create.written", 1, By::Sending),
     ("create.committed", 1, By::Sending),
     ("sender.written", 1, By::Sending),
@@ -42,6 +42,10 @@ const POINTS: [(&str, u32, By); 31] = [
     ("begin.written", 3, By::Sending),
     ("begin.committed", 1, By::Sending),
     ("begin.committed", 3, By::Sending),
+    ("entries.written", 2, By::Sending),
+    ("entries.written", 9, By::Sending),
+    ("entries.committed", 2, By::Sending),
+    ("entries.committed", 9, By::Sending),
     ("send.begun", 2, By::Sending),
     ("send.answered", 1, By::Sending),
     ("send.answered", 4, By::Sending),
@@ -104,14 +108,14 @@ async fn survive(engine: Engine, seed: u64, point: &'static str, hit: u32, by: B
     let directory = TempDir::new().unwrap();
     billing_file(&directory, &billing_sql(CUSTOMERS)).await;
     let mut setup = Setup::new(directory.path(), &simulator);
-    setup.link(&simulator, OWN).await;
     let database = match engine {
         Engine::Sqlite => None,
         Engine::MariaDb => Some(MariaDbDatabase::create().await),
     };
     if let Some(database) = &database {
-        setup = setup.with("STATE_DATABASE_URL", database.url());
+        setup = setup.on_server(database.url());
     }
+    setup.link(&simulator, OWN).await;
     if by == By::Pausing {
         setup = setup.with("SEND_DELAY_MS", "100");
     }

@@ -40,7 +40,7 @@ async fn a_full_disk_is_said_and_loses_nothing(engine: Engine) {
         Engine::MariaDb => Some(MariaDbDatabase::create().await),
     };
     if let Some(database) = &database {
-        setup = setup.with("STATE_DATABASE_URL", database.url());
+        setup = setup.on_server(database.url());
     }
     setup.link(&simulator, OWN).await;
     let mut node = setup.start();

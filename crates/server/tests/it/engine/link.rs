@@ -38,7 +38,7 @@ async fn after_a_logout_the_send_waits_for_a_new_scan(engine: Engine) {
     world.until_reached(2).await;
     let own = world.simulator.accounts().into_iter().find(|a| a.phone == OWN).unwrap();
     assert!(world.simulator.unlink(OWN, own.devices[0].device));
-    world.paused(campaign, "logged_out").await;
+    world.waits_for(campaign, "logged_out").await;
     assert!(world.reached() < 8);
 
     world.scan().await;
@@ -55,7 +55,7 @@ async fn a_session_opened_elsewhere_pauses_until_it_is_taken_back() {
     let replaced = Action::StreamError { code: None, conflict };
     world.faults([Rule::on(Stanza::Message, replaced).nth(3).times(1)]);
     let campaign = world.send(1..=6).await;
-    world.paused(campaign, "replaced").await;
+    world.waits_for(campaign, "replaced").await;
     assert!(world.reached() < 6);
     world.post("/api/whatsapp/restart", Value::Null).await;
     world.completed(campaign).await;
@@ -69,7 +69,7 @@ async fn a_ban_pauses_until_it_ends() {
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(3) };
     world.faults([Rule::on(Stanza::Message, ban).nth(3).times(1)]);
     let campaign = world.send(1..=6).await;
-    world.paused(campaign, "banned").await;
+    world.waits_for(campaign, "banned").await;
     let status = world.get("/api/whatsapp/status").await;
     assert!(status["banned_until"].is_string(), "{status}");
     world.completed(campaign).await;
@@ -91,7 +91,7 @@ async fn a_send_begun_during_a_ban_waits_for_its_end() {
     let end = |from: Timestamp| (from + length).to_rfc3339();
     assert!((end(before).as_str()..=end(world.now()).as_str()).contains(&until), "{status}");
     let campaign = world.send(1..=3).await;
-    let paused = world.paused(campaign, "banned").await;
+    let paused = world.waits_for(campaign, "banned").await;
     assert_eq!(paused["counts"], json!({ "queued": 3 }));
     world.completed(campaign).await;
     world.assert_report_is_true(campaign).await;
@@ -133,7 +133,7 @@ async fn however_it_is_told_that_it_was_unlinked_the_send_waits_for_a_new_scan()
             Stanza::Login => break_then(&world, Rule::on(stanza, action).times(1)).await,
             _ => world.faults([Rule::on(stanza, action).times(1)]),
         }
-        let paused = world.paused(campaign, "logged_out").await;
+        let paused = world.waits_for(campaign, "logged_out").await;
         assert!(paused["counts"]["failed"].is_null(), "{told}: {paused}");
         assert!(world.reached() < 6, "{told}");
         world.scan().await;
@@ -145,16 +145,16 @@ async fn however_it_is_told_that_it_was_unlinked_the_send_waits_for_a_new_scan()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_login_pauses_and_a_restart_tries_again_at_once() {
-    for (reason, pause, state) in
+    for (code, reason, state) in
         [(405, "client_outdated", "client_outdated"), (400, "disconnected", "connecting")]
     {
         let world = slow(Engine::Sqlite).await;
         let campaign = world.send(1..=6).await;
         world.until_reached(2).await;
-        break_then(&world, Rule::on(Stanza::Login, failure(reason)).times(1)).await;
-        world.paused(campaign, pause).await;
+        break_then(&world, Rule::on(Stanza::Login, failure(code)).times(1)).await;
+        world.waits_for(campaign, reason).await;
         let status = world.get("/api/whatsapp/status").await;
-        assert_eq!(status["state"], state, "{reason}: {status}");
+        assert_eq!(status["state"], state, "{code}: {status}");
         assert!(world.reached() < 6);
         world.post("/api/whatsapp/restart", Value::Null).await;
         world.completed(campaign).await;
@@ -199,7 +199,7 @@ async fn a_server_that_is_down_at_the_start_is_waited_for() {
     world.simulator.pause().await;
     world.start().await;
     let campaign = world.send(1..=3).await;
-    let paused = world.paused(campaign, "disconnected").await;
+    let paused = world.waits_for(campaign, "disconnected").await;
     assert_eq!(paused["counts"], json!({ "queued": 3 }));
     let status = world.get("/api/whatsapp/status").await;
     assert_eq!(status["message"], wording::WHATSAPP_UNREACHABLE, "{status}");

@@ -7,9 +7,12 @@ mod disk;
 mod faults;
 mod link;
 mod main_job;
+mod ordinary;
 mod pace;
 mod reach_out;
 mod recipients;
+mod session_file;
+mod sessions;
 mod torture;
 mod wire_faults;
 

@@ -33,7 +33,7 @@ async fn kills_and_clock_steps_keep_the_pace(engine: Engine) {
         .with("SEND_DELAY_MS", DELAY.as_millis().to_string())
         .with("CLOCK_STEP_FILE", clock.path());
     if let Some(database) = &database {
-        setup = setup.with("STATE_DATABASE_URL", database.url());
+        setup = setup.on_server(database.url());
     }
     setup.link(&simulator, OWN).await;
     let mut node = setup.start();
@@ -70,7 +70,7 @@ async fn takeovers_keep_the_pace() {
         billing_file(directory, &billing_sql(CUSTOMERS)).await;
         let setup = Setup::new(directory.path(), &simulator)
             .with("SEND_DELAY_MS", delay.as_str())
-            .with("STATE_DATABASE_URL", database.url())
+            .on_server(database.url())
             .with("WA_GATEWAY_URL", url.as_str());
         nodes.push((setup.start(), setup));
     }

@@ -21,7 +21,7 @@ async fn strangers_wait_while_who_wrote_goes_on(engine: Engine) {
     world.completed(before).await;
     limit(&world);
     let campaign = world.send(1..=4).await;
-    world.paused(campaign, "reach_out_limit").await;
+    world.waits_for(campaign, "reach_out_limit").await;
     assert_eq!(stanzas(&world), [1, 1, 0, 0], "one refusal is enough");
     world.count(campaign, "read", 1).await;
     assert_eq!(world.delivery(campaign, 1).await["state"], "retry_wait");
@@ -31,13 +31,13 @@ async fn strangers_wait_while_who_wrote_goes_on(engine: Engine) {
         world.simulator.write(&phone(customer), OWN, "Halo?").await.unwrap();
         world.count(campaign, "read", if customer == 1 { 2 } else { 3 }).await;
     }
-    world.paused(campaign, "reach_out_limit").await;
+    world.waits_for(campaign, "reach_out_limit").await;
 
     // A restart does not forget.
     world.stop().await;
     world.start().await;
     world.until_link(kabari_gateway::LinkState::Connected).await;
-    let report = world.paused(campaign, "reach_out_limit").await;
+    let report = world.waits_for(campaign, "reach_out_limit").await;
     assert_eq!(report["counts"], json!({ "queued": 1, "read": 3 }));
     assert_eq!(stanzas(&world), [2, 1, 1, 0]);
 
@@ -56,7 +56,7 @@ async fn a_limit_that_the_server_tells_costs_no_refusal(engine: Engine) {
     world.start().await;
     world.until_link(kabari_gateway::LinkState::Connected).await;
     let campaign = world.send(1..=2).await;
-    world.paused(campaign, "reach_out_limit").await;
+    world.waits_for(campaign, "reach_out_limit").await;
     assert_eq!(stanzas(&world)[..2], [0, 0]);
     world.simulator.set_limits(OWN, Limits::default());
     // kabari's clock stands still since the beginning.
@@ -75,13 +75,13 @@ async fn a_limit_that_cannot_be_written_at_once_is_not_forgotten() {
     world
         .execute(
             "CREATE TABLE refused (times INTEGER); \
-             CREATE TRIGGER not_now BEFORE UPDATE OF reach_out_until ON senders \
+             CREATE TRIGGER not_now BEFORE UPDATE OF reach_out_until ON sessions \
              WHEN NOT EXISTS (SELECT 1 FROM refused) \
              BEGIN INSERT INTO refused VALUES (1); SELECT RAISE(FAIL, 'not now'); END",
         )
         .await;
     let campaign = world.send(1..=3).await;
-    world.paused(campaign, "reach_out_limit").await;
+    world.waits_for(campaign, "reach_out_limit").await;
     assert_eq!(stanzas(&world), [1, 0, 0, 0]);
 }
 

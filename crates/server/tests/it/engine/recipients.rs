@@ -3,6 +3,7 @@
 use super::faults::stanzas;
 use crate::harness::database::Engine;
 use crate::harness::world::{OWN, World, assert_phones_agree, phone};
+use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::json;
 use std::time::Duration;
 use wa_sim::{Action, Entry, Limits, Outcome, Rule, Stanza};
@@ -123,8 +124,8 @@ async fn beyond_the_cap_for_new_chats_people_wait_and_are_not_failed() {
     assert_eq!(world.reached(), 3, "who wrote to us is no new chat");
 
     world.simulator.set_limits(OWN, Limits::default());
-    let due = world.app().state.due(campaign).await.unwrap().unwrap();
-    world.clock.advance(due.since(world.now()));
+    let session = world.app().state.session(DEFAULT_SESSION).await.unwrap().unwrap();
+    world.clock.advance(session.reach_out_until.since(world.now()));
     world.completed(campaign).await;
     world.assert_report_is_true(campaign).await;
     assert_eq!(world.reached(), 4);

@@ -54,6 +54,10 @@ impl Caller {
         self.request(Method::GET, path, Value::Null).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Value {
+        self.request(Method::PATCH, path, body).await
+    }
+
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.request(Method::POST, path, body).await
     }
@@ -77,20 +81,24 @@ impl Caller {
 
     /// Waits until the campaign is as wanted, and answers it.
     pub async fn campaign(&self, id: i64, wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("/api/campaigns/{id}");
+        self.wait_for(&format!("/api/campaigns/{id}"), wanted).await
+    }
+
+    /// Asks until the answer is as wanted.
+    pub async fn wait_for(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut seen = Value::Null;
         let waiting = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
             loop {
                 looks.tick().await;
-                seen = self.get(&path).await;
+                seen = self.get(path).await;
                 if wanted(&seen) {
                     return;
                 }
             }
         };
         if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            panic!("the campaign is not as wanted, but {seen:#}");
+            panic!("{path} is not as wanted, but {seen:#}");
         }
         seen
     }
@@ -103,6 +111,14 @@ impl Caller {
     pub async fn paused(&self, id: i64, reason: &str) -> Value {
         self.campaign(id, |campaign| {
             campaign["status"] == "paused" && campaign["pause_reason"] == reason
+        })
+        .await
+    }
+
+    /// Waits until the campaign runs and no number can send it, for this reason.
+    pub async fn waits_for(&self, id: i64, reason: &str) -> Value {
+        self.campaign(id, |campaign| {
+            campaign["status"] == "running" && campaign["waiting"]["reason"] == reason
         })
         .await
     }

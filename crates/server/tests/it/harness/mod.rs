@@ -9,4 +9,5 @@ pub mod node;
 pub mod proxy;
 pub mod scripted_gateway;
 pub mod served;
+pub mod turning;
 pub mod world;

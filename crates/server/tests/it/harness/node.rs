@@ -2,8 +2,10 @@
 
 use super::caller::Caller;
 use super::served::PATIENCE;
-use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
-use kabari_gateway::{Embedded, EmbeddedConfig, Gateway};
+use super::world::options;
+use kabari::app;
+use kabari::clock::Clock;
+use kabari::data_dir::DataDir;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use wa_sim::Simulator;
 
 /// How much of a process's log is kept for the case that a test fails.
 const LOG_LINES: usize = 60;
+/// What sessions on a server are stored with.
+pub const SESSION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// What the log says in front of the address at which it can be called.
 const ANNOUNCED: [&str; 2] = ["API on http://", "gateway on http://"];
 
@@ -38,6 +42,16 @@ impl Setup {
         Setup::of("gateway", data_dir, simulator)
     }
 
+    /// `kabari serve` at the settings that users have.
+    pub fn ordinary(data_dir: &Path, simulator: &Simulator) -> Setup {
+        let environment = vec![
+            ("DATA_DIR", data_dir.display().to_string()),
+            ("API_PORT", "0".to_owned()),
+            ("WA_WEBSOCKET_URL", simulator.ws_url()),
+        ];
+        Setup { command: "serve", data_dir: data_dir.to_owned(), environment }
+    }
+
     fn of(command: &'static str, data_dir: &Path, simulator: &Simulator) -> Setup {
         let environment = vec![
             ("DATA_DIR", data_dir.display().to_string()),
@@ -58,21 +72,30 @@ impl Setup {
         self
     }
 
-    /// Links the session in the data directory to a simulated phone, without any process.
+    /// Keeps the state, and so the session, on this server.
+    pub fn on_server(self, url: String) -> Setup {
+        self.with("STATE_DATABASE_URL", url).with("SESSION_KEY", SESSION_KEY)
+    }
+
+    /// Links the session of this setup to a simulated phone, without any process.
     pub async fn link(&self, simulator: &Simulator, phone: &str) {
-        let config = EmbeddedConfig {
-            data_dir: self.data_dir.clone(),
-            websocket_url: Some(simulator.ws_url()),
-            ack_timeout: ACK_TIMEOUT,
-            longest_reconnect: LONGEST_RECONNECT,
-        };
-        let gateway = Embedded::start(config).await.unwrap();
+        let value =
+            |name: &str| self.environment.iter().rfind(|(n, _)| *n == name).map(|(_, v)| v.clone());
+        let mut options = options(&self.data_dir);
+        options.wa_websocket_url = Some(simulator.ws_url());
+        options.wa_session = value("WA_SESSION").unwrap_or(options.wa_session);
+        let settings = options.check_with(&value).unwrap();
+        let data_dir = DataDir::open(&settings.data_dir).unwrap();
+        let state = app::open_state(&settings, Clock::System).await.unwrap();
+        let (gateway, lease) =
+            app::open_session(&settings, &state, &settings.session, data_dir.node()).await.unwrap();
         let mut link = gateway.link();
         let qr = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await.unwrap();
         let qr = qr.unwrap().qr.clone().unwrap();
         simulator.scan(&qr, phone).await.unwrap();
         timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await.unwrap().unwrap();
         gateway.close().await;
+        state.release_session(&lease).await.unwrap();
     }
 
     pub fn start(&self) -> Node {

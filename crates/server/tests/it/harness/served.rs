@@ -5,10 +5,14 @@ use super::scripted_gateway::ScriptedGateway;
 use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
-use kabari::dispatcher::{Dispatcher, DispatcherSettings};
+use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use kabari::origins::Origins;
+use kabari::sessions::Sessions;
+use kabari::store::state::{Affinity, SessionKind};
 use kabari::store::{Billing, BillingTarget, State, StateTarget};
 use kabari::waits::Waits;
+use kabari_domain::Quotas;
+use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Remote, RemoteConfig, http_api};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -41,6 +45,7 @@ impl Default for Setup {
                 origins: Origins::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
+                quotas: Quotas::none(),
             },
             billing: None,
             dispatching: true,
@@ -107,11 +112,17 @@ impl Served {
         } else {
             scripted.clone()
         };
-        let pace = setup.settings.pace;
+        let (pace, quotas) = (setup.settings.pace, setup.settings.quotas.clone());
+        let kind = match setup.remote_gateway {
+            true => SessionKind::Remote,
+            false => SessionKind::Embedded,
+        };
+        state.create_session(DEFAULT_SESSION, kind).await.unwrap();
+        let sessions = Sessions::new(state.clone(), Clock::System);
         let api = Api {
             billing: Billing::connect(target).unwrap(),
             state: state.clone(),
-            gateway: gateway.clone(),
+            sessions: sessions.clone(),
             settings: setup.settings,
         };
         let (address, server) = serve(api::router(api)).await;
@@ -120,14 +131,24 @@ impl Served {
             let settings = DispatcherSettings {
                 node: "test".to_owned(),
                 pace,
-                quiet_hours: None,
-                timezone: chrono_tz::UTC,
-                daily_cap: None,
-                warm_up: false,
+                quotas,
+                affinity: Affinity { wait: Duration::ZERO, urgent: Duration::ZERO },
                 waits: Waits::default(),
             };
-            Dispatcher::spawn(state.clone(), gateway.clone(), settings, Clock::System)
+            let gateway = gateway.clone();
+            let open: OpenGateway = Box::new(move |_lease| {
+                let gateway = gateway.clone();
+                Box::pin(async move { Ok(gateway) })
+            });
+            let connector = Connector { kind, only: None, open };
+            let sessions = sessions.clone();
+            Dispatcher::spawn(state.clone(), sessions, connector, settings, Clock::System)
         });
+        if dispatcher.is_none() {
+            sessions.opened(DEFAULT_SESSION, gateway);
+        }
+        let mut open = sessions.open();
+        open.wait_for(|open| open.contains_key(DEFAULT_SESSION)).await.unwrap();
         let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         Served {
             address,

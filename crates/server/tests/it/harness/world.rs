@@ -2,17 +2,22 @@
 
 use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
+use super::node::SESSION_KEY;
 use super::served::PATIENCE;
+use super::turning::Turning;
 use clap::Parser;
 use kabari::app::{App, Role};
 use kabari::clock::Clock;
-use kabari::config::{Options, Settings};
+use kabari::config::{Options, Pace, Settings};
 use kabari::waits::Waits;
 use kabari_domain::Timestamp;
-use kabari_gateway::{Link, LinkState};
-use serde_json::Value;
+use kabari_domain::session::DEFAULT_SESSION;
+use kabari_gateway::{Gateway, Link, LinkState};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use wa_sim::{Config, Message, MessageFilter, Outcome, Rule, Simulator};
@@ -79,6 +84,7 @@ pub struct World {
     settings: Settings,
     caller: Caller,
     directory: TempDir,
+    turning: Option<Turning>,
     _database: Option<MariaDbDatabase>,
 }
 
@@ -86,6 +92,13 @@ pub struct World {
 struct Cli {
     #[command(flatten)]
     options: Options,
+}
+
+/// Options for a kabari on this directory, without pauses between messages.
+pub fn options(data_dir: &Path) -> Options {
+    let arguments = ["kabari", "--api-port=0", "--send-delay-ms=0", "--send-jitter-ms=0"];
+    let data_dir = ["--data-dir", data_dir.to_str().unwrap()];
+    Cli::parse_from(arguments.into_iter().chain(data_dir)).options
 }
 
 impl World {
@@ -112,12 +125,10 @@ impl World {
             Engine::Sqlite => None,
             Engine::MariaDb => Some(MariaDbDatabase::create().await),
         };
-        let data_dir = directory.path().to_str().unwrap();
-        let arguments = ["kabari", "--api-port=0", "--send-delay-ms=0", "--send-jitter-ms=0"];
-        let arguments = arguments.into_iter().chain(["--data-dir", data_dir]);
-        let mut settings = Cli::parse_from(arguments).options.check().unwrap();
+        let mut settings = options(directory.path()).check().unwrap();
         settings.websocket_url = Some(simulator.ws_url());
         settings.state_database_url = database.as_ref().map(MariaDbDatabase::url);
+        settings.session_key = database.as_ref().map(|_| SESSION_KEY.parse().unwrap());
         settings.waits = WAITS;
         change(&mut settings);
         let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
@@ -128,6 +139,7 @@ impl World {
             app: Some(app),
             settings,
             directory,
+            turning: None,
             _database: database,
         };
         world.scan().await;
@@ -135,8 +147,30 @@ impl World {
         world
     }
 
+    /// Linked, at the settings that users have, with a clock that runs fast.
+    pub async fn ordinary(engine: Engine, change: impl FnOnce(&mut Settings)) -> World {
+        let clock = Clock::manual(Clock::System.now());
+        let turning = Turning::start(&clock);
+        let mut world = World::linked_with(engine, clock, |settings| {
+            settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
+            settings.waits = Waits::default();
+            change(settings);
+        })
+        .await;
+        world.turning = Some(turning);
+        world
+    }
+
     pub fn app(&self) -> &App {
         self.app.as_ref().unwrap()
+    }
+
+    /// The session that messages go out from, once it is open.
+    pub async fn gateway(&self) -> Arc<dyn Gateway> {
+        let mut open = self.app().sessions.open();
+        let opened = open.wait_for(|open| open.contains_key(DEFAULT_SESSION));
+        let opened = tokio::time::timeout(PATIENCE, opened).await.expect("a session opens");
+        opened.unwrap()[DEFAULT_SESSION].clone()
     }
 
     /// Starts another process, so to say, on the same data.
@@ -154,8 +188,35 @@ impl World {
 
     /// The phone scans the code that kabari shows.
     pub async fn scan(&self) {
+        self.scan_with(OWN).await;
+    }
+
+    /// Another phone scans it.
+    pub async fn scan_with(&self, phone: &str) {
         let link = self.until("a QR code", |link| link.qr.is_some()).await;
-        self.simulator.scan(&link.qr.unwrap(), OWN).await.unwrap();
+        self.simulator.scan(&link.qr.unwrap(), phone).await.unwrap();
+    }
+
+    /// Adds a session that is linked to this phone.
+    pub async fn add_session(&self, name: &str, phone: &str) {
+        self.post("/api/whatsapp/sessions", json!({ "name": name })).await;
+        let path = format!("/api/whatsapp/sessions/{name}");
+        let qr = self.wait_for(&format!("{path}/qr"), |qr| qr["text"].is_string()).await;
+        self.simulator.scan(qr["text"].as_str().unwrap(), phone).await.unwrap();
+        self.wait_for(&path, |session| session["state"] == "connected").await;
+    }
+
+    /// The phone's owner unlinks every device.
+    pub fn unlink(&self, phone: &str) {
+        let account = self.simulator.accounts().into_iter().find(|a| a.phone == phone).unwrap();
+        for device in account.devices {
+            self.simulator.unlink(phone, device.device);
+        }
+    }
+
+    /// Stops the clock where it is.
+    pub fn stop_clock(&mut self) {
+        self.turning = None;
     }
 
     pub async fn until_link(&self, state: LinkState) -> Link {
@@ -163,7 +224,7 @@ impl World {
     }
 
     pub async fn until(&self, what: &str, condition: impl Fn(&Link) -> bool) -> Link {
-        let mut link = self.app().gateway.link();
+        let mut link = self.gateway().await.link();
         let waited = tokio::time::timeout(PATIENCE, link.wait_for(condition)).await;
         let waited = waited.map(|link| link.unwrap().clone());
         waited.unwrap_or_else(|_| panic!("no {what}, but {:?}", link.borrow()))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 on_both_engines!(
     cancelling_ends_what_is_unsent,
-    pauses_go_with_their_reason,
+    a_pause_ends_with_the_operators_word,
     an_unknown_campaign_is_named,
     what_expires_unsent_is_given_up,
     the_last_answer_completes_it,
@@ -53,26 +53,19 @@ async fn cancelling_ends_what_is_unsent(test: TestState) {
     assert!(lease(state, 10).await.is_empty());
 }
 
-async fn pauses_go_with_their_reason(test: TestState) {
+async fn a_pause_ends_with_the_operators_word(test: TestState) {
     let state = &test.state;
     let by_hand = create(state, new_campaign(), recipients(1)).await;
     let running = create(state, new_campaign(), recipients(1)).await;
-    let done = create(state, new_campaign(), vec![]).await;
-    let manual = CampaignEvent::Pause(PauseReason::Manual);
-    state.campaign_event(by_hand, manual).await.unwrap();
-
-    assert_eq!(state.pause_running(PauseReason::Disconnected).await.unwrap(), 1);
-    assert!(lease(state, 10).await.is_empty(), "nothing of a paused campaign is taken");
-    assert_eq!(state.pause_running(PauseReason::Disconnected).await.unwrap(), 0);
-    assert_eq!(state.clear_paused(PauseReason::Banned).await.unwrap(), 0);
-    assert_eq!(state.clear_paused(PauseReason::Disconnected).await.unwrap(), 1);
-
+    for reason in [PauseReason::Breaker, PauseReason::Manual] {
+        state.campaign_event(by_hand, CampaignEvent::Pause(reason)).await.unwrap();
+    }
+    assert_eq!(lease(state, 10).await.len(), 1, "nothing of a paused campaign is taken");
     let phase = async |id| state.campaign(id).await.unwrap().unwrap().phase;
     assert_eq!(phase(running).await, Phase::RUNNING);
     assert_eq!(phase(by_hand).await.reason, Some(PauseReason::Manual));
-    assert_eq!(phase(done).await.status, CampaignStatus::Completed);
     state.campaign_event(by_hand, CampaignEvent::Resume).await.unwrap();
-    assert_eq!(lease(state, 10).await.len(), 2);
+    assert_eq!(lease(state, 10).await.len(), 1);
 }
 
 async fn an_unknown_campaign_is_named(test: TestState) {
@@ -92,8 +85,8 @@ async fn what_expires_unsent_is_given_up(test: TestState) {
     assert_eq!(state.expire_due(test.clock.now()).await.unwrap(), 0);
     test.clock.advance(Duration::from_secs(30));
     assert!(lease(state, 10).await.is_empty());
-    let sender_lease = lease_sender(state, NODE).await;
-    let begun = try_begin(state, &leased, &sender_lease).await;
+    let session = hold(state, NODE).await;
+    let begun = try_begin(state, &leased, &session).await;
     assert_eq!(begun, kabari::store::state::Begin::NotRunning);
     assert_eq!(state.expire_due(test.clock.now()).await.unwrap(), 3);
     assert_eq!(state_of(state, touched).await, Uncertain);
@@ -178,11 +171,12 @@ async fn a_report_streams_many_pages(test: TestState) {
 async fn commits_wake_those_who_wait(test: TestState) {
     let mut changes = test.state.changes();
     changes.mark_unchanged();
-    create(&test.state, new_campaign(), recipients(1)).await;
+    let id = create(&test.state, new_campaign(), recipients(1)).await;
     let woken = tokio::time::timeout(Duration::from_secs(10), changes.changed()).await;
     assert!(woken.is_ok());
     changes.mark_unchanged();
     test.state.campaigns(None, 1).await.unwrap();
-    assert_eq!(test.state.pause_running(PauseReason::Manual).await.unwrap(), 1);
+    let pause = CampaignEvent::Pause(PauseReason::Manual);
+    test.state.campaign_event(id, pause).await.unwrap();
     assert!(changes.has_changed().unwrap());
 }

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::harness::database::TestState;
-use kabari::store::state::Begin;
+use kabari::store::state::{Begin, Claim};
 use kabari_domain::DeliveryState::{
     Accepted, Failed, Leased, Queued, RetryWait, Sending, Uncertain,
 };
@@ -23,7 +23,7 @@ on_both_engines!(
     a_pause_stops_what_is_leased,
     released_ones_are_free_at_once,
     a_late_no_is_uncertain,
-    the_earliest_due_time_is_known,
+    a_refused_one_may_go_out_from_another_number,
 );
 
 async fn from_the_queue_to_accepted(test: TestState) {
@@ -68,8 +68,12 @@ async fn urgent_ones_first_then_campaigns_in_turn(test: TestState) {
     campaign.urgent = true;
     let urgent = create(state, campaign, recipients(1)).await;
 
+    let last = std::cell::RefCell::new(0);
     let take = async || -> Vec<i64> {
-        let leased = state.lease_deliveries(NODE, &sender(), 1, 2, LEASE).await.unwrap();
+        let number = sender();
+        let claim = Claim { after: *last.borrow(), ..claim(NODE, &number, 1, 2) };
+        let leased = state.claim(&claim).await.unwrap();
+        last.replace(leased.last().unwrap().campaign_id);
         leased.into_iter().map(|delivery| delivery.campaign_id).collect()
     };
     assert_eq!(take().await, [urgent, ids[0]]);
@@ -92,10 +96,10 @@ async fn a_resend_keeps_id_text_and_address(test: TestState) {
     assert_eq!((&second.message_id, &second.text), (&first.message_id, &first.text));
     assert_eq!(second.jid.as_deref(), Some("1@lid"));
     assert!(second.epoch > first.epoch);
-    let sender_lease = lease_sender(state, NODE).await;
+    let session = hold(state, NODE).await;
     let other = kabari::store::state::Attempt {
+        session: &session,
         sender: &sender(),
-        sender_epoch: sender_lease.epoch,
         jid: Some("other@lid"),
         gap: GAP,
         lease: LEASE,
@@ -114,8 +118,7 @@ async fn what_was_on_the_wire_stays_with_its_number(test: TestState) {
     assert!(state.settle(&first, DeliveryEvent::Unanswered(now), None).await.unwrap());
 
     let other = Phone::from_stored("6281288880000");
-    let taken = state.lease_deliveries("node-b", &other, 9, 9, LEASE).await.unwrap();
-    assert!(taken.is_empty());
+    assert!(state.claim(&claim("node-b", &other, 9, 9)).await.unwrap().is_empty());
     assert_eq!(lease(state, 9).await.len(), 1);
 }
 
@@ -124,23 +127,23 @@ async fn what_never_was_may_change_numbers(test: TestState) {
     create(state, new_campaign(), recipients(1)).await;
     let first = lease_one(state).await;
     begin(state, &first).await;
-    assert!(state.settle(&first, DeliveryEvent::NotSent, None).await.unwrap());
+    assert!(state.settle(&first, DeliveryEvent::NotSent(test.clock.now()), None).await.unwrap());
     let stored = state.delivery(first.id).await.unwrap().unwrap();
     assert_eq!((stored.progress.state, stored.progress.attempts), (Queued, 0));
     assert_eq!((stored.sender, stored.first_sent_at), (None, None));
     let other = Phone::from_stored("6281288880000");
-    assert_eq!(state.lease_deliveries("node-b", &other, 9, 9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(state.claim(&claim("node-b", &other, 9, 9)).await.unwrap().len(), 1);
 }
 
 async fn a_lapsed_lease_writes_nothing(test: TestState) {
     let state = &test.state;
     create(state, new_campaign(), recipients(1)).await;
     let stale = lease_one(state).await;
-    let stale_sender = lease_sender(state, NODE).await;
+    let stale_session = hold(state, NODE).await;
     test.clock.advance(LEASE);
-    assert_eq!(try_begin(state, &stale, &stale_sender).await, Begin::SenderLost);
-    // With the sender leased anew, the delivery's own lease still counts.
-    let renewed = lease_sender(state, NODE).await;
+    assert_eq!(try_begin(state, &stale, &stale_session).await, Begin::SessionLost);
+    // With the session held anew, the delivery's own lease still counts.
+    let renewed = hold(state, NODE).await;
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
 
     state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap();
@@ -154,9 +157,9 @@ async fn a_lapsed_lease_writes_nothing(test: TestState) {
 
     // Another node takes the number: this one may no longer begin.
     test.clock.advance(LEASE);
-    let taken = state.lease_sender(&sender(), "node-b", LEASE).await.unwrap().unwrap();
-    assert!(taken.taken_over && taken.epoch > renewed.epoch);
-    assert_eq!(try_begin(state, &fresh, &renewed).await, Begin::SenderLost);
+    let taken = hold(state, "node-b").await;
+    assert!(taken.epoch > renewed.epoch);
+    assert_eq!(try_begin(state, &fresh, &renewed).await, Begin::SessionLost);
 }
 
 async fn a_dead_node_leaves_nothing_stuck(test: TestState) {
@@ -199,7 +202,7 @@ async fn the_pace_is_committed_before_the_wire(test: TestState) {
         test.clock.advance(begun.send_at.since(begun.now));
         assert!(state.settle(delivery, DeliveryEvent::Acked, None).await.unwrap());
     }
-    let stored = state.sender(&sender()).await.unwrap().unwrap();
+    let stored = state.session(SESSION).await.unwrap().unwrap();
     assert_eq!(stored.next_slot_at, start + GAP * 3);
     assert_eq!((stored.day, stored.sent_today), (1, 3));
 }
@@ -208,10 +211,10 @@ async fn a_clock_set_back_costs_one_gap(test: TestState) {
     let state = &test.state;
     create(state, new_campaign(), recipients(1)).await;
     let delivery = lease_one(state).await;
-    let sender_lease = lease_sender(state, NODE).await;
+    let session = hold(state, NODE).await;
     let hour_ahead = (test.clock.now() + Duration::from_secs(3600)).0;
-    test.execute(&format!("UPDATE senders SET next_slot_at = {hour_ahead}")).await;
-    let Begin::Started(begun) = try_begin(state, &delivery, &sender_lease).await else { panic!() };
+    test.execute(&format!("UPDATE sessions SET next_slot_at = {hour_ahead}")).await;
+    let Begin::Started(begun) = try_begin(state, &delivery, &session).await else { panic!() };
     assert_eq!(begun.send_at, test.clock.now() + GAP);
 }
 
@@ -219,13 +222,13 @@ async fn a_pause_stops_what_is_leased(test: TestState) {
     let state = &test.state;
     let id = create(state, new_campaign(), recipients(1)).await;
     let delivery = lease_one(state).await;
-    let sender_lease = lease_sender(state, NODE).await;
+    let session = hold(state, NODE).await;
     state.campaign_event(id, CampaignEvent::Pause(PauseReason::Manual)).await.unwrap();
-    assert_eq!(try_begin(state, &delivery, &sender_lease).await, Begin::NotRunning);
+    assert_eq!(try_begin(state, &delivery, &session).await, Begin::NotRunning);
     state.release(&[delivery]).await.unwrap();
     state.campaign_event(id, CampaignEvent::Resume).await.unwrap();
     assert_eq!(lease(state, 9).await.len(), 1);
-    let stored = state.sender(&sender()).await.unwrap().unwrap();
+    let stored = state.session(SESSION).await.unwrap().unwrap();
     assert_eq!(stored.sent_today, 0, "what was not allowed took no slot");
 }
 
@@ -252,17 +255,14 @@ async fn a_late_no_is_uncertain(test: TestState) {
     assert_eq!(state.counts(campaign.id).await.unwrap().get(Uncertain), 1);
 }
 
-async fn the_earliest_due_time_is_known(test: TestState) {
+async fn a_refused_one_may_go_out_from_another_number(test: TestState) {
     let state = &test.state;
-    assert_eq!(state.next_due().await.unwrap(), None);
-    let id = create(state, new_campaign(), recipients(1)).await;
-    assert!(state.due(id).await.unwrap().unwrap() <= test.clock.now());
-    let delivery = lease_one(state).await;
-    assert_eq!(state.due(id).await.unwrap(), None);
-    begin(state, &delivery).await;
-    let later = test.clock.now() + Duration::from_secs(90);
-    assert!(state.settle(&delivery, DeliveryEvent::Deferred(later), None).await.unwrap());
-    assert_eq!(state.next_due().await.unwrap(), Some(later));
-    state.pause_running(PauseReason::Manual).await.unwrap();
-    assert_eq!(state.next_due().await.unwrap(), None);
+    create(state, new_campaign(), recipients(1)).await;
+    let first = lease_one(state).await;
+    begin(state, &first).await;
+    let now = test.clock.now();
+    assert!(state.settle(&first, DeliveryEvent::Deferred(now), Some("463")).await.unwrap());
+    let other = Phone::from_stored("6281288880000");
+    let [again] = state.claim(&claim("b", &other, 9, 9)).await.unwrap().try_into().unwrap();
+    assert_eq!((again.id, again.jid), (first.id, None));
 }

@@ -53,7 +53,7 @@ async fn a_full_or_read_only_server_is_reported_and_loses_nothing() {
              SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {error}"
         ))
         .await;
-        let result = test.state.lease_deliveries(NODE, &sender(), 9, 9, LEASE).await;
+        let result = test.state.claim(&claim(NODE, &sender(), 9, 9)).await;
         let told = match &result {
             Err(StoreError::Full { .. }) => full,
             Err(StoreError::ReadOnly { .. }) => !full,

@@ -3,10 +3,10 @@
 use futures_util::stream;
 use kabari::store::StoreError;
 use kabari::store::state::{
-    Attempt, Begin, Begun, CampaignKind, Creation, IdempotencyKey, LeasedDelivery, NewCampaign,
-    NewDelivery, SenderLease, State,
+    Affinity, Attempt, Begin, Begun, CampaignKind, Claim, Creation, IdempotencyKey, LeasedDelivery,
+    LinkReport, NewCampaign, NewDelivery, Reported, SessionKind, SessionLease, State,
 };
-use kabari_domain::{DeliveryState, MessageId, Phone};
+use kabari_domain::{DeliveryState, LinkState, MessageId, Phone};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ pub const GAP: Duration = Duration::from_secs(2);
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(10);
 pub const TEMPLATE: &str = "Halo {nama}";
 pub const NODE: &str = "node-a";
+pub const SESSION: &str = "default";
+pub const AFFINITY: Affinity =
+    Affinity { wait: Duration::from_secs(600), urgent: Duration::from_secs(60) };
 
 pub fn sender() -> Phone {
     Phone::from_stored("6281299990000")
@@ -30,6 +33,7 @@ pub fn new_campaign() -> NewCampaign {
         template: TEMPLATE.to_owned(),
         parent_id: None,
         urgent: false,
+        sessions: vec![],
         starts_at: None,
         expires_at: None,
         fingerprint: format!("fingerprint {}", COUNT.fetch_add(1, Ordering::Relaxed)),
@@ -83,12 +87,49 @@ pub async fn create(state: &State, campaign: NewCampaign, recipients: Vec<NewDel
     }
 }
 
-pub async fn lease_sender(state: &State, owner: &str) -> SenderLease {
-    state.lease_sender(&sender(), owner, LEASE).await.unwrap().expect("the sender is free")
+/// Holds the session that the fixtures send from, linked to [`sender`].
+pub async fn hold(state: &State, owner: &str) -> SessionLease {
+    hold_as(state, SESSION, &sender(), owner).await
+}
+
+/// Holds a session that is linked to this number and connected.
+pub async fn hold_as(state: &State, name: &str, phone: &Phone, owner: &str) -> SessionLease {
+    let kind = SessionKind::Embedded;
+    state.create_session(name, kind).await.unwrap();
+    let lease = state.hold_session(name, kind, owner, LEASE).await.unwrap().expect("it is free");
+    assert_eq!(report(state, &lease, LinkState::Connected, phone).await, Reported::Written);
+    lease
+}
+
+/// Reports a link to this number.
+pub async fn report(
+    state: &State,
+    lease: &SessionLease,
+    link: LinkState,
+    phone: &Phone,
+) -> Reported {
+    let report = LinkReport { state: link, phone: Some(phone.clone()), qr: None, error: None };
+    state.report_link(lease, &report).await.unwrap()
+}
+
+/// A claim of everything that is due for a number.
+pub fn claim<'a>(owner: &'a str, phone: &'a Phone, per_campaign: u32, max: u32) -> Claim<'a> {
+    Claim {
+        owner,
+        session: SESSION,
+        phone,
+        contacts_only: false,
+        urgent_only: false,
+        affinity: AFFINITY,
+        after: 0,
+        per_campaign,
+        max,
+        lease: LEASE,
+    }
 }
 
 pub async fn lease(state: &State, max: u32) -> Vec<LeasedDelivery> {
-    state.lease_deliveries(NODE, &sender(), max, max, LEASE).await.unwrap()
+    state.claim(&claim(NODE, &sender(), max, max)).await.unwrap()
 }
 
 /// Waits a little: a transaction that was refused lets go of its rows a moment after its error,
@@ -104,27 +145,17 @@ pub async fn lease_one(state: &State) -> LeasedDelivery {
     tokio::time::timeout(ROLLBACK_PATIENCE, leased).await.expect("a delivery is due")
 }
 
-pub async fn try_begin(
-    state: &State,
-    delivery: &LeasedDelivery,
-    sender_lease: &SenderLease,
-) -> Begin {
+pub async fn try_begin(state: &State, delivery: &LeasedDelivery, session: &SessionLease) -> Begin {
     let sender = sender();
-    let attempt = Attempt {
-        sender: &sender,
-        sender_epoch: sender_lease.epoch,
-        jid: Some("1@lid"),
-        gap: GAP,
-        lease: LEASE,
-        day: 1,
-    };
+    let attempt =
+        Attempt { session, sender: &sender, jid: Some("1@lid"), gap: GAP, lease: LEASE, day: 1 };
     state.begin(delivery, attempt).await.unwrap()
 }
 
-/// Leases the sender and begins an attempt that must be allowed.
+/// Holds the session and begins an attempt that must be allowed.
 pub async fn begin(state: &State, delivery: &LeasedDelivery) -> Begun {
-    let sender_lease = lease_sender(state, &delivery.owner).await;
-    match try_begin(state, delivery, &sender_lease).await {
+    let session = hold(state, &delivery.owner).await;
+    match try_begin(state, delivery, &session).await {
         Begin::Started(begun) => begun,
         other => panic!("{other:?}"),
     }

@@ -33,5 +33,6 @@ mod fixtures;
 mod races;
 mod receipts;
 mod scale;
-mod senders;
+mod session_entries;
+mod sessions;
 mod transitions;

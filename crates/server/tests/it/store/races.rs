@@ -4,6 +4,7 @@ use super::fixtures::*;
 use crate::harness::database::TestState;
 use kabari::clock::Clock;
 use kabari::store::State;
+use kabari::store::state::SessionKind;
 use kabari_domain::{CampaignEvent, CampaignStatus, DeliveryEvent, MessageId, Phone, ReceiptRank};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 on_both_engines!(
     eight_claimers_take_every_delivery_once,
     eight_nodes_migrate_at_once,
-    one_of_many_gets_the_sender,
+    one_of_many_gets_the_session,
     senders_claims_and_answers_side_by_side,
     cancelling_while_they_send,
 );
@@ -38,7 +39,7 @@ async fn eight_claimers_take_every_delivery_once(test: TestState) {
             let mut mine = vec![];
             loop {
                 let owner = format!("node-{n}");
-                let taken = node.lease_deliveries(&owner, &sender(), 4, 10, LEASE).await.unwrap();
+                let taken = node.claim(&claim(&owner, &sender(), 4, 10)).await.unwrap();
                 // Others may hold the rest for a moment; what is left is counted below.
                 if taken.is_empty() {
                     return mine;
@@ -58,7 +59,8 @@ async fn eight_nodes_migrate_at_once(test: TestState) {
     // Nothing is there yet, as on the first start of a cluster.
     test.execute(
         "DROP TABLE campaigns; DROP TABLE deliveries; DROP TABLE senders; DROP TABLE numbers; \
-         DROP TABLE idempotency_keys; DROP TABLE fingerprints; DROP TABLE seaql_migrations",
+         DROP TABLE idempotency_keys; DROP TABLE fingerprints; DROP TABLE sessions; \
+         DROP TABLE session_requests; DROP TABLE contacts; DROP TABLE seaql_migrations",
     )
     .await;
     for _ in 0..8 {
@@ -69,12 +71,15 @@ async fn eight_nodes_migrate_at_once(test: TestState) {
     }
 }
 
-async fn one_of_many_gets_the_sender(test: TestState) {
+async fn one_of_many_gets_the_session(test: TestState) {
+    let kind = SessionKind::Embedded;
+    test.state.create_session(SESSION, kind).await.unwrap();
     let mut claims = JoinSet::new();
     for n in 0..20 {
         let state = test.state.clone();
         claims.spawn(async move {
-            state.lease_sender(&sender(), &format!("node-{n}"), LEASE).await.unwrap().is_some()
+            let owner = format!("node-{n}");
+            state.hold_session(SESSION, kind, &owner, LEASE).await.unwrap().is_some()
         });
     }
     let won = claims.join_all().await.into_iter().filter(|won| *won).count();
@@ -112,19 +117,19 @@ async fn senders_claims_and_answers_side_by_side(test: TestState) {
     assert_eq!(campaign.phase.status, CampaignStatus::Completed);
 }
 
-/// Sends whatever this node can get. Answers how many it began.
+/// Sends whatever this node can get. Returns how many it began.
 async fn send_all(node: &State, number: &Phone, owner: &str) -> usize {
     let mut begun = 0;
+    let session = hold_as(node, owner, number, owner).await;
     loop {
-        let taken = node.lease_deliveries(owner, number, 8, 8, LEASE).await.unwrap();
+        let taken = node.claim(&claim(owner, number, 8, 8)).await.unwrap();
         if taken.is_empty() {
             return begun;
         }
         for delivery in taken {
-            let lease = node.lease_sender(number, owner, LEASE).await.unwrap().unwrap();
             let attempt = kabari::store::state::Attempt {
+                session: &session,
                 sender: number,
-                sender_epoch: lease.epoch,
                 jid: None,
                 gap: Duration::ZERO,
                 lease: LEASE,
@@ -147,16 +152,16 @@ async fn cancelling_while_they_send(test: TestState) {
         work.spawn(async move {
             let number = Phone::from_stored(format!("62812{n:07}"));
             let owner = format!("node-{n}");
-            let lease = node.lease_sender(&number, &owner, LEASE).await.unwrap().unwrap();
+            let session = hold_as(&node, &owner, &number, &owner).await;
             loop {
-                let taken = node.lease_deliveries(&owner, &number, 2, 2, LEASE).await.unwrap();
+                let taken = node.claim(&claim(&owner, &number, 2, 2)).await.unwrap();
                 if taken.is_empty() {
                     return;
                 }
                 for delivery in taken {
                     let attempt = kabari::store::state::Attempt {
+                        session: &session,
                         sender: &number,
-                        sender_epoch: lease.epoch,
                         jid: None,
                         gap: Duration::ZERO,
                         lease: LEASE,

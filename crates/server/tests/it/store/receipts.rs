@@ -79,8 +79,8 @@ async fn an_answer_takes_the_delivery_from_its_lease(test: TestState) {
     let second = lease_one(state).await;
     let ids = [first.message_id.clone()];
     assert_eq!(state.receipt(&ids, ReceiptRank::Delivered, now).await.unwrap(), 1);
-    let sender_lease = lease_sender(state, NODE).await;
-    let begun = try_begin(state, &second, &sender_lease).await;
+    let session = hold(state, NODE).await;
+    let begun = try_begin(state, &second, &session).await;
     assert_eq!(begun, kabari::store::state::Begin::DeliveryLost);
     assert_eq!(state_of(state, second.id).await, Delivered);
 }

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
-use kabari::store::state::{Begin, LeasedDelivery, Resolution, State};
+use kabari::store::state::{Begin, Claim, LeasedDelivery, Resolution, SessionLease, State};
 use kabari_domain::delivery::NotAllowed;
 use kabari_domain::{CampaignEvent, DeliveryEvent, DeliveryState, Progress, ReceiptRank};
 use proptest::prelude::*;
@@ -132,8 +132,9 @@ async fn take(
         Step::Lease => {
             // Whatever it waits for is over.
             test.clock.advance(Duration::from_secs(3600));
-            let mut taken =
-                state.lease_deliveries(NODE, &sender(), 9, 9, LONG_LEASE).await.unwrap();
+            let number = sender();
+            let all = claim(NODE, &number, 9, 9);
+            let mut taken = state.claim(&Claim { lease: LONG_LEASE, ..all }).await.unwrap();
             let taken = taken.pop();
             let moved = taken.is_some();
             if moved {
@@ -143,8 +144,8 @@ async fn take(
         }
         Step::Begin => {
             let Some(leased) = leased.as_ref() else { return (DeliveryEvent::Begin, false) };
-            let lease = state.lease_sender(&sender(), NODE, LONG_LEASE).await.unwrap().unwrap();
-            let begun = try_begin_for(state, leased, lease.epoch).await;
+            let session = hold(state, NODE).await;
+            let begun = try_begin_for(state, leased, &session).await;
             (DeliveryEvent::Begin, matches!(begun, Begin::Started(_)))
         }
         Step::Release => {
@@ -154,7 +155,7 @@ async fn take(
             }
             (DeliveryEvent::Release, progress(state, id).await.state != before)
         }
-        Step::NotSent => settle(DeliveryEvent::NotSent).await,
+        Step::NotSent => settle(DeliveryEvent::NotSent(now + STEP)).await,
         Step::Acked if progress(state, id).await.state == DeliveryState::Sending => {
             settle(DeliveryEvent::Acked).await
         }
@@ -179,10 +180,10 @@ async fn take(
     }
 }
 
-async fn try_begin_for(state: &State, leased: &LeasedDelivery, sender_epoch: i64) -> Begin {
+async fn try_begin_for(state: &State, leased: &LeasedDelivery, session: &SessionLease) -> Begin {
     let attempt = kabari::store::state::Attempt {
+        session,
         sender: &sender(),
-        sender_epoch,
         jid: None,
         gap: GAP,
         lease: LONG_LEASE,

@@ -1,6 +1,9 @@
 //! The schema of the state database, in steps that are never changed once released.
 
+mod columns;
 mod m0001_campaigns;
+mod m0002_sessions;
+mod m0003_session_entries;
 
 use super::super::database::Database;
 use super::super::error::{StoreError, Which};
@@ -18,7 +21,11 @@ struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_campaigns::Migration)]
+        vec![
+            Box::new(m0001_campaigns::Migration),
+            Box::new(m0002_sessions::Migration),
+            Box::new(m0003_session_entries::Migration),
+        ]
     }
 }
 

@@ -1,29 +1,29 @@
-//! What is tortured: the nodes, a gateway that two of them share, and their database.
+//! What is tortured: the nodes, their numbers, and their database.
 
 use super::blows::{Blow, one_of};
 use super::verdict::Ranks;
-use super::{DELAY, LEASE, Order, STUCK_AFTER};
+use super::{AWAY, CAMPAIGNS, LEASE, Order, SPEED, STUCK_AFTER};
 use crate::harness::caller::Caller;
 use crate::harness::clock_file::ClockFile;
 use crate::harness::database::{Engine, MariaDbDatabase, MariaDbServer, billing_file};
 use crate::harness::node::{Node, Setup};
 use crate::harness::proxy::Proxy;
-use crate::harness::world::billing_sql;
+use crate::harness::served::PATIENCE;
+use crate::harness::world::{TEMPLATE, billing_sql};
+use kabari::clock::Clock;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wa_sim::Simulator;
+use wa_sim::{Action, Rule, Simulator, Stanza};
 
-/// From this many nodes on, the first two share a number.
-const SHARING_NODES: usize = 3;
-/// How long the database refuses connections after a cut.
-const CUT: Duration = Duration::from_millis(300);
 /// How far the clock is set.
 const HOUR: Duration = Duration::from_secs(3600);
+/// How long a ban lasts, in true seconds: WhatsApp's clock runs as it always does.
+const BAN_SECONDS: u64 = 2;
 /// How often somebody looks whether all is well.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Deliveries per look.
@@ -46,19 +46,25 @@ impl Process {
     }
 }
 
+/// A session, and the phone that its owner links there.
+struct Number {
+    session: String,
+    phone: String,
+}
+
 pub struct Cluster {
     simulator: Simulator,
-    /// The nodes, then the gateway if there is one.
-    processes: Vec<Process>,
-    nodes: usize,
-    gateway: Option<Proxy>,
+    nodes: Vec<Process>,
+    numbers: Vec<Number>,
     clock: ClockFile,
-    campaign: i64,
+    campaigns: Vec<i64>,
+    faults: Vec<Rule>,
     /// The last entry seen in the ledger.
     wire: u64,
     ranks: Ranks,
     /// Where the next look begins.
     next_page: Option<String>,
+    looks: usize,
     line: Option<Proxy>,
     server: Option<MariaDbServer>,
     _database: Option<MariaDbDatabase>,
@@ -80,114 +86,144 @@ impl Cluster {
             None => None,
         };
         let clock = ClockFile::new(directory.path());
-        let make = |name: String| -> PathBuf {
-            let path = directory.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            path
-        };
-        let tortured = |setup: Setup| {
-            setup
-                .with("LEASE_MS", LEASE.as_millis().to_string())
-                .with("SEND_DELAY_MS", DELAY.as_millis().to_string())
-                .with("ACK_TIMEOUT_MS", "250")
-                .with("CLOCK_STEP_FILE", clock.path())
-        };
-
-        let mut gateway = None;
-        let mut shared = None;
-        if order.nodes >= SHARING_NODES {
-            let setup = tortured(Setup::gateway(&make("gateway".to_owned()), simulator));
-            setup.link(simulator, &sender(order.nodes)).await;
-            let mut process = Process::start(setup);
-            let proxy = Proxy::start(process.node.address().await.unwrap()).await;
-            shared = Some(format!("http://{}", proxy.address()));
-            gateway = Some((process, proxy));
-        }
-        let mut processes = vec![];
+        let base = Clock::System.now().0.to_string();
+        let mut nodes = vec![];
         for index in 0..order.nodes {
-            let path = make(format!("node-{index}"));
+            let path = directory.path().join(format!("node-{index}"));
+            std::fs::create_dir(&path).unwrap();
             billing_file(&path, &billing_sql(order.recipients)).await;
-            let mut setup = tortured(Setup::new(&path, simulator));
+            let mut setup = Setup::ordinary(&path, simulator)
+                .with("CLOCK_SPEED", SPEED.to_string())
+                .with("CLOCK_BASE", base.as_str())
+                .with("CLOCK_STEP_FILE", clock.path());
             if let (Some(database), Some(line)) = (&database, &line) {
-                setup = setup.with("STATE_DATABASE_URL", database.url_through(line.address()));
+                setup = setup.on_server(database.url_through(line.address()));
             }
-            match &shared {
-                Some(url) if index < 2 => setup = setup.with("WA_GATEWAY_URL", url),
-                _ => setup.link(simulator, &sender(index)).await,
-            }
-            processes.push(Process::start(setup));
+            nodes.push(Process::start(setup));
         }
-        let gateway = gateway.map(|(process, proxy)| {
-            processes.push(process);
-            proxy
-        });
-        Cluster {
+        let mut cluster = Cluster {
             simulator: simulator.clone(),
-            processes,
-            nodes: order.nodes,
-            gateway,
+            nodes,
+            numbers: vec![],
             clock,
-            campaign: 0,
+            campaigns: vec![],
+            faults: vec![],
             wire: 0,
             ranks: Ranks::default(),
             next_page: None,
+            looks: 0,
             line,
             server: server.filter(|_| order.engine == Engine::MariaDb),
             _database: database,
             _directory: directory,
+        };
+        cluster.link(order.numbers).await;
+        cluster
+    }
+
+    /// Makes the sessions and links a phone in each.
+    async fn link(&mut self, numbers: usize) {
+        let caller = self.nodes[0].node.caller().await.unwrap();
+        for index in 0..numbers {
+            let session = match index {
+                0 => "default".to_owned(),
+                index => format!("number-{index}"),
+            };
+            if index > 0 {
+                caller.post("/api/whatsapp/sessions", json!({ "name": session })).await;
+            }
+            self.numbers.push(Number { session, phone: format!("6281299{index:03}000") });
+        }
+        let connected = async {
+            loop {
+                let sessions = caller.get("/api/whatsapp/sessions").await;
+                let sessions = sessions["sessions"].as_array().unwrap();
+                if sessions.iter().all(|session| session["state"] == "connected") {
+                    return;
+                }
+                self.operate(&caller).await;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("all numbers are linked");
+    }
+
+    /// Whether this can be done to it.
+    pub fn can(&self, blow: Blow) -> bool {
+        match blow {
+            Blow::Cut | Blow::Hang => self.line.is_some(),
+            Blow::Restart => self.server.is_some(),
+            _ => true,
         }
     }
 
-    /// Whether there is a line to the database that can be cut.
-    pub fn has_line(&self) -> bool {
-        self.line.is_some()
-    }
-
-    /// Whether there is a database server that can be killed.
-    pub fn has_server(&self) -> bool {
-        self.server.is_some()
-    }
-
-    /// Begins the one send, to customers 1 up to this.
+    /// Begins the sends, to customers 1 up to this.
     pub async fn send(&mut self, recipients: i64) {
-        let customers: Vec<i64> = (1..=recipients).collect();
-        let caller = self.processes[0].node.caller().await.unwrap();
-        self.campaign = caller.try_send(&customers, "one send").await.unwrap();
+        let caller = self.nodes[0].node.caller().await.unwrap();
+        for part in 0..CAMPAIGNS {
+            let customers: Vec<i64> =
+                (1..=recipients).filter(|customer| customer % CAMPAIGNS == part).collect();
+            let body = json!({
+                "message": TEMPLATE, "customer_ids": customers, "urgent": part == CAMPAIGNS - 1,
+            });
+            let headers = [("prefer", "respond-async")];
+            let sent = caller.try_request(Method::POST, "/api/send/custom", &headers, &body);
+            let (status, campaign) = sent.await.unwrap();
+            assert_eq!(status, 202, "{campaign}");
+            self.campaigns.push(campaign["id"].as_i64().unwrap());
+        }
+    }
+
+    /// What goes wrong from now on, besides the blows.
+    pub fn set_faults(&mut self, faults: Vec<Rule>) {
+        self.simulator.set_faults(faults.clone());
+        self.faults = faults;
     }
 
     pub async fn suffer(&mut self, blow: Blow, rng: &mut StdRng) {
         match blow {
-            Blow::Kill => {
-                one_of(rng, &mut self.processes).restart().await;
-                self.follow_gateway().await;
-            }
+            Blow::Kill => one_of(rng, &mut self.nodes).restart().await,
             Blow::Stop => {
-                let node = &one_of(rng, &mut self.processes).node;
+                let node = &one_of(rng, &mut self.nodes).node;
                 node.signal("STOP").await;
                 tokio::time::sleep(LEASE * 4 / 3).await;
                 node.signal("CONT").await;
             }
-            Blow::Cut => self.line.as_ref().unwrap().cut(CUT).await,
+            Blow::Cut => self.line.as_ref().unwrap().cut(rng.random_range(AWAY)).await,
+            Blow::Hang => self.line.as_ref().unwrap().hang(rng.random_range(AWAY)).await,
             Blow::Restart => self.server.as_ref().unwrap().restart().await,
             Blow::Forward => self.clock.forward(HOUR),
             Blow::Back => self.clock.back(HOUR),
+            Blow::Ban => {
+                let action =
+                    Action::Failure { reason: 402, code: Some(101), expire: Some(BAN_SECONDS) };
+                let number = one_of(rng, &mut self.numbers).phone.clone();
+                let ban = Rule::on(Stanza::Message, action).from(number).times(1);
+                let mut faults = vec![ban];
+                faults.extend(self.faults.clone());
+                self.simulator.set_faults(faults);
+            }
+            Blow::Logout => {
+                let number = one_of(rng, &mut self.numbers).phone.clone();
+                self.unlink(&number);
+            }
+            Blow::Replace => {
+                let number = one_of(rng, &mut self.numbers);
+                let before = number.phone.clone();
+                let serial: u32 = rng.random_range(1..1000);
+                number.phone = format!("{}{serial:03}", &before[..before.len() - 3]);
+                self.unlink(&before);
+            }
         }
     }
 
-    /// A new gateway listens at another port.
-    async fn follow_gateway(&mut self) {
-        if let Some(proxy) = &self.gateway
-            && let Some(address) = self.processes[self.nodes].node.address().await
-        {
-            proxy.lead_to(address);
+    fn unlink(&self, phone: &str) {
+        let accounts = self.simulator.accounts();
+        for account in accounts.iter().filter(|account| account.phone == phone) {
+            for device in &account.devices {
+                self.simulator.unlink(phone, device.device);
+            }
         }
-    }
-
-    pub async fn restart_all(&mut self) {
-        for process in &mut self.processes {
-            process.restart().await;
-        }
-        self.follow_gateway().await;
     }
 
     /// Whatever was put off while the clock was ahead is due.
@@ -216,7 +252,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until the campaign is at its end, as long as anything still happens on the wire.
+    /// Waits until the campaigns are at their end, as long as anything still happens on the wire.
     pub async fn until_the_end(&mut self) {
         let mut last = (self.on_the_wire(), Instant::now());
         while last.1.elapsed() < STUCK_AFTER {
@@ -229,15 +265,18 @@ impl Cluster {
                 last = (seen, Instant::now());
             }
         }
-        for process in &self.processes {
+        for process in &self.nodes {
             println!("not at its end:\n{}", process.node.log());
         }
     }
 
-    /// Everybody's message, once the campaign is at its end.
+    /// Everybody's message.
     pub async fn deliveries(&mut self) -> BTreeMap<i64, Value> {
-        let caller = self.processes[0].node.caller().await.unwrap();
-        let deliveries = caller.deliveries(self.campaign).await;
+        let caller = self.nodes[0].node.caller().await.unwrap();
+        let mut deliveries = BTreeMap::new();
+        for campaign in &self.campaigns {
+            deliveries.extend(caller.deliveries(*campaign).await);
+        }
         self.ranks.see(deliveries.values());
         deliveries
     }
@@ -248,37 +287,71 @@ impl Cluster {
     }
 
     pub async fn end(&mut self) {
-        for process in &mut self.processes {
+        for process in &mut self.nodes {
             process.node.kill().await;
         }
     }
 
-    /// Does what the operator and the service manager do: starts what has ended, resumes what the
-    /// breaker has paused, and reads a page of the report. Answers whether the campaign is over.
+    /// Does what the operator and the service manager do: starts what has ended, links phones,
+    /// resumes what the breaker has paused, and reads a page of a report. Returns whether all
+    /// campaigns are over.
     async fn look_after(&mut self) -> bool {
-        for process in &mut self.processes {
+        for process in &mut self.nodes {
             // For want of a database, for example.
             if process.node.has_ended() {
                 process.node = process.setup.start();
             }
         }
-        for index in 0..self.nodes {
-            let Some(caller) = self.processes[index].node.caller().await else { continue };
-            let path = format!("/api/campaigns/{}", self.campaign);
-            let Some(campaign) = try_get(&caller, &path).await else { continue };
-            if campaign["pause_reason"] == "breaker" {
-                let resume = format!("{path}/resume");
-                let _ = caller.try_request(Method::POST, &resume, &[], &Value::Null).await;
+        self.looks += 1;
+        let nodes = self.nodes.len();
+        let first = self.looks % nodes;
+        for index in (first..nodes).chain(0..first) {
+            let Some(caller) = self.nodes[index].node.caller().await else { continue };
+            self.operate(&caller).await;
+            let mut over = true;
+            for campaign in &self.campaigns {
+                let path = format!("/api/campaigns/{campaign}");
+                let Some(campaign) = try_get(&caller, &path).await else {
+                    over = false;
+                    continue;
+                };
+                if campaign["pause_reason"] == "breaker" {
+                    let resume = format!("{path}/resume");
+                    let _ = caller.try_request(Method::POST, &resume, &[], &Value::Null).await;
+                }
+                over &= campaign["status"] == "completed";
             }
-            let page = self.next_page.take();
-            let page = page.unwrap_or_else(|| format!("{path}/deliveries?limit={PAGE}"));
+            let campaign = self.campaigns[self.looks % self.campaigns.len()];
+            let first = format!("/api/campaigns/{campaign}/deliveries?limit={PAGE}");
+            let page = self.next_page.take().unwrap_or(first);
             if let Some(page) = try_get(&caller, &page).await {
                 self.ranks.see(page["deliveries"].as_array().unwrap());
                 self.next_page = page["next"].as_str().map(str::to_owned);
             }
-            return campaign["status"] == "completed";
+            return over;
         }
         false
+    }
+
+    /// Scans the codes that are shown, and takes back sessions that were opened elsewhere.
+    async fn operate(&self, caller: &Caller) {
+        let Some(sessions) = try_get(caller, "/api/whatsapp/sessions").await else { return };
+        for session in sessions["sessions"].as_array().unwrap() {
+            let name = session["name"].as_str().unwrap();
+            let path = format!("/api/whatsapp/sessions/{name}");
+            if session["state"] == "replaced" {
+                let restart = format!("{path}/restart");
+                let _ = caller.try_request(Method::POST, &restart, &[], &Value::Null).await;
+            }
+            if !["not_linked", "logged_out"].iter().any(|state| session["state"] == *state) {
+                continue;
+            }
+            let qr = try_get(caller, &format!("{path}/qr")).await;
+            let Some(code) = qr.as_ref().and_then(|qr| qr["text"].as_str()) else { continue };
+            let number = self.numbers.iter().find(|number| number.session == name).unwrap();
+            // A code that is no longer shown is refused; the next look finds the new one.
+            let _ = self.simulator.scan(code, &number.phone).await;
+        }
     }
 
     /// The number of the ledger's last entry.
@@ -292,9 +365,4 @@ impl Cluster {
 async fn try_get(caller: &Caller, path: &str) -> Option<Value> {
     let (status, answer) = caller.try_request(Method::GET, path, &[], &Value::Null).await.ok()?;
     (status == 200).then_some(answer)
-}
-
-/// The number that a node, or the gateway, is linked to.
-fn sender(index: usize) -> String {
-    format!("6281299990{index}00")
 }

@@ -1,6 +1,7 @@
-//! Everything at once, at random: processes killed and stopped, the database restarted and cut
-//! off, clocks set, acks lost, connections dropped, receipts late, twice and out of order. Judged
-//! by the simulator's ledger.
+//! Everything at once, at random, at the settings that users have: processes killed and stopped,
+//! the database restarted, cut off and hanging, clocks set, numbers banned, unlinked and replaced,
+//! acks lost, connections dropped, receipts late, twice and out of order. Several campaigns run at
+//! once, one of them urgent. Judged by the simulator's ledger, and nothing is restarted at the end.
 //!
 //! `cargo xtask torture` orders larger runs through the environment.
 
@@ -19,16 +20,23 @@ use std::time::Duration;
 use verdict::Verdict;
 use wa_sim::{Action, Config, NumberSettings, Receipts, Rule, Simulator, Stanza};
 
-/// Shortest time between two messages of one sender.
-const DELAY: Duration = Duration::from_millis(10);
-/// A stopped process stays so for longer.
-const LEASE: Duration = Duration::from_millis(1500);
+/// How many seconds of kabari's time pass in one: an hour's waits take minutes.
+const SPEED: u32 = 20;
+/// The shortest time between two messages of one number at the default pace, in true time.
+const DELAY: Duration = Duration::from_millis(2000 / SPEED as u64);
+/// The default lease, in true time. A stopped process stays so for longer.
+const LEASE: Duration = Duration::from_millis(15_000 / SPEED as u64);
+/// How long the database may be away, in true time: 0.2 to 30 s of kabari's.
+const AWAY: std::ops::Range<Duration> =
+    Duration::from_millis(200 / SPEED as u64)..Duration::from_millis(30_000 / SPEED as u64);
 /// Without any message on the wire for this long, nothing will come any more.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
+const STUCK_AFTER: Duration = Duration::from_secs(90);
 /// Without any message on the wire for this long, the next blow falls all the same.
 const NEXT_BLOW_AFTER: Duration = Duration::from_secs(5);
 /// The longest time between a message on the wire and the blow that follows it.
-const MAX_AFTER_MESSAGE: Duration = Duration::from_millis(40);
+const MAX_AFTER_MESSAGE: Duration = Duration::from_millis(200);
+/// How many campaigns run at once; the last is urgent.
+const CAMPAIGNS: i64 = 4;
 
 /// How much of it.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +45,7 @@ struct Order {
     kills: usize,
     engine: Engine,
     nodes: usize,
+    numbers: usize,
     seed: u64,
 }
 
@@ -53,6 +62,7 @@ impl Order {
             kills: number("TORTURE_KILLS"),
             engine,
             nodes: number("TORTURE_NODES"),
+            numbers: number("TORTURE_NUMBERS"),
             seed: number("TORTURE_SEED"),
         })
     }
@@ -65,10 +75,13 @@ fn number<T: FromStr>(variable: &str) -> T {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn torture() {
-    let small = Order { recipients: 60, kills: 6, engine: Engine::Sqlite, nodes: 1, seed: 1 };
+    let small =
+        Order { recipients: 40, kills: 4, engine: Engine::Sqlite, nodes: 1, numbers: 2, seed: 1 };
+    let cluster =
+        Order { recipients: 60, kills: 6, engine: Engine::MariaDb, nodes: 3, numbers: 4, seed: 1 };
     let orders = match Order::from_environment() {
         Some(order) => vec![order],
-        None => vec![small, Order { engine: Engine::MariaDb, nodes: 3, ..small }],
+        None => vec![small, cluster],
     };
     for order in orders {
         let (verdict, tally) = inflict(order).await;
@@ -87,10 +100,10 @@ async fn inflict(order: Order) -> (Verdict, Tally) {
         simulator.set_number(&phone(customer), silent);
     }
     let mut cluster = Cluster::start(order, &simulator).await;
-    simulator.set_faults(dropped_connections().into_iter().chain(lost_answers()).collect());
+    cluster.set_faults(dropped_connections().into_iter().chain(lost_answers()).collect());
     cluster.send(order.recipients).await;
 
-    let blows = Blow::some(&mut rng, order.kills, cluster.has_line(), cluster.has_server());
+    let blows = Blow::some(&mut rng, order.kills, |blow| cluster.can(blow));
     let every = (order.recipients as usize / (blows.len() + 1)).max(1);
     let mut tally = Tally::default();
     for blow in blows {
@@ -101,10 +114,8 @@ async fn inflict(order: Order) -> (Verdict, Tally) {
         tally.count(blow);
     }
 
-    // A client whose connections keep breaking waits ever longer before the next, as WhatsApp's
-    // own does, up to a quarter of an hour; only a new process begins anew.
-    simulator.set_faults(lost_answers());
-    cluster.restart_all().await;
+    // What follows ends by itself: nothing is started anew.
+    cluster.set_faults(lost_answers());
     cluster.let_time_catch_up();
     cluster.until_the_end().await;
     let mut verdict = Verdict::of(&simulator, &cluster.deliveries().await);

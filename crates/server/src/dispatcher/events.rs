@@ -4,8 +4,9 @@ use super::Context;
 use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
-use kabari_gateway::Event;
+use kabari_gateway::{Event, Gateway};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many events one round takes: a campaign's receipts come in bursts, and one statement
@@ -16,8 +17,8 @@ const EVENTS_PER_ROUND: usize = 500;
 const ROUND: Duration = Duration::from_millis(50);
 
 /// Runs until the gateway closes its stream, also while shutting down: what has arrived is kept.
-pub async fn run(context: Context) {
-    let Some(mut events) = context.gateway.take_events() else { return };
+pub async fn run(context: Context, gateway: Arc<dyn Gateway>) {
+    let Some(mut events) = gateway.take_events() else { return };
     let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
     loop {
         tokio::select! {
@@ -39,7 +40,7 @@ pub async fn run(context: Context) {
         {
             round.push(event);
         }
-        while let Err(error) = record(&context, &round).await {
+        while let Err(error) = record(&context, &*gateway, &round).await {
             context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
                 return;
@@ -50,7 +51,11 @@ pub async fn run(context: Context) {
 }
 
 /// Receipts only raise a rank, so writing a round twice does no harm.
-async fn record(context: &Context, events: &[Event]) -> Result<(), StoreError> {
+async fn record(
+    context: &Context,
+    gateway: &dyn Gateway,
+    events: &[Event],
+) -> Result<(), StoreError> {
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
     for event in events {
         match event {
@@ -62,7 +67,7 @@ async fn record(context: &Context, events: &[Event]) -> Result<(), StoreError> {
             }
             Event::Wrote { phone, at } => {
                 // Unlinked in the meantime: then it has no number that they wrote to.
-                let own = context.gateway.link().borrow().phone.clone();
+                let own = gateway.link().borrow().phone.clone();
                 if let Some(own) = own {
                     context.state.wrote(&Phone::from_stored(own), phone, *at).await?;
                 }

@@ -1,0 +1,390 @@
+//! The session of one client: what it changes is kept in memory until it is written, in one batch,
+//! before anything leaves for WhatsApp.
+//!
+//! The library reads and writes through the traits that the other modules implement; the transport
+//! calls [`Storage::flush`] before it sends.
+
+mod app_state;
+mod legacy;
+mod protocol;
+mod signal;
+
+pub use legacy::{LegacyDevice, LegacySession};
+
+use crate::session_store::{Change, Entry, SessionStore, SessionStoreError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use whatsapp_rust::wacore::store::error::StoreError;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// How long a call to the store is repeated while the store is unavailable: a connection that was
+/// cut is made anew within it, and WhatsApp waits that long for a frame.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause between two of these calls.
+const STORE_PAUSE: Duration = Duration::from_millis(100);
+/// For how long after a write the number counts as held. After it, a frame that changes nothing
+/// asks again before it leaves.
+const HELD_FOR: Duration = Duration::from_secs(1);
+/// How long a change may wait for a frame to be written with.
+const WRITE_DELAY: Duration = Duration::from_millis(500);
+/// How much of what was read and written is remembered, in bytes of keys and values. Beyond it,
+/// everything is forgotten and read again: it holds what there is about some 200 recipients.
+const KNOWN_BYTES: usize = 128 * 1024;
+
+/// The collections of a session.
+mod collection {
+    pub const DEVICE: &str = "device";
+    pub const IDENTITIES: &str = "identities";
+    pub const SESSIONS: &str = "sessions";
+    /// Users with an identity or a session, whatever their devices.
+    pub const SIGNAL_USERS: &str = "signal_users";
+    pub const PREKEYS: &str = "prekeys";
+    pub const SIGNED_PREKEYS: &str = "signed_prekeys";
+    pub const SENDER_KEYS: &str = "sender_keys";
+    pub const SENDER_KEY_DEVICES: &str = "sender_key_devices";
+    pub const SYNC_KEYS: &str = "sync_keys";
+    /// One entry: the id of the sync key that came last.
+    pub const LATEST_SYNC_KEY: &str = "latest_sync_key";
+    pub const SYNC_VERSIONS: &str = "sync_versions";
+    pub const SYNC_MACS: &str = "sync_macs";
+    pub const LID_MAPPINGS: &str = "lid_mappings";
+    /// The LID of each phone number.
+    pub const LIDS: &str = "lids";
+    pub const BASE_KEYS: &str = "base_keys";
+    pub const DEVICE_LISTS: &str = "device_lists";
+    pub const GROUPS: &str = "groups";
+    pub const TC_TOKENS: &str = "tc_tokens";
+    pub const SENT_MESSAGES: &str = "sent_messages";
+    pub const MESSAGE_SECRETS: &str = "message_secrets";
+}
+
+/// The key of a collection with a single entry.
+const ONLY: &[u8] = b"";
+
+/// The library remembers ratchets itself, and reads the others once, if at all.
+fn is_remembered(collection: &str) -> bool {
+    use collection::{MESSAGE_SECRETS, PREKEYS, SENT_MESSAGES, SESSIONS};
+    ![MESSAGE_SECRETS, PREKEYS, SENT_MESSAGES, SESSIONS].contains(&collection)
+}
+
+/// A key of several parts, none of which contains a zero byte.
+fn joined(parts: &[&str]) -> Vec<u8> {
+    parts.join("\0").into_bytes()
+}
+
+/// The session, as its client sees it.
+#[derive(Debug)]
+pub(super) struct Storage {
+    store: Arc<dyn SessionStore>,
+    memory: Mutex<Memory>,
+    /// Whoever talks to the store has this, so that what is read is not older than what was
+    /// written.
+    turn: tokio::sync::Mutex<Turn>,
+    changed: Notify,
+    fenced: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    /// When the store last said that the number is held.
+    held_at: Option<Instant>,
+    /// Whether the client has ended.
+    closed: bool,
+}
+
+type Key = (&'static str, Vec<u8>);
+
+#[derive(Default)]
+struct Memory {
+    /// What has changed since the last batch.
+    changed: HashMap<Key, Stored>,
+    /// The batch under way, or one that failed.
+    writing: HashMap<Key, Stored>,
+    /// What the store has.
+    known: HashMap<Key, Option<Vec<u8>>>,
+    known_bytes: usize,
+}
+
+/// A value, or that there is none.
+#[derive(Clone)]
+struct Stored {
+    value: Option<Vec<u8>>,
+    stamp: i64,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Memory {
+    fn get(&self, key: &Key) -> Option<&Option<Vec<u8>>> {
+        let newer = self.changed.get(key).or_else(|| self.writing.get(key));
+        newer.map(|stored| &stored.value).or_else(|| self.known.get(key))
+    }
+
+    fn know(&mut self, key: Key, value: Option<Vec<u8>>) {
+        if !is_remembered(key.0) {
+            return;
+        }
+        let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        if self.known_bytes > KNOWN_BYTES {
+            self.known.clear();
+            self.known_bytes = 0;
+        }
+        self.known_bytes += key.1.len() + size(&value);
+        let key_bytes = key.1.len();
+        if let Some(before) = self.known.insert(key, value) {
+            self.known_bytes -= key_bytes + size(&before);
+        }
+    }
+
+    /// Begins a batch with everything that is not in the store yet.
+    fn begin_batch(&mut self) -> Vec<Change> {
+        for (key, stored) in std::mem::take(&mut self.changed) {
+            self.writing.insert(key, stored);
+        }
+        let change = |((collection, key), stored): (&Key, &Stored)| match stored.value.clone() {
+            Some(value) => {
+                let entry = Entry { key: key.clone(), value };
+                Change::Put { collection, entry, stamp: stored.stamp }
+            }
+            None => Change::Delete { collection, key: key.clone() },
+        };
+        self.writing.iter().map(change).collect()
+    }
+
+    fn end_batch(&mut self) {
+        for (key, stored) in std::mem::take(&mut self.writing) {
+            self.know(key, stored.value);
+        }
+    }
+}
+
+impl Storage {
+    pub fn new(store: Arc<dyn SessionStore>) -> Storage {
+        Storage {
+            store,
+            memory: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+            fenced: watch::Sender::new(false),
+        }
+    }
+
+    /// Writes down what has changed. When this returns, the number was held a moment ago, and
+    /// everything that is on its way to WhatsApp may arrive there.
+    pub async fn flush(&self) -> Result<(), SessionStoreError> {
+        let mut turn = self.turn.lock().await;
+        self.flush_in(&mut turn).await
+    }
+
+    /// Writes down what is left, and nothing more: whatever a client does that did not end in time
+    /// is not for its successor to find.
+    pub async fn close(&self) -> Result<(), SessionStoreError> {
+        let mut turn = self.turn.lock().await;
+        let flushed = self.flush_in(&mut turn).await;
+        turn.closed = true;
+        flushed
+    }
+
+    async fn flush_in(&self, turn: &mut Turn) -> Result<(), SessionStoreError> {
+        if *self.fenced.borrow() {
+            return Err(SessionStoreError::Fenced);
+        }
+        if turn.closed {
+            return Err(SessionStoreError::Unavailable("the session is closed".into()));
+        }
+        let batch = self.memory().begin_batch();
+        if batch.is_empty() && turn.held_at.is_some_and(|at| at.elapsed() < HELD_FOR) {
+            return Ok(());
+        }
+        let asked_at = Instant::now();
+        self.patiently(|| self.store.write(&batch)).await?;
+        self.memory().end_batch();
+        turn.held_at = Some(asked_at);
+        Ok(())
+    }
+
+    /// Writes down, a little later, what no frame has taken along. Never returns.
+    pub async fn keep_written(&self) -> Infallible {
+        loop {
+            self.changed.notified().await;
+            tokio::time::sleep(WRITE_DELAY).await;
+            if let Err(error) = self.flush().await {
+                tracing::warn!(%error, "cannot write the WhatsApp session; it is tried again");
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// Returns when another node holds the number.
+    pub async fn fenced(&self) {
+        let mut fenced = self.fenced.subscribe();
+        // The sender lives in `self`, so this wait cannot fail.
+        let _ = fenced.wait_for(|fenced| *fenced).await;
+    }
+
+    /// Removes the session.
+    pub async fn wipe(&self) -> Result<(), SessionStoreError> {
+        let _turn = self.turn.lock().await;
+        *self.memory() = Memory::default();
+        self.patiently(|| self.store.wipe()).await
+    }
+
+    async fn get(&self, collection: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let key = (collection, key.to_vec());
+        if let Some(value) = self.memory().get(&key) {
+            return Ok(value.clone());
+        }
+        let _turn = self.turn.lock().await;
+        // While this one waited, another may have read or written it.
+        if let Some(value) = self.memory().get(&key) {
+            return Ok(value.clone());
+        }
+        let keys = [key.1.clone()];
+        let read = self.patiently(|| self.store.read(collection, &keys)).await;
+        let value = read.map_err(store_error)?.pop().map(|entry| entry.value);
+        let mut memory = self.memory();
+        memory.know(key.clone(), value.clone());
+        // Nothing was written meanwhile, but something may have changed.
+        Ok(memory.changed.get(&key).map_or(value, |changed| changed.value.clone()))
+    }
+
+    /// Those of the keys that are there, with their values.
+    async fn get_many(&self, collection: &'static str, keys: Vec<Vec<u8>>) -> Result<Vec<Entry>> {
+        let _turn = self.turn.lock().await;
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        for key in keys {
+            let full = (collection, key);
+            match self.memory().get(&full) {
+                Some(value) => {
+                    found.extend(value.clone().map(|value| Entry { key: full.1, value }));
+                }
+                None => unknown.push(full.1),
+            }
+        }
+        if !unknown.is_empty() {
+            let read = self.patiently(|| self.store.read(collection, &unknown)).await;
+            found.extend(read.map_err(store_error)?);
+        }
+        Ok(found)
+    }
+
+    async fn get_all(&self, collection: &'static str) -> Result<Vec<Entry>> {
+        let _turn = self.turn.lock().await;
+        let read = self.patiently(|| self.store.read_all(collection)).await;
+        let mut entries = read.map_err(store_error)?;
+        let memory = self.memory();
+        for changes in [&memory.writing, &memory.changed] {
+            let of_collection = changes.iter().filter(|((name, _), _)| *name == collection);
+            for ((_, key), stored) in of_collection {
+                entries.retain(|entry| entry.key != *key);
+                entries.extend(stored.value.clone().map(|value| Entry { key: key.clone(), value }));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn put(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.change(collection, key.into(), Some(value.into()), 0);
+    }
+
+    /// Puts an entry that can expire.
+    fn put_until(
+        &self,
+        collection: &'static str,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Vec<u8>>,
+        stamp: i64,
+    ) {
+        self.change(collection, key.into(), Some(value.into()), stamp);
+    }
+
+    fn delete(&self, collection: &'static str, key: impl Into<Vec<u8>>) {
+        self.change(collection, key.into(), None, 0);
+    }
+
+    fn change(&self, collection: &'static str, key: Vec<u8>, value: Option<Vec<u8>>, stamp: i64) {
+        let key = (collection, key);
+        let mut memory = self.memory();
+        // The library writes much that it has not changed.
+        if memory.get(&key).is_some_and(|before| *before == value) {
+            return;
+        }
+        memory.changed.insert(key, Stored { value, stamp });
+        drop(memory);
+        self.changed.notify_one();
+    }
+
+    async fn get_json<T: DeserializeOwned>(
+        &self,
+        collection: &'static str,
+        key: &[u8],
+    ) -> Result<Option<T>> {
+        self.get(collection, key).await?.map(|value| from_json(&value)).transpose()
+    }
+
+    fn put_json(
+        &self,
+        collection: &'static str,
+        key: impl Into<Vec<u8>>,
+        value: &impl Serialize,
+    ) -> Result<()> {
+        self.put(collection, key, to_json(value)?);
+        Ok(())
+    }
+
+    /// Removes what has a stamp below this one.
+    async fn expire(&self, collection: &'static str, stamp: i64) -> Result<u32> {
+        let _turn = self.turn.lock().await;
+        let expired = self.patiently(|| self.store.expire(collection, stamp)).await;
+        expired.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).map_err(store_error)
+    }
+
+    /// Repeats a call while the store is unavailable, for a while.
+    async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, SessionStoreError>
+    where
+        F: Future<Output = Result<T, SessionStoreError>>,
+    {
+        let begun = Instant::now();
+        loop {
+            match call().await {
+                Err(SessionStoreError::Unavailable(_)) if begun.elapsed() < STORE_PATIENCE => {
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+                Err(SessionStoreError::Fenced) => {
+                    self.fenced.send_replace(true);
+                    return Err(SessionStoreError::Fenced);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn store_error(error: SessionStoreError) -> StoreError {
+    StoreError::Database(Box::new(error))
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Serialization(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
+    serde_json::from_slice(value).map_err(|error| StoreError::Serialization(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! Sessions: the WhatsApp numbers that messages go out from, `/api/whatsapp/sessions`.
+
+use super::Api;
+use super::error::{Answer, ApiError, ErrorBody};
+use super::validation::{Body, Fields, FromFields, PathText};
+use super::whatsapp::{self, Outcome, PairRequest, Pairing, Qr, ShownLimits};
+use crate::store::Session;
+use crate::store::state::{SessionAction, SessionChange, SessionKind};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use kabari_domain::session::{DEFAULT_SESSION, is_session_name};
+use kabari_domain::{Timestamp, wording};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// The longest pause between two messages that a session can be given.
+const MAX_DELAY_MS: i64 = 3_600_000;
+
+/// A session: one WhatsApp number. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionBody {
+    #[schema(example = "default")]
+    name: String,
+    /// The linked number, E.164 digits.
+    #[schema(example = "6281299990000")]
+    phone: Option<String>,
+    /// As in `/api/whatsapp/status`.
+    #[schema(example = "connected")]
+    state: &'static str,
+    /// The node that holds it; null while none does.
+    #[schema(example = "9f86d081884c7d65")]
+    node: Option<String>,
+    /// Why it sends nothing for now: `disconnected`, `logged_out`, `replaced`, `banned`,
+    /// `client_outdated`, `paused`, `quiet_hours`, `daily_cap` or `reach_out_limit`.
+    waiting_for: Option<&'static str>,
+    /// When that ends by itself, if it is known.
+    until: Option<String>,
+    pace: PaceBody,
+    /// Most messages a day; null for no limit.
+    daily_cap: Option<u32>,
+    /// Messages that went out today.
+    sent_today: u32,
+    /// What WhatsApp itself allows the number; null where it does not say.
+    limits: Option<ShownLimits>,
+    linked_at: Option<String>,
+    /// What is wrong with the link.
+    last_error: Option<String>,
+}
+
+/// The time between two messages of a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PaceBody {
+    #[schema(example = 2000)]
+    delay_ms: u64,
+    /// Up to this much more, at random.
+    #[schema(example = 1000)]
+    jitter_ms: u64,
+}
+
+/// All sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionList {
+    /// By name.
+    sessions: Vec<SessionBody>,
+}
+
+impl SessionBody {
+    async fn of(api: &Api, session: Session, now: Timestamp) -> SessionBody {
+        let link = whatsapp::link_of(api, &session, now);
+        let held = session.is_held(now);
+        let readiness =
+            kabari_domain::Readiness { link: held.then_some(link.state), ..session.readiness(now) };
+        let quotas = &api.settings.quotas;
+        let waiting = readiness.waiting(quotas, now);
+        let limits = match link.is_connected() {
+            true => whatsapp::limits(api, &session.name).await,
+            false => None,
+        };
+        let pace = api.settings.pace;
+        SessionBody {
+            phone: link.phone.filter(|_| !link.state.is_unlinked()),
+            state: link.state.as_str(),
+            node: session.owner.clone().filter(|_| held),
+            waiting_for: waiting.map(|waiting| waiting.reason.as_str()),
+            until: waiting.and_then(|waiting| waiting.until).map(Timestamp::to_rfc3339),
+            pace: PaceBody {
+                delay_ms: millis(session.delay.unwrap_or(pace.delay)),
+                jitter_ms: millis(session.jitter.unwrap_or(pace.jitter)),
+            },
+            daily_cap: session.daily_cap.or(quotas.daily_cap),
+            sent_today: if session.day == quotas.day(now) { session.sent_today } else { 0 },
+            limits,
+            linked_at: session.linked_at.filter(|_| session.is_linked()).map(Timestamp::to_rfc3339),
+            last_error: link.error,
+            name: session.name,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
+    api.state.session(name).await?.ok_or(ApiError::NotFound(wording::SESSION_NOT_FOUND))
+}
+
+/// All sessions
+#[utoipa::path(get, path = "/api/whatsapp/sessions", tag = "sessions", operation_id = "list_sessions", responses(
+    (status = 200, description = "The sessions by name", body = SessionList),
+))]
+pub async fn list(State(api): State<Arc<Api>>) -> Answer<Json<SessionList>> {
+    let now = api.state.now().await?;
+    let sessions = api.state.sessions().await?;
+    let bodies = sessions.into_iter().map(|session| SessionBody::of(&api, session, now));
+    Ok(Json(SessionList { sessions: futures_util::future::join_all(bodies).await }))
+}
+
+/// What a new session is called.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "kantor"}))]
+pub struct NewSession {
+    /// Lower case letters, digits, `-` and `_`.
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+}
+
+impl FromFields for NewSession {
+    fn read(fields: &mut Fields) -> Self {
+        NewSession { name: fields.required_text("name", 1, 64) }
+    }
+}
+
+/// Add a session
+///
+/// It shows a QR a moment later; any node may hold it.
+#[utoipa::path(post, path = "/api/whatsapp/sessions", tag = "sessions", operation_id = "create_session", request_body = NewSession, responses(
+    (status = 201, description = "The session", body = SessionBody),
+    (status = 400, description = "Not a name for a session", body = ErrorBody),
+    (status = 409, description = "There is a session of this name", body = ErrorBody),
+))]
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    Body { request, .. }: Body<NewSession>,
+) -> Answer<(StatusCode, Json<SessionBody>)> {
+    if !is_session_name(&request.name) {
+        return Err(ApiError::BadRequest(wording::SESSION_NAME.into()));
+    }
+    if !api.state.create_session(&request.name, SessionKind::Embedded).await? {
+        return Err(ApiError::Conflict(wording::SESSION_EXISTS.into()));
+    }
+    api.sessions.notify();
+    let session = find(&api, &request.name).await?;
+    let now = api.state.now().await?;
+    Ok((StatusCode::CREATED, Json(SessionBody::of(&api, session, now).await)))
+}
+
+/// One session
+#[utoipa::path(get, path = "/api/whatsapp/sessions/{name}", tag = "sessions", operation_id = "get_session",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "The session", body = SessionBody),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> Answer<Json<SessionBody>> {
+    let session = find(&api, &name).await?;
+    let now = api.state.now().await?;
+    Ok(Json(SessionBody::of(&api, session, now).await))
+}
+
+/// The delay and the jitter of a [`ChangeSession`].
+type PaceChange = (Option<Option<Duration>>, Option<Option<Duration>>);
+
+/// What to change of a session; what is absent stays, null returns to the settings' value.
+#[derive(ToSchema)]
+#[schema(example = json!({"pace": {"delay_ms": 3000, "jitter_ms": 1000}, "daily_cap": 500}))]
+pub struct ChangeSession {
+    #[schema(value_type = Option<PaceBody>)]
+    pace: PaceChange,
+    #[schema(value_type = Option<u32>)]
+    daily_cap: Option<Option<u32>>,
+    #[schema(value_type = Option<bool>)]
+    paused: Option<bool>,
+}
+
+impl FromFields for ChangeSession {
+    fn read(fields: &mut Fields) -> Self {
+        let duration = |ms: Option<i64>| ms.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+        let pace = fields.object("pace", |pace| {
+            (
+                pace.change("delay_ms", MAX_DELAY_MS).map(duration),
+                pace.change("jitter_ms", MAX_DELAY_MS).map(duration),
+            )
+        });
+        let cap = |cap: Option<i64>| cap.and_then(|cap| u32::try_from(cap).ok());
+        ChangeSession {
+            pace: pace.unwrap_or_default(),
+            daily_cap: fields.change("daily_cap", u32::MAX.into()).map(cap),
+            paused: fields.boolean("paused"),
+        }
+    }
+}
+
+/// Change pace, cap or pause of a session
+#[utoipa::path(patch, path = "/api/whatsapp/sessions/{name}", tag = "sessions", operation_id = "change_session",
+    params(("name" = String, Path, example = "default")), request_body = ChangeSession, responses(
+    (status = 200, description = "The session", body = SessionBody),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn change(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+    Body { request, .. }: Body<ChangeSession>,
+) -> Answer<Json<SessionBody>> {
+    let (delay, jitter) = request.pace;
+    let change =
+        SessionChange { paused: request.paused, delay, jitter, daily_cap: request.daily_cap };
+    if !api.state.change_session(&name, &change).await? {
+        return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
+    }
+    one(State(api), PathText(name)).await
+}
+
+/// Remove a session
+///
+/// Its phone is unlinked first, if WhatsApp can be reached. What it may have sent without an answer
+/// is `uncertain` from then on.
+#[utoipa::path(delete, path = "/api/whatsapp/sessions/{name}", tag = "sessions", operation_id = "delete_session",
+    params(("name" = String, Path, example = "kantor")), responses(
+    (status = 204, description = "It is gone"),
+    (status = 404, description = "No such session", body = ErrorBody),
+    (status = 409, description = "The default session stays", body = ErrorBody),
+))]
+pub async fn delete(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<StatusCode> {
+    if name == DEFAULT_SESSION {
+        return Err(ApiError::Conflict(wording::DEFAULT_SESSION_STAYS.into()));
+    }
+    let session = find(&api, &name).await?;
+    let now = api.state.now().await?;
+    if session.is_linked() && session.is_held(now) {
+        // Whether or not WhatsApp answers, the operator wants it gone.
+        api.sessions.ask(&name, &SessionAction::Logout).await?;
+    }
+    api.state.delete_session(&name).await?;
+    api.sessions.notify();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The QR code of a session
+#[utoipa::path(get, path = "/api/whatsapp/sessions/{name}/qr", tag = "sessions", operation_id = "get_session_qr",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "The QR code, or why there is none", body = Qr),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn qr(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<Json<Qr>> {
+    let session = find(&api, &name).await?;
+    let now = api.state.now().await?;
+    Ok(Json(Qr::of(whatsapp::link_of(&api, &session, now), true)))
+}
+
+/// Link a session by a code
+#[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/pair", tag = "sessions", operation_id = "pair_session",
+    params(("name" = String, Path, example = "default")), request_body = PairRequest, responses(
+    (status = 200, description = "The code, or why there is none", body = Pairing),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn pair(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+    Body { request, .. }: Body<PairRequest>,
+) -> Answer<Json<Pairing>> {
+    find(&api, &name).await?;
+    whatsapp::pair_with(&api, &name, &request).await
+}
+
+/// Make a new connection of a session
+#[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/restart", tag = "sessions", operation_id = "restart_session",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "Whether it worked", body = Outcome),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn restart(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> Answer<Json<Outcome>> {
+    find(&api, &name).await?;
+    whatsapp::act(&api, &name, &SessionAction::Restart, wording::RESTARTING).await
+}
+
+/// Unlink the phone of a session
+#[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/logout", tag = "sessions", operation_id = "logout_session",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "Whether it worked", body = Outcome),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn logout(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> Answer<Json<Outcome>> {
+    find(&api, &name).await?;
+    whatsapp::act(&api, &name, &SessionAction::Logout, wording::LOGGED_OUT).await
+}
+
+/// Let a session send nothing until it is resumed
+#[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/pause", tag = "sessions", operation_id = "pause_session",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "It is paused", body = Outcome),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn pause(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<Json<Outcome>> {
+    set_paused(&api, &name, true, wording::SESSION_PAUSED).await
+}
+
+/// Let a paused session send again
+#[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/resume", tag = "sessions", operation_id = "resume_session",
+    params(("name" = String, Path, example = "default")), responses(
+    (status = 200, description = "It goes on", body = Outcome),
+    (status = 404, description = "No such session", body = ErrorBody),
+))]
+pub async fn resume(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> Answer<Json<Outcome>> {
+    set_paused(&api, &name, false, wording::SESSION_RESUMED).await
+}
+
+async fn set_paused(api: &Api, name: &str, paused: bool, done: &str) -> Answer<Json<Outcome>> {
+    let change = SessionChange { paused: Some(paused), ..SessionChange::default() };
+    if !api.state.change_session(name, &change).await? {
+        return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
+    }
+    Ok(Json(Outcome::done(done)))
+}

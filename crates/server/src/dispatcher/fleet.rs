@@ -1,0 +1,213 @@
+//! Which sessions this node holds: takes those that are free, renews its leases, and lets go.
+
+use super::holding::Holding;
+use super::sender::Sender;
+use super::{Connector, Context, LOOK_EVERY, events};
+use crate::sessions::perform;
+use crate::store::state::{LinkReport, Session, SessionLease};
+use crate::store::{State, StoreError};
+use kabari_domain::{LinkState, Timestamp, wording};
+use kabari_gateway::Gateway;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How often a lease is renewed while it lasts: two renewals may fail.
+const RENEWALS: u32 = 3;
+/// How long to wait before a session that could not be opened is tried again.
+const REOPEN_AFTER: Duration = Duration::from_secs(60);
+
+/// Runs until shutdown.
+pub async fn run(context: Context, connector: Connector) {
+    let mut fleet = Fleet {
+        connector: Arc::new(connector),
+        held: BTreeMap::new(),
+        renewed_at: context.clock.monotonic(),
+        last_request: 0,
+        context,
+    };
+    while !fleet.context.is_stopping() {
+        let began = fleet.context.clock.monotonic();
+        if let Err(error) = fleet.round().await {
+            fleet.context.after_store_error("looking after the sessions", &error).await;
+        }
+        let wait = fleet.context.left_of(LOOK_EVERY, began);
+        tokio::select! {
+            () = fleet.context.sleep(wait) => {}
+            () = fleet.context.sessions.changed() => {}
+        }
+    }
+    for (_, number) in std::mem::take(&mut fleet.held) {
+        // A panic in it was reported where it happened.
+        let _ = number.task.await;
+    }
+}
+
+/// The sessions that this node holds.
+struct Fleet {
+    context: Context,
+    connector: Arc<Connector>,
+    held: BTreeMap<String, Held>,
+    /// When the leases were renewed last, on the monotonic clock.
+    renewed_at: Duration,
+    /// The newest request that was taken up.
+    last_request: i64,
+}
+
+/// A session that this node holds, and the task that uses it.
+struct Held {
+    lease: SessionLease,
+    holding: Holding,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Fleet {
+    async fn round(&mut self) -> Result<(), StoreError> {
+        // A session that is gone or was lost has ended its task.
+        self.held.retain(|_, held| !held.task.is_finished());
+        let now = self.context.clock.monotonic();
+        let lease = self.context.settings.waits.lease;
+        if now.saturating_sub(self.renewed_at) >= lease / RENEWALS {
+            self.renew(lease).await?;
+            self.renewed_at = now;
+        }
+        self.take_free().await?;
+        self.serve_requests().await
+    }
+
+    async fn renew(&mut self, duration: Duration) -> Result<(), StoreError> {
+        let leases: Vec<_> = self.held.values().map(|held| held.lease.clone()).collect();
+        let kept = self.context.state.renew_sessions(&leases, duration).await?;
+        let kept: BTreeSet<_> = kept.into_iter().collect();
+        for (name, held) in &self.held {
+            if !kept.contains(name) {
+                tracing::warn!(session = name, "another node holds the session now");
+                held.stop.cancel();
+            }
+        }
+        let deliveries: Vec<_> =
+            self.held.values().flat_map(|held| held.holding.leases()).collect();
+        let owner = &self.context.settings.node;
+        self.context.state.renew_deliveries(&deliveries, owner, duration).await
+    }
+
+    /// Takes this node's share of the sessions that nobody holds.
+    async fn take_free(&mut self) -> Result<(), StoreError> {
+        let now = self.context.state.now().await?;
+        let sessions = self.context.state.sessions().await?;
+        let free: Vec<&Session> =
+            sessions.iter().filter(|session| self.can_take(session, now)).collect();
+        let others: BTreeSet<_> = sessions
+            .iter()
+            .filter(|session| session.is_held(now) && session.kind == self.connector.kind)
+            .filter_map(|session| session.owner.as_deref())
+            .filter(|owner| *owner != self.context.settings.node)
+            .collect();
+        let share = free.len().div_ceil(others.len() + 1);
+        for session in free.into_iter().take(share) {
+            let lease = self
+                .context
+                .state
+                .hold_session(
+                    &session.name,
+                    self.connector.kind,
+                    &self.context.settings.node,
+                    self.context.settings.waits.lease,
+                )
+                .await?;
+            if let Some(lease) = lease {
+                self.start(lease);
+            }
+        }
+        Ok(())
+    }
+
+    fn can_take(&self, session: &Session, now: Timestamp) -> bool {
+        let ours = match &self.connector.only {
+            Some(name) => *name == session.name,
+            None => session.kind == self.connector.kind,
+        };
+        ours && !self.held.contains_key(&session.name) && !session.is_held(now)
+    }
+
+    fn start(&mut self, lease: SessionLease) {
+        let stop = self.context.stopping.child_token();
+        let context = self.context.until(stop.clone());
+        let holding = Holding::default();
+        let name = lease.name.clone();
+        let task =
+            tokio::spawn(hold(context, self.connector.clone(), lease.clone(), holding.clone()));
+        self.held.insert(name, Held { lease, holding, stop, task });
+    }
+
+    /// Does what operators ask of sessions through other nodes.
+    async fn serve_requests(&mut self) -> Result<(), StoreError> {
+        let open: Vec<_> = self.context.sessions.open().borrow().keys().cloned().collect();
+        for request in self.context.state.session_requests(&open, self.last_request).await? {
+            self.last_request = request.id;
+            let Some(gateway) = self.context.sessions.gateway(&request.session) else { continue };
+            let state = self.context.state.clone();
+            tokio::spawn(async move {
+                let answer = perform(&*gateway, &request.action).await;
+                if let Err(error) = state.answer_session_request(request.id, &answer).await {
+                    tracing::warn!(%error, "an answer about a session is lost");
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Opens a session, sends from it until it is lost or kabari ends, and closes it.
+async fn hold(context: Context, connector: Arc<Connector>, lease: SessionLease, holding: Holding) {
+    let name = lease.name.clone();
+    let Some(gateway) = open(&context, &connector, &lease).await else {
+        release(&context.state, &lease).await;
+        return;
+    };
+    context.sessions.opened(&name, gateway.clone());
+    let events = tokio::spawn(events::run(context.clone(), gateway.clone()));
+    Sender::new(context.clone(), gateway.clone(), lease.clone(), holding).run().await;
+    context.stopping.cancel();
+    context.sessions.closed(&name);
+    gateway.close().await;
+    // What had arrived is written; a panic in it was reported where it happened.
+    let _ = events.await;
+    release(&context.state, &lease).await;
+}
+
+/// Opens the session, again and again if it must be.
+async fn open(
+    context: &Context,
+    connector: &Connector,
+    lease: &SessionLease,
+) -> Option<Arc<dyn Gateway>> {
+    while !context.is_stopping() {
+        match (connector.open)(lease.clone()).await {
+            Ok(gateway) => return Some(gateway),
+            Err(error) => {
+                tracing::error!(session = lease.name, %error, "the session cannot be opened");
+                let report = LinkReport {
+                    state: LinkState::Starting,
+                    phone: None,
+                    qr: None,
+                    error: Some(wording::SESSION_STORAGE.into()),
+                };
+                if let Err(error) = context.state.report_link(lease, &report).await {
+                    tracing::warn!(%error, "cannot write why the session is not open");
+                }
+                context.sleep(REOPEN_AFTER).await;
+            }
+        }
+    }
+    None
+}
+
+async fn release(state: &State, lease: &SessionLease) {
+    if let Err(error) = state.release_session(lease).await {
+        tracing::warn!(session = lease.name, %error, "could not release the session; its lease runs out by itself");
+    }
+}

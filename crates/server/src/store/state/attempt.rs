@@ -1,0 +1,275 @@
+//! An attempt: committed before it touches the wire, settled by its answer.
+
+use super::super::database::{Transaction, params};
+use super::super::error::StoreError;
+use super::bulk_transitions::stamps;
+use super::campaigns::lock_phase;
+use super::claim::LeasedDelivery;
+use super::deliveries::read_progress;
+use super::sessions::{self, SessionLease};
+use super::{State, clip};
+use crate::crash_point::crash_point;
+use kabari_domain::{CampaignStatus, DeliveryEvent, DeliveryState, Phone, Progress, Timestamp};
+use sea_orm::Value;
+use std::time::Duration;
+
+const ERROR_LENGTH: usize = 500;
+
+/// What an attempt fixes before it touches the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The session it goes out from.
+    pub session: &'a SessionLease,
+    /// The number of that session.
+    pub sender: &'a Phone,
+    /// The recipient's address, if known.
+    pub jid: Option<&'a str>,
+    /// From this message to the next of the same session.
+    pub gap: Duration,
+    /// For how long the delivery and the session are ours from now on.
+    pub lease: Duration,
+    /// The day `sent_today` counts, a number that changes at midnight.
+    pub day: i64,
+}
+
+/// Whether an attempt may touch the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// It may, at `send_at`.
+    Started(Begun),
+    /// Another node holds the session.
+    SessionLost,
+    /// The delivery is no longer ours, or its lease has run out.
+    DeliveryLost,
+    /// Its campaign is not running, or has expired. The delivery is still leased: release it.
+    NotRunning,
+}
+
+/// An attempt that is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The slot it got: not before this, by the store's clock.
+    pub send_at: Timestamp,
+    /// The store's time now, to measure the wait until `send_at` from.
+    pub now: Timestamp,
+    /// The address it goes to: the first attempt's.
+    pub jid: Option<String>,
+    /// 1 for the first.
+    pub attempt: u32,
+}
+
+impl State {
+    /// Commits an attempt before it touches the wire: the delivery is being sent, and the
+    /// sender's next slot is taken, so that no crash can make it burst.
+    pub async fn begin(
+        &self,
+        delivery: &LeasedDelivery,
+        attempt: Attempt<'_>,
+    ) -> Result<Begin, StoreError> {
+        self.db().retry(|| self.try_begin(delivery, attempt)).await
+    }
+
+    async fn try_begin(
+        &self,
+        delivery: &LeasedDelivery,
+        attempt: Attempt<'_>,
+    ) -> Result<Begin, StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+
+        let session = sessions::lock(&tx, attempt.session).await?;
+        let Some(session) = session.filter(|session| session.lease_until > now) else {
+            return Ok(Begin::SessionLost);
+        };
+        // A slot further away than one gap was taken under a clock that has been set back since;
+        // whoever took it has finished, so one gap from now is far enough.
+        let send_at = session.next_slot_at.clamp(now, now + attempt.gap);
+        let sent_today = if session.day == attempt.day { session.sent_today + 1 } else { 1 };
+
+        let campaign = tx
+            .row(
+                "SELECT status, expires_at FROM campaigns WHERE id = ?",
+                params![delivery.campaign_id],
+            )
+            .await?
+            .ok_or(StoreError::NotFound { what: "campaign", id: delivery.campaign_id })?;
+        let expired = campaign.get::<Option<i64>>("expires_at")?.is_some_and(|at| at <= now.0);
+        if expired
+            || campaign.parse("status", CampaignStatus::from_name)? != CampaignStatus::Running
+        {
+            return Ok(Begin::NotRunning);
+        }
+
+        let Ok(progress) = delivery.progress.after(DeliveryEvent::Begin) else {
+            return Ok(Begin::DeliveryLost);
+        };
+        let lease_until = now + attempt.lease;
+        let begun = tx
+            .execute(
+                "UPDATE deliveries SET state = 'sending', attempts = ?, lease_until = ?, \
+                 sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
+                 first_sent_at = COALESCE(first_sent_at, ?) \
+                 WHERE id = ? AND owner = ? AND epoch = ? AND state = 'leased' AND lease_until > ?",
+                params![
+                    i64::from(progress.attempts),
+                    lease_until.0,
+                    attempt.sender.digits(),
+                    attempt.jid,
+                    send_at.0,
+                    delivery.id,
+                    delivery.owner.as_str(),
+                    delivery.epoch,
+                    now.0,
+                ],
+            )
+            .await?;
+        if begun.rows == 0 {
+            return Ok(Begin::DeliveryLost);
+        }
+        tx.execute(
+            "UPDATE sessions SET lease_until = ?, next_slot_at = ?, day = ?, sent_today = ? \
+             WHERE name = ?",
+            params![
+                lease_until.max(session.lease_until).0,
+                (send_at + attempt.gap).0,
+                attempt.day,
+                i64::from(sent_today),
+                attempt.session.name.as_str(),
+            ],
+        )
+        .await?;
+        crash_point("begin.written");
+        tx.commit().await?;
+        crash_point("begin.committed");
+        let jid = delivery.jid.clone().or_else(|| attempt.jid.map(str::to_owned));
+        Ok(Begin::Started(Begun { send_at, now, jid, attempt: progress.attempts }))
+    }
+
+    /// Writes what became of a delivery that is ours: `Acked`, `Refused`, `Deferred`,
+    /// `Unanswered` or `NotSent`. `error` is for the report. `false`: it is no longer ours, or
+    /// an ack or receipt has already moved it on; there is nothing left to do.
+    pub async fn settle(
+        &self,
+        delivery: &LeasedDelivery,
+        event: DeliveryEvent,
+        error: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let closed = self.db().retry(|| self.try_settle(delivery, event, error)).await?;
+        if closed.is_some_and(|state| !state.is_open()) {
+            self.complete_if_done(delivery.campaign_id).await?;
+        }
+        Ok(closed.is_some())
+    }
+
+    async fn try_settle(
+        &self,
+        delivery: &LeasedDelivery,
+        event: DeliveryEvent,
+        error: Option<&str>,
+    ) -> Result<Option<DeliveryState>, StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+        let sql = format!(
+            "SELECT state, attempts, unanswered, due_at FROM deliveries \
+             WHERE id = ? AND owner = ? AND epoch = ?{}",
+            tx.engine().lock_row()
+        );
+        let ours = params![delivery.id, delivery.owner.as_str(), delivery.epoch];
+        let Some(row) = tx.row(&sql, ours).await? else { return Ok(None) };
+        let Ok(after) = read_progress(&row)?.after(event) else { return Ok(None) };
+        let after = given_up(&tx, delivery.campaign_id, delivery.id, after).await?;
+        write_progress(&tx, delivery.id, after, error, now).await?;
+        crash_point("settle.written");
+        tx.commit().await?;
+        crash_point("settle.committed");
+        Ok(Some(after.state))
+    }
+
+    /// Puts leased deliveries back that will not be sent now. Those that are no longer ours stay
+    /// with whoever has them.
+    pub async fn release(&self, deliveries: &[LeasedDelivery]) -> Result<(), StoreError> {
+        for delivery in deliveries {
+            crash_point("release");
+            self.db().retry(|| self.try_settle(delivery, DeliveryEvent::Release, None)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a delivery that would wait again ends up instead, if its campaign was cancelled or a
+/// newer one for the same notice has come while it was out of their reach.
+///
+/// The campaign's row is locked first, which those who give up its deliveries hold too: either
+/// they see this delivery waiting, or this sees what they have done.
+pub(super) async fn given_up(
+    tx: &Transaction<'_>,
+    campaign: i64,
+    delivery: i64,
+    after: Progress,
+) -> Result<Progress, StoreError> {
+    if !matches!(after.state, DeliveryState::Queued | DeliveryState::RetryWait) {
+        return Ok(after);
+    }
+    let event = if lock_phase(tx, campaign).await?.status == CampaignStatus::Cancelled {
+        DeliveryEvent::Cancel
+    } else if is_superseded(tx, campaign, delivery).await? {
+        DeliveryEvent::Supersede
+    } else {
+        return Ok(after);
+    };
+    Ok(after.after(event).unwrap_or(after))
+}
+
+async fn is_superseded(
+    tx: &Transaction<'_>,
+    campaign: i64,
+    delivery: i64,
+) -> Result<bool, StoreError> {
+    let newer = tx
+        .row(
+            "SELECT 1 AS found FROM campaigns o \
+             JOIN campaigns n ON n.notice_id = o.notice_id AND n.id > o.id AND n.supersedes = 1 \
+             JOIN deliveries od ON od.id = ? \
+             JOIN deliveries nd ON nd.campaign_id = n.id AND nd.phone = od.phone \
+             WHERE o.id = ? LIMIT 1",
+            params![delivery, campaign],
+        )
+        .await?;
+    Ok(newer.is_some())
+}
+
+/// Writes where a row of this transaction's own is after an event that ends its lease.
+pub(super) async fn write_progress(
+    tx: &Transaction<'_>,
+    id: i64,
+    after: Progress,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (stamps, stamp_values) = stamps(after.state, now);
+    // What cannot have arrived may go out from another number.
+    let waits = matches!(after.state, DeliveryState::Queued | DeliveryState::RetryWait);
+    let binding = match (after.may_have_arrived(), after.attempts) {
+        (false, 0) => ", sender = NULL, jid = NULL, first_sent_at = NULL",
+        (false, _) if waits => ", sender = NULL, jid = NULL",
+        _ => "",
+    };
+    let error_set = if error.is_some() && !after.state.is_sent() { ", error = ?" } else { "" };
+    let sql = format!(
+        "UPDATE deliveries SET state = ?, attempts = ?, unanswered = ?, due_at = ?, \
+         owner = NULL, lease_until = NULL{stamps}{binding}{error_set} WHERE id = ?"
+    );
+    let mut values = params![
+        after.state.as_str(),
+        i64::from(after.attempts),
+        i64::from(after.unanswered),
+        after.due_at.0,
+    ];
+    values.extend(stamp_values);
+    if !error_set.is_empty() {
+        values.extend(error.map(|error| Value::from(clip(error, ERROR_LENGTH))));
+    }
+    values.push(Value::from(id));
+    tx.execute(&sql, values).await?;
+    Ok(())
+}

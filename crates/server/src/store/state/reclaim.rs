@@ -1,0 +1,137 @@
+//! Reclaiming: what is taken back from nodes that died, and from numbers that are gone.
+
+use super::super::database::params;
+use super::super::error::StoreError;
+use super::attempt::{given_up, write_progress};
+use super::bulk_transitions::move_all;
+use super::deliveries::read_progress;
+use super::{LONGEST_LEASE, State};
+use crate::crash_point::crash_point;
+use kabari_domain::{DeliveryEvent, DeliveryState, Timestamp};
+use std::time::Duration;
+
+/// Lapsed leases taken back per transaction.
+const RECLAIM_CHUNK: i64 = 500;
+/// Deliveries per statement.
+const CHUNK: usize = 200;
+/// How long a number may be away before what it alone may send is for a person to decide.
+pub const ABANDON_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+const HELD: &str = "state IN ('leased', 'sending')";
+
+impl State {
+    /// Extends the leases of these deliveries where they have not run out.
+    pub async fn renew_deliveries(
+        &self,
+        leases: &[(i64, i64)],
+        owner: &str,
+        duration: Duration,
+    ) -> Result<(), StoreError> {
+        let now = self.now().await?;
+        for chunk in leases.chunks(CHUNK) {
+            let which = vec!["(id = ? AND epoch = ?)"; chunk.len()].join(" OR ");
+            let sql = format!(
+                "UPDATE deliveries SET lease_until = ? WHERE owner = ? AND {HELD} \
+                 AND lease_until > ? AND ({which})"
+            );
+            let mut values = params![(now + duration).0, owner, now.0];
+            values.extend(chunk.iter().flat_map(|(id, epoch)| params![*id, *epoch]));
+            self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up what this node held when it ended, without waiting for its leases to run out:
+    /// only for a node that is known not to run. Returns the number of deliveries.
+    pub async fn reclaim_from(
+        &self,
+        node: &str,
+        resend_wait: Duration,
+    ) -> Result<usize, StoreError> {
+        for sql in [
+            format!("UPDATE deliveries SET lease_until = 0 WHERE owner = ? AND {HELD}"),
+            "UPDATE sessions SET lease_until = 0 WHERE owner = ?".into(),
+        ] {
+            self.db().retry(|| self.db().execute(&sql, params![node])).await?;
+        }
+        let now = self.now().await?;
+        self.reclaim(now, resend_wait).await
+    }
+
+    /// Takes back what nodes that died had leased: untouched deliveries are free again, those
+    /// being sent count as unanswered and go out again after `resend_wait`. Answers how many.
+    pub async fn reclaim(
+        &self,
+        now: Timestamp,
+        resend_wait: Duration,
+    ) -> Result<usize, StoreError> {
+        let mut reclaimed = 0;
+        let lapsed = [
+            (DeliveryState::Leased, DeliveryEvent::Release),
+            (DeliveryState::Sending, DeliveryEvent::Unanswered(now + resend_wait)),
+        ];
+        for (state, event) in lapsed {
+            loop {
+                let campaigns = self.db().retry(|| self.try_reclaim(state, event, now)).await?;
+                if campaigns.is_empty() {
+                    break;
+                }
+                reclaimed += campaigns.len();
+                let mut closed: Vec<i64> = campaigns.into_iter().flatten().collect();
+                closed.sort_unstable();
+                closed.dedup();
+                for campaign in closed {
+                    self.complete_if_done(campaign).await?;
+                }
+            }
+        }
+        Ok(reclaimed)
+    }
+
+    /// One entry for each delivery; with its campaign, if that delivery is closed now.
+    async fn try_reclaim(
+        &self,
+        state: DeliveryState,
+        event: DeliveryEvent,
+        now: Timestamp,
+    ) -> Result<Vec<Option<i64>>, StoreError> {
+        let sql = format!(
+            "SELECT id, campaign_id, state, attempts, unanswered, due_at FROM deliveries \
+             WHERE state = ? AND (lease_until <= ? OR lease_until > ?) LIMIT ?{}",
+            self.db().engine().lock_rows()
+        );
+        let values = params![state.as_str(), now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
+        let tx = self.db().begin().await?;
+        let mut reclaimed = vec![];
+        for row in tx.rows(&sql, values).await? {
+            let Ok(after) = read_progress(&row)?.after(event) else { continue };
+            let (id, campaign): (i64, i64) = (row.get("id")?, row.get("campaign_id")?);
+            let after = given_up(&tx, campaign, id, after).await?;
+            write_progress(&tx, id, after, None, now).await?;
+            reclaimed.push((!after.state.is_open()).then_some(campaign));
+        }
+        crash_point("reclaim.written");
+        tx.commit().await?;
+        crash_point("reclaim.committed");
+        Ok(reclaimed)
+    }
+
+    /// Leaves to a person what may have gone out from a number that is gone: no phone is linked
+    /// under it, or it has been away for [`ABANDON_AFTER`]. Returns the number of deliveries.
+    pub async fn abandon(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let gone = "state = 'retry_wait' AND sender IS NOT NULL AND NOT EXISTS (\
+                    SELECT 1 FROM sessions s WHERE s.phone = deliveries.sender \
+                    AND s.link NOT IN ('not_linked', 'logged_out') AND s.lease_until > ? \
+                    AND (s.waiting_since IS NULL OR s.waiting_since > ?))";
+        let since = (now - ABANDON_AFTER).0;
+        self.db()
+            .retry(|| async {
+                let tx = self.db().begin().await?;
+                let values = params![since, since];
+                let moved = move_all(&tx, DeliveryEvent::Abandon, now, gone, &values).await?;
+                tx.commit().await?;
+                Ok(moved)
+            })
+            .await
+    }
+}

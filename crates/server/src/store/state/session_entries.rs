@@ -1,0 +1,232 @@
+//! WhatsApp sessions: their entries, sealed, each batch written by whoever holds the session.
+
+use super::super::database::{Transaction, params, placeholders};
+use super::super::error::{StoreError, Which};
+use super::State;
+use super::sealed::Sealer;
+use super::sessions::SessionLease;
+use crate::crash_point::crash_point;
+use crate::session_key::SessionKey;
+use async_trait::async_trait;
+use kabari_gateway::{Change, Entry, SessionStore, SessionStoreError};
+use std::fmt;
+use std::sync::Arc;
+
+/// Rows that one statement writes or names. A row has five values, and SQLite takes 32,766.
+const ROWS_PER_STATEMENT: usize = 200;
+
+impl State {
+    /// Returns the session that this lease holds, for its client. Writing through it fails once
+    /// another holds the session.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongSessionKey`] if the session was stored with another key.
+    pub async fn session_store(
+        &self,
+        lease: &SessionLease,
+        key: &SessionKey,
+    ) -> Result<Arc<dyn SessionStore>, StoreError> {
+        let sealer = Sealer::new(key, &lease.name);
+        let store = StoredSession { state: self.clone(), lease: lease.clone(), sealer };
+        store.check_key().await?;
+        Ok(Arc::new(store))
+    }
+
+    /// Checks the key against one entry of each session.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongSessionKey`] if one of them was stored with another key.
+    pub async fn check_session_key(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let sql = "SELECT DISTINCT session FROM session_entries";
+        for row in self.db().rows(sql, vec![]).await? {
+            let name: String = row.get("session")?;
+            check_key(self, &name, &Sealer::new(key, &name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether anything of this session is stored.
+    pub async fn has_session_entries(&self, session: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT session FROM session_entries WHERE session = ? LIMIT 1";
+        Ok(self.db().row(sql, params![session]).await?.is_some())
+    }
+}
+
+async fn check_key(state: &State, session: &str, sealer: &Sealer) -> Result<(), StoreError> {
+    let sql = "SELECT collection, name, value FROM session_entries WHERE session = ? LIMIT 1";
+    let Some(row) = state.db().row(sql, params![session]).await? else { return Ok(()) };
+    let (collection, name) = (row.get::<String>("collection")?, row.get::<Vec<u8>>("name")?);
+    let opened = sealer.open(&collection, &name, &row.get::<Vec<u8>>("value")?);
+    opened.map(|_| ()).ok_or(StoreError::WrongSessionKey)
+}
+
+/// A statement and its values.
+type Statement = (String, Vec<sea_orm::Value>);
+
+/// An entry as it is stored.
+struct Sealed {
+    collection: &'static str,
+    name: Vec<u8>,
+    value: Vec<u8>,
+    stamp: i64,
+}
+
+struct StoredSession {
+    state: State,
+    lease: SessionLease,
+    sealer: Sealer,
+}
+
+impl fmt::Debug for StoredSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredSession").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl StoredSession {
+    async fn check_key(&self) -> Result<(), StoreError> {
+        check_key(&self.state, &self.lease.name, &self.sealer).await
+    }
+
+    /// Whether the session is still held under the lease.
+    async fn is_held(&self, tx: Option<&Transaction<'_>>) -> Result<bool, StoreError> {
+        let sql = "SELECT epoch FROM sessions WHERE name = ? AND owner = ? AND epoch = ?";
+        let SessionLease { name, owner, epoch, .. } = &self.lease;
+        let values = params![name.as_str(), owner.as_str(), *epoch];
+        let row = match tx {
+            // Nobody can take it before the transaction ends.
+            Some(tx) => tx.row(&format!("{sql}{}", tx.engine().lock_row()), values).await?,
+            None => self.state.db().row(sql, values).await?,
+        };
+        Ok(row.is_some())
+    }
+
+    /// Runs the statements in one transaction, if the session is still held. Returns how many rows
+    /// they changed.
+    async fn write_fenced(&self, statements: &[Statement]) -> Result<u64, SessionStoreError> {
+        let attempt = || async {
+            let tx = self.state.db().begin().await?;
+            if !self.is_held(Some(&tx)).await? {
+                return Ok(None);
+            }
+            let mut rows = 0;
+            for (sql, values) in statements {
+                rows += tx.execute(sql, values.clone()).await?.rows;
+            }
+            crash_point("entries.written");
+            tx.commit_unannounced().await?;
+            crash_point("entries.committed");
+            Ok(Some(rows))
+        };
+        let written: Result<Option<u64>, StoreError> = self.state.db().retry(attempt).await;
+        written.map_err(unavailable)?.ok_or(SessionStoreError::Fenced)
+    }
+
+    fn put(&self, entries: &[Sealed]) -> Statement {
+        let sql = format!(
+            "INSERT INTO session_entries (session, collection, name, value, stamp) VALUES {}{}",
+            vec!["(?, ?, ?, ?, ?)"; entries.len()].join(", "),
+            self.state.db().engine().or_update("session, collection, name", &["value", "stamp"])
+        );
+        let row = |entry: &Sealed| {
+            let Sealed { collection, name, value, stamp } = entry;
+            let session = self.lease.name.as_str();
+            params![session, *collection, name.clone(), value.clone(), *stamp]
+        };
+        (sql, entries.iter().flat_map(row).collect())
+    }
+
+    fn delete(&self, names: &[(&'static str, Vec<u8>)]) -> Statement {
+        let sql = format!(
+            "DELETE FROM session_entries WHERE session = ? AND ({})",
+            vec!["(collection = ? AND name = ?)"; names.len()].join(" OR ")
+        );
+        let mut values = params![self.lease.name.as_str()];
+        for (collection, name) in names {
+            values.extend(params![*collection, name.clone()]);
+        }
+        (sql, values)
+    }
+
+    async fn entries(
+        &self,
+        collection: &'static str,
+        names: Option<&[Vec<u8>]>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut sql =
+            "SELECT name, value FROM session_entries WHERE session = ? AND collection = ?"
+                .to_owned();
+        let mut values = params![self.lease.name.as_str(), collection];
+        if let Some(names) = names {
+            sql += &format!(" AND name IN ({})", placeholders(names.len()));
+            values.extend(names.iter().cloned().map(sea_orm::Value::from));
+        }
+        let rows = self.state.db().rows(&sql, values).await?;
+        let entries = rows.iter().map(|row| {
+            let (name, value) = (row.get::<Vec<u8>>("name")?, row.get::<Vec<u8>>("value")?);
+            let opened = self.sealer.open(collection, &name, &value);
+            opened.ok_or_else(|| StoreError::unreadable(Which::State, "value"))
+        });
+        entries.collect()
+    }
+}
+
+fn unavailable(error: StoreError) -> SessionStoreError {
+    SessionStoreError::Unavailable(error.to_string())
+}
+
+#[async_trait]
+impl SessionStore for StoredSession {
+    async fn read(
+        &self,
+        collection: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Entry>, SessionStoreError> {
+        let names: Vec<_> = keys.iter().map(|key| self.sealer.name(collection, key)).collect();
+        let mut found = Vec::new();
+        for chunk in names.chunks(ROWS_PER_STATEMENT) {
+            found.extend(self.entries(collection, Some(chunk)).await.map_err(unavailable)?);
+        }
+        Ok(found)
+    }
+
+    async fn read_all(&self, collection: &'static str) -> Result<Vec<Entry>, SessionStoreError> {
+        self.entries(collection, None).await.map_err(unavailable)
+    }
+
+    async fn write(&self, changes: &[Change]) -> Result<(), SessionStoreError> {
+        if changes.is_empty() {
+            let held = self.is_held(None).await.map_err(unavailable)?;
+            return held.then_some(()).ok_or(SessionStoreError::Fenced);
+        }
+        let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::Put { collection, entry, stamp } => {
+                    let name = self.sealer.name(collection, &entry.key);
+                    let value = self.sealer.seal(collection, &name, entry);
+                    puts.push(Sealed { collection, name, value, stamp: *stamp });
+                }
+                Change::Delete { collection, key } => {
+                    deletes.push((*collection, self.sealer.name(collection, key)));
+                }
+            }
+        }
+        let puts = puts.chunks(ROWS_PER_STATEMENT).map(|chunk| self.put(chunk));
+        let deletes = deletes.chunks(ROWS_PER_STATEMENT).map(|chunk| self.delete(chunk));
+        self.write_fenced(&puts.chain(deletes).collect::<Vec<_>>()).await.map(|_| ())
+    }
+
+    async fn expire(&self, collection: &'static str, stamp: i64) -> Result<u64, SessionStoreError> {
+        let sql = "DELETE FROM session_entries WHERE session = ? AND collection = ? \
+                   AND stamp <> 0 AND stamp < ?";
+        let values = params![self.lease.name.as_str(), collection, stamp];
+        self.write_fenced(&[(sql.to_owned(), values)]).await
+    }
+
+    async fn wipe(&self) -> Result<(), SessionStoreError> {
+        let sql = "DELETE FROM session_entries WHERE session = ?".to_owned();
+        let values = params![self.lease.name.as_str()];
+        self.write_fenced(&[(sql, values)]).await.map(|_| ())
+    }
+}

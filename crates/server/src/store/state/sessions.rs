@@ -1,0 +1,526 @@
+//! Sessions: the WhatsApp numbers, and which node holds which of them.
+//!
+//! Whoever holds a session is the only one to connect with it and to send from it. A lease says
+//! who does; its epoch rises with every change of hands, and every write in the session's name
+//! shows it, so that a node that was away longer than its lease can change nothing any more.
+
+use super::super::database::{Row, Transaction, params};
+use super::super::error::StoreError;
+use super::{LONGEST_LEASE, State, clip, count};
+use crate::crash_point::crash_point;
+use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
+use sea_orm::Value;
+use std::time::Duration;
+
+/// The number of a gateway that does not say to which one it is linked.
+pub const UNNAMED_NUMBER: &str = "unknown";
+/// Sessions per statement.
+const CHUNK: usize = 200;
+const ERROR_LENGTH: usize = 500;
+
+/// How a session reaches WhatsApp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// By a client in the process of the node that holds it.
+    Embedded,
+    /// By a gateway in another process; only nodes that are told its address can hold it.
+    Remote,
+}
+
+impl SessionKind {
+    /// Returns the name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SessionKind::Embedded => "embedded",
+            SessionKind::Remote => "remote",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<SessionKind> {
+        [SessionKind::Embedded, SessionKind::Remote].into_iter().find(|k| k.as_str() == name)
+    }
+}
+
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its name, unique.
+    pub name: String,
+    /// How it reaches WhatsApp.
+    pub kind: SessionKind,
+    /// The number it is linked to, or was linked to last.
+    pub phone: Option<Phone>,
+    /// The state of the link as its holder saw it last.
+    pub link: LinkState,
+    /// What the QR code to scan says, while there is one.
+    pub qr: Option<String>,
+    /// What is wrong with the link, for people.
+    pub last_error: Option<String>,
+    /// Whether the operator paused it.
+    pub paused: bool,
+    /// Its own pace, instead of the settings'.
+    pub delay: Option<Duration>,
+    /// The random part of its own pace.
+    pub jitter: Option<Duration>,
+    /// Its own daily cap, instead of the settings'.
+    pub daily_cap: Option<u32>,
+    /// The node that holds it, or held it last.
+    pub owner: Option<String>,
+    /// Rises with every change of hands.
+    pub epoch: i64,
+    /// Until when its owner holds it.
+    pub lease_until: Timestamp,
+    /// Nothing goes out from it before.
+    pub next_slot_at: Timestamp,
+    /// When its number was linked; the warm-up counts from there.
+    pub linked_at: Option<Timestamp>,
+    /// The day `sent_today` counts; see [`Quotas::day`](kabari_domain::Quotas::day).
+    pub day: i64,
+    /// Messages that went to the wire that day.
+    pub sent_today: u32,
+    /// Until when WhatsApp takes nothing from the number for people who never wrote to it.
+    pub reach_out_until: Timestamp,
+    /// Since when it can send nothing, quiet hours aside.
+    pub waiting_since: Option<Timestamp>,
+}
+
+impl Session {
+    /// Returns whether its owner may still use it.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        let runs = self.lease_until > now && self.lease_until <= now + LONGEST_LEASE;
+        self.owner.is_some() && runs
+    }
+
+    /// Returns whether a phone is linked, as far as is known.
+    pub fn is_linked(&self) -> bool {
+        self.phone.is_some() && !self.link.is_unlinked()
+    }
+
+    /// Returns what the number has sent.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            linked_at: self.linked_at.unwrap_or_default(),
+            day: self.day,
+            sent_today: self.sent_today,
+            daily_cap: self.daily_cap,
+        }
+    }
+
+    /// Returns what decides whether it may send.
+    pub fn readiness(&self, now: Timestamp) -> Readiness {
+        Readiness {
+            link: (self.is_held(now) || self.link.is_unlinked()).then_some(self.link),
+            paused: self.paused,
+            usage: self.usage(),
+            reach_out_until: self.reach_out_until,
+        }
+    }
+}
+
+/// A session that is ours for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionLease {
+    /// The session.
+    pub name: String,
+    /// Who holds it.
+    pub owner: String,
+    /// To show with every write in its name.
+    pub epoch: i64,
+}
+
+/// What the holder of a session has seen of its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The state of the link.
+    pub state: LinkState,
+    /// The linked number, if there is one.
+    pub phone: Option<Phone>,
+    /// What the QR code to scan says, while there is one.
+    pub qr: Option<String>,
+    /// What is wrong, for people.
+    pub error: Option<String>,
+}
+
+/// What became of a report about a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    /// It is written.
+    Written,
+    /// Another node holds the session, or it was deleted.
+    Lost,
+    /// The number is linked in another session already: two would not keep one pace.
+    NumberTaken {
+        /// That session's name.
+        by: String,
+    },
+}
+
+/// What an operator changes of a session; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionChange {
+    /// Whether it is paused.
+    pub paused: Option<bool>,
+    /// Its own delay; `Some(None)` for the settings'.
+    pub delay: Option<Option<Duration>>,
+    /// Its own jitter; `Some(None)` for the settings'.
+    pub jitter: Option<Option<Duration>>,
+    /// Its own daily cap; `Some(None)` for the settings'.
+    pub daily_cap: Option<Option<u32>>,
+}
+
+impl State {
+    /// Makes the session unless it is there. Returns whether it was made.
+    pub async fn create_session(&self, name: &str, kind: SessionKind) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO sessions (name, kind, link) VALUES (?, ?, 'starting')";
+        let insert = || self.db().execute(sql, params![name, kind.as_str()]);
+        match self.db().retry(insert).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the session unless it is there, as one of this kind. One that another node holds
+    /// stays as it is.
+    pub async fn adopt_session(
+        &self,
+        name: &str,
+        kind: SessionKind,
+        node: &str,
+    ) -> Result<(), StoreError> {
+        if self.create_session(name, kind).await? {
+            return Ok(());
+        }
+        let now = self.now().await?;
+        let sql = "UPDATE sessions SET kind = ? WHERE name = ? AND kind <> ? \
+                   AND (owner IS NULL OR owner = ? OR lease_until <= ?)";
+        let values = params![kind.as_str(), name, kind.as_str(), node, now.0];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+
+    /// Returns the session of this name.
+    pub async fn session(&self, name: &str) -> Result<Option<Session>, StoreError> {
+        let sql = format!("{SELECT} WHERE name = ?");
+        self.db().row(&sql, params![name]).await?.map(|row| read(&row)).transpose()
+    }
+
+    /// Returns all sessions by name.
+    pub async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        let rows = self.db().rows(&format!("{SELECT} ORDER BY name"), vec![]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Changes what the operator decides about a session. Returns whether it is there.
+    pub async fn change_session(
+        &self,
+        name: &str,
+        change: &SessionChange,
+    ) -> Result<bool, StoreError> {
+        let millis = |duration: Option<Duration>| duration.map(|d| d.as_millis() as i64);
+        let mut set: Vec<(&str, Value)> = vec![];
+        if let Some(paused) = change.paused {
+            set.push(("paused", i64::from(paused).into()));
+        }
+        if let Some(delay) = change.delay {
+            set.push(("delay_ms", millis(delay).into()));
+        }
+        if let Some(jitter) = change.jitter {
+            set.push(("jitter_ms", millis(jitter).into()));
+        }
+        if let Some(cap) = change.daily_cap {
+            set.push(("daily_cap", cap.map(i64::from).into()));
+        }
+        if !set.is_empty() {
+            let columns: Vec<_> = set.iter().map(|(column, _)| format!("{column} = ?")).collect();
+            let sql = format!("UPDATE sessions SET {} WHERE name = ?", columns.join(", "));
+            let mut values: Vec<Value> = set.into_iter().map(|(_, value)| value).collect();
+            values.push(name.into());
+            self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+        }
+        Ok(self.session(name).await?.is_some())
+    }
+
+    /// Deletes the session. Whoever holds it finds that it is gone. Returns whether it was there.
+    pub async fn delete_session(&self, name: &str) -> Result<bool, StoreError> {
+        self.db()
+            .retry(|| async {
+                let tx = self.db().begin().await?;
+                tx.execute("DELETE FROM session_requests WHERE session = ?", params![name]).await?;
+                let deleted =
+                    tx.execute("DELETE FROM sessions WHERE name = ?", params![name]).await?;
+                tx.commit().await?;
+                Ok(deleted.rows > 0)
+            })
+            .await
+    }
+
+    /// Takes the session for this owner, or extends what it holds. `None`: another node has it,
+    /// or it is not there.
+    pub async fn hold_session(
+        &self,
+        name: &str,
+        kind: SessionKind,
+        owner: &str,
+        duration: Duration,
+    ) -> Result<Option<SessionLease>, StoreError> {
+        self.db().retry(|| self.try_hold(name, kind, owner, duration)).await
+    }
+
+    async fn try_hold(
+        &self,
+        name: &str,
+        kind: SessionKind,
+        owner: &str,
+        duration: Duration,
+    ) -> Result<Option<SessionLease>, StoreError> {
+        let tx = self.db().begin().await?;
+        let now = self.now_in(&tx).await?;
+        let select = format!("{SELECT} WHERE name = ?{}", tx.engine().lock_row());
+        let Some(row) = tx.row(&select, params![name]).await? else { return Ok(None) };
+        let session = read(&row)?;
+        let ours = session.owner.as_deref() == Some(owner);
+        if !ours && session.is_held(now) {
+            return Ok(None);
+        }
+        // Each time anew: what this owner has left running under an older epoch is stale too.
+        let epoch = session.epoch + 1;
+        tx.execute(
+            "UPDATE sessions SET kind = ?, owner = ?, epoch = ?, lease_until = ? WHERE name = ?",
+            params![kind.as_str(), owner, epoch, (now + duration).0, name],
+        )
+        .await?;
+        crash_point("session.written");
+        tx.commit().await?;
+        crash_point("session.committed");
+        Ok(Some(SessionLease { name: name.to_owned(), owner: owner.to_owned(), epoch }))
+    }
+
+    /// Extends these leases where they have not run out. Returns the names of those that hold.
+    pub async fn renew_sessions(
+        &self,
+        leases: &[SessionLease],
+        duration: Duration,
+    ) -> Result<Vec<String>, StoreError> {
+        let now = self.now().await?;
+        let mut held = vec![];
+        for chunk in leases.chunks(CHUNK) {
+            let condition =
+                vec!["(name = ? AND owner = ? AND epoch = ?)"; chunk.len()].join(" OR ");
+            let which: Vec<Value> = chunk
+                .iter()
+                .flat_map(|lease| params![lease.name.as_str(), lease.owner.as_str(), lease.epoch])
+                .collect();
+            let sql = format!(
+                "UPDATE sessions SET lease_until = ? WHERE lease_until > ? AND ({condition})"
+            );
+            let mut values = params![(now + duration).0, now.0];
+            values.extend(which.iter().cloned());
+            crash_point("renew");
+            self.db().retry(|| self.db().execute(&sql, values.clone())).await?;
+            let sql = format!("SELECT name FROM sessions WHERE lease_until > ? AND ({condition})");
+            let mut values = params![now.0];
+            values.extend(which);
+            for row in self.db().rows(&sql, values).await? {
+                held.push(row.get("name")?);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Extends the lease, also one that has run out, unless another has taken the session since.
+    /// Returns whether it is held.
+    pub async fn extend_session(
+        &self,
+        lease: &SessionLease,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let until = (self.now().await? + duration).0;
+        let sql = "UPDATE sessions SET lease_until = ? WHERE name = ? AND owner = ? AND epoch = ?";
+        let values = params![until, lease.name.as_str(), lease.owner.as_str(), lease.epoch];
+        Ok(self.db().retry(|| self.db().execute(sql, values.clone())).await?.rows > 0)
+    }
+
+    /// Lets go of the session, so that others need not wait for the lease to run out.
+    pub async fn release_session(&self, lease: &SessionLease) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET lease_until = 0 WHERE name = ? AND owner = ? AND epoch = ?";
+        let values = params![lease.name.as_str(), lease.owner.as_str(), lease.epoch];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+
+    /// Writes what the holder has seen of the link. A phone that is linked anew begins its
+    /// warm-up, and keeps what it has sent today under whatever session that was.
+    pub async fn report_link(
+        &self,
+        lease: &SessionLease,
+        report: &LinkReport,
+    ) -> Result<Reported, StoreError> {
+        self.db().retry(|| self.try_report_link(lease, report)).await
+    }
+
+    async fn try_report_link(
+        &self,
+        lease: &SessionLease,
+        report: &LinkReport,
+    ) -> Result<Reported, StoreError> {
+        let tx = self.db().begin().await?;
+        let Some(before) = lock(&tx, lease).await? else { return Ok(Reported::Lost) };
+        let now = self.now_in(&tx).await?;
+        if let Some(phone) = report.phone.as_ref().filter(|_| !report.state.is_unlinked())
+            && !(before.is_linked() && before.phone.as_ref() == Some(phone))
+        {
+            if let Some(by) = link_number(&tx, &before, phone, now).await? {
+                return Ok(Reported::NumberTaken { by });
+            }
+            crash_point("link.written");
+        }
+        let until = match report.state {
+            LinkState::Banned { until } => Some(until.0),
+            _ => None,
+        };
+        tx.execute(
+            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, last_error = ? WHERE name = ?",
+            params![
+                report.state.as_str(),
+                until,
+                report.qr.as_deref(),
+                report.error.as_deref().map(|error| clip(error, ERROR_LENGTH)),
+                lease.name.as_str(),
+            ],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(Reported::Written)
+    }
+
+    /// Writes since when the session can send nothing, or that it can.
+    pub async fn session_waits(&self, lease: &SessionLease, waits: bool) -> Result<(), StoreError> {
+        let now = self.now().await?;
+        let since = waits.then_some(now.0);
+        let sql = "UPDATE sessions SET waiting_since = CASE WHEN waiting_since IS NOT NULL AND ? = 1 \
+                   THEN waiting_since ELSE ? END WHERE name = ? AND owner = ? AND epoch = ?";
+        let values = params![
+            i64::from(waits),
+            since,
+            lease.name.as_str(),
+            lease.owner.as_str(),
+            lease.epoch,
+        ];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+
+    /// WhatsApp takes nothing from this session for strangers until then. Of two such times the
+    /// later holds.
+    pub async fn limit_reach_out(&self, session: &str, until: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET reach_out_until = ? WHERE name = ? AND reach_out_until < ?";
+        let values = params![until.0, session, until.0];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+}
+
+/// The session of this lease, if the lease is the newest; nobody else changes it until the
+/// transaction ends.
+pub(super) async fn lock(
+    tx: &Transaction<'_>,
+    lease: &SessionLease,
+) -> Result<Option<Session>, StoreError> {
+    let sql =
+        format!("{SELECT} WHERE name = ? AND owner = ? AND epoch = ?{}", tx.engine().lock_row());
+    let values = params![lease.name.as_str(), lease.owner.as_str(), lease.epoch];
+    tx.row(&sql, values).await?.map(|row| read(&row)).transpose()
+}
+
+/// Binds a number to the session. Returns the name of the session that has it already, if one has.
+async fn link_number(
+    tx: &Transaction<'_>,
+    session: &Session,
+    phone: &Phone,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let name = session.name.as_str();
+    let digits = phone.digits();
+    let mut linked_at = now;
+    let mut sent = session.clone();
+    if session.phone.as_ref() != Some(phone) {
+        sent = Session { next_slot_at: Timestamp(0), day: 0, sent_today: 0, ..sent };
+        let other = format!("{SELECT} WHERE phone = ? AND name <> ?{}", tx.engine().lock_row());
+        let other = match digits {
+            UNNAMED_NUMBER => None,
+            _ => tx.row(&other, params![digits, name]).await?.map(|row| read(&row)).transpose()?,
+        };
+        match other {
+            Some(other) if other.is_linked() => return Ok(Some(other.name)),
+            Some(other) => {
+                tx.execute(
+                    "UPDATE sessions SET phone = NULL WHERE name = ?",
+                    params![other.name.as_str()],
+                )
+                .await?;
+                sent = other;
+            }
+            None => {
+                // A number that an earlier version of kabari was linked to.
+                let known = "SELECT next_slot_at, linked_at, day, sent_today FROM senders \
+                             WHERE phone = ?";
+                if let Some(row) = tx.row(known, params![digits]).await? {
+                    linked_at = Timestamp(row.get("linked_at")?);
+                    sent.next_slot_at = Timestamp(row.get("next_slot_at")?);
+                    sent.day = row.get("day")?;
+                    sent.sent_today = count(row.get("sent_today")?);
+                    tx.execute("DELETE FROM senders WHERE phone = ?", params![digits]).await?;
+                }
+            }
+        }
+    }
+    tx.execute(
+        "UPDATE sessions SET phone = ?, linked_at = ?, next_slot_at = ?, day = ?, sent_today = ?, \
+         reach_out_until = 0 WHERE name = ?",
+        params![
+            digits,
+            linked_at.0,
+            sent.next_slot_at.0,
+            sent.day,
+            i64::from(sent.sent_today),
+            name,
+        ],
+    )
+    .await?;
+    Ok(None)
+}
+
+pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, last_error, \
+     paused, delay_ms, jitter_ms, daily_cap, owner, epoch, lease_until, next_slot_at, linked_at, \
+     day, sent_today, reach_out_until, waiting_since FROM sessions";
+
+fn read(row: &Row) -> Result<Session, StoreError> {
+    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
+    let millis = |column: &str| {
+        let stored = row.get::<Option<i64>>(column)?;
+        Ok::<_, StoreError>(stored.map(|ms| Duration::from_millis(ms.unsigned_abs())))
+    };
+    let link_until = time("link_until")?;
+    Ok(Session {
+        name: row.get("name")?,
+        kind: row.parse("kind", SessionKind::from_name)?,
+        phone: row.get::<Option<String>>("phone")?.map(Phone::from_stored),
+        link: row.parse("link", |name| LinkState::from_name(name, link_until))?,
+        qr: row.get("qr")?,
+        last_error: row.get("last_error")?,
+        paused: row.get::<i64>("paused")? != 0,
+        delay: millis("delay_ms")?,
+        jitter: millis("jitter_ms")?,
+        daily_cap: row.get::<Option<i64>>("daily_cap")?.map(count),
+        owner: row.get("owner")?,
+        epoch: row.get("epoch")?,
+        lease_until: Timestamp(row.get("lease_until")?),
+        next_slot_at: Timestamp(row.get("next_slot_at")?),
+        linked_at: time("linked_at")?,
+        day: row.get("day")?,
+        sent_today: count(row.get("sent_today")?),
+        reach_out_until: Timestamp(row.get("reach_out_until")?),
+        waiting_since: time("waiting_since")?,
+    })
+}

@@ -1,0 +1,109 @@
+//! The session file of an earlier kabari is taken over. The one of these tests was written by
+//! whatsapp-rust's own SQLite store; of its 812 one-time keys, and of those that the simulator
+//! beside it knows, only a few were kept.
+
+use crate::harness::served::PATIENCE;
+use crate::harness::world::{OWN, options, phone};
+use kabari::app;
+use kabari::clock::Clock;
+use kabari::config::Settings;
+use kabari_domain::{MessageId, Phone};
+use kabari_gateway::{Gateway, Link, Outgoing};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+use wa_sim::{Config, Outcome, Simulator};
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/session-file");
+const NODE: &str = "a";
+
+/// A data directory as an earlier kabari left it, and the simulator that knows its session.
+async fn left_behind() -> (TempDir, Simulator, Settings) {
+    let directory = TempDir::new().unwrap();
+    for from in ["whatsapp", "wa-sim"] {
+        copy(&Path::new(FIXTURE).join(from), &directory.path().join(from));
+    }
+    let data = Some(directory.path().join("wa-sim"));
+    let simulator = Simulator::start(Config { data, ..Config::default() }).await.unwrap();
+    let mut options = options(directory.path());
+    options.wa_websocket_url = Some(simulator.ws_url());
+    let settings = options.check().unwrap();
+    (directory, simulator, settings)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Gateway>> {
+    let state = app::open_state(settings, Clock::System).await?;
+    Ok(app::open_session(settings, &state, &settings.session, NODE).await?.0)
+}
+
+async fn connected(gateway: &Arc<dyn Gateway>) -> Link {
+    let mut link = gateway.link();
+    let connected = link.wait_for(|link| {
+        assert_eq!(link.qr, None, "there is nothing to scan");
+        link.is_connected()
+    });
+    tokio::time::timeout(PATIENCE, connected).await.unwrap().unwrap().clone()
+}
+
+async fn send(gateway: &Arc<dyn Gateway>, customer: i64, number: u8) {
+    let message = Outgoing {
+        message_id: MessageId::from_random([number; 9]),
+        phone: Phone::from_e164(&phone(customer)).unwrap(),
+        jid: None,
+        text: "Jaringan sudah pulih".to_owned(),
+    };
+    let sent = tokio::time::timeout(PATIENCE, gateway.send(&message)).await.unwrap();
+    assert_eq!(sent, Ok(()), "customer {customer}");
+}
+
+fn assert_everything_could_be_read(simulator: &Simulator) {
+    let ledger = simulator.ledger(0);
+    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+    let violations = simulator.violations();
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_file_is_taken_over_without_a_qr() {
+    let (directory, simulator, settings) = left_behind().await;
+    let gateway = open(&settings).await.unwrap();
+    assert_eq!(connected(&gateway).await.phone.as_deref(), Some(OWN));
+    // The first two have ratchets with it already.
+    for customer in 1..=3 {
+        send(&gateway, customer, 100 + customer as u8).await;
+    }
+    assert_everything_could_be_read(&simulator);
+    gateway.close().await;
+    assert!(!directory.path().join("whatsapp").exists());
+    assert!(directory.path().join("whatsapp.imported/session.db").exists());
+
+    // As if the process had died before the directory was renamed: what was taken over counts.
+    fs::rename(directory.path().join("whatsapp.imported"), directory.path().join("whatsapp"))
+        .unwrap();
+    let gateway = open(&settings).await.unwrap();
+    connected(&gateway).await;
+    send(&gateway, 1, 111).await;
+    assert_everything_could_be_read(&simulator);
+    assert!(!directory.path().join("whatsapp").exists());
+    gateway.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_file_that_cannot_be_read_is_named_and_kept() {
+    let (directory, _simulator, settings) = left_behind().await;
+    let file = directory.path().join("whatsapp/session.db");
+    fs::write(&file, "no database").unwrap();
+    let error = open(&settings).await.err().unwrap().to_string();
+    assert!(error.contains("session.db"), "{error}");
+    assert!(file.exists());
+}
