@@ -63,15 +63,14 @@ fn bubble(text: &str) -> Table {
 }
 
 fn end(plan: &Value) -> String {
-    let seconds = plan["duration_seconds"].as_u64().unwrap_or(0);
-    let takes = indicatif::HumanDuration(Duration::from_secs(seconds));
     let ends_at = plan["ends_at"].as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-    match ends_at {
-        Some(at) => {
+    match (plan["duration_seconds"].as_u64(), ends_at) {
+        (Some(seconds), Some(at)) => {
+            let takes = indicatif::HumanDuration(Duration::from_secs(seconds));
             let at = at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S UTC%:z");
             format!("It would take {takes}, until {at}")
         }
-        None => format!("It would take {takes}"),
+        _ => "When it would end cannot be told".to_owned(),
     }
 }
 
