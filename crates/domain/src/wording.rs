@@ -21,8 +21,10 @@ pub const NO_ACTIVE_NOTICE: &str = "Tidak ada pemberitahuan aktif";
 pub const NOTICE_OR_MESSAGE: &str = "notice_id atau custom_message harus diisi";
 /// One message was sent.
 pub const SENT: &str = "Pesan berhasil terkirim";
-/// A send that concerns nobody.
+/// A notice that concerns nobody.
 pub const NO_RECIPIENTS: &str = "Tidak ada pelanggan yang perlu dikirim notifikasi";
+/// A text that is for nobody.
+pub const NO_RECIPIENTS_OF_TEXT: &str = "Tidak ada pelanggan yang perlu dikirim pesan";
 /// `send-bulk` without its parameters.
 pub const BULK_PARAMETERS: &str = "Parameter recipients (array) dan message diperlukan";
 
@@ -73,7 +75,9 @@ pub const ALREADY_CONNECTED: &str = "WhatsApp sudah terhubung";
 /// Nothing is known of the link yet.
 pub const WAITING_FOR_GATEWAY: &str = "Menunggu WhatsApp Gateway...";
 /// A QR waits to be scanned.
-pub const SCAN_QR: &str = "Silakan scan QR code untuk menghubungkan WhatsApp";
+pub const SCAN_QR: &str = "WhatsApp belum login. Scan QR code di /api/whatsapp/qr";
+/// The same, as `/connect` says it.
+pub const PLEASE_SCAN_QR: &str = "WhatsApp belum login. Silakan scan QR code di /api/whatsapp/qr";
 /// There is no QR yet.
 pub const QR_NOT_READY: &str = "QR Code belum tersedia, tunggu beberapa detik...";
 /// The connection is being renewed.
@@ -95,6 +99,8 @@ pub const INTERNAL: &str = "Terjadi kesalahan di dalam kabari. Periksa log serve
 pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
 /// Without a key, only this machine may ask.
 pub const FOREIGN_HOST: &str = "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
+/// A web page that may not call has made a browser send this.
+pub const FOREIGN_PAGE: &str = "Permintaan dari halaman web ini ditolak. Bila halaman itu milik Anda, tambahkan asalnya (misalnya https://billing.contoh.net) ke CORS_ORIGINS, lalu mulai ulang kabari";
 /// No campaign has this id.
 pub const CAMPAIGN_NOT_FOUND: &str = "Pengiriman tidak ditemukan";
 /// No delivery has this id.
@@ -105,6 +111,9 @@ pub const DUPLICATE_SEND: &str = "Pesan yang sama baru saja dikirim ke penerima 
 pub const NOTHING_TO_RETRY: &str = "Tidak ada penerima yang gagal untuk dikirim ulang";
 /// An `uncertain` decision about a delivery that is not uncertain.
 pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
+
+/// A `send_again` for a campaign whose time has run out.
+pub const CAMPAIGN_EXPIRED: &str = "Masa berlaku pengiriman ini sudah habis, jadi tidak ada yang dikirim lagi. Anggap terkirim, atau buat pengiriman baru";
 
 /// A control that means nothing in this status.
 pub fn not_allowed(status: &str) -> String {

@@ -84,6 +84,7 @@ impl App {
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
                         api_key: settings.api_key.clone(),
+                        origins: settings.origins.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
                         quotas: settings.quotas.clone(),
@@ -186,7 +187,7 @@ async fn make_embedded_billing(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Where the embedded billing database is.
-fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
+pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("billing.db")
 }
 

@@ -1,8 +1,12 @@
-//! Settings: each is a flag and an environment variable of the same meaning.
+//! Settings: each is a flag and an environment variable of the same meaning, secrets excepted
+//! (see [`secrets`](crate::secrets)).
 //!
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::logging::LogFormat;
+use crate::origins::{NoOrigin, Origins};
+use crate::secrets::{self, Environment};
 use crate::session_key::SessionKey;
 use crate::store::state::Affinity;
 use crate::waits::Waits;
@@ -15,18 +19,27 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The settings as they were typed.
+/// Where the API is, for those who serve it and those who call it.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub struct ApiAddress {
     /// Address the API listens on. Anything but loopback needs API_KEY.
     #[arg(long, env = "API_HOST", default_value = "127.0.0.1", help_heading = "API")]
     pub api_host: String,
     /// Port the API listens on; 0 takes any free one.
     #[arg(long, env = "API_PORT", default_value = "8001", help_heading = "API")]
     pub api_port: String,
-    /// Key that callers send as `X-API-Key` or `Authorization: Bearer`.
-    #[arg(long, env = "API_KEY", hide_env_values = true, help_heading = "API")]
-    pub api_key: Option<String>,
+}
+
+/// The settings as they were typed.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Where the API listens.
+    #[command(flatten)]
+    pub api: ApiAddress,
+    /// Origins whose web pages may call the API, separated by commas. Without it: those on this
+    /// machine.
+    #[arg(long, env = "CORS_ORIGINS", default_value = "", help_heading = "API")]
+    pub cors_origins: String,
 
     /// Directory for the WhatsApp session and, without databases of your own, kabari's.
     #[arg(long, env = "DATA_DIR", default_value = "data", help_heading = "Data")]
@@ -46,24 +59,6 @@ pub struct Options {
     /// User of the billing database; may be allowed to SELECT only.
     #[arg(long, env = "DB_USERNAME", default_value = "root", help_heading = "Data")]
     pub db_username: String,
-    /// Password of the billing database.
-    #[arg(
-        long,
-        env = "DB_PASSWORD",
-        default_value = "",
-        hide_env_values = true,
-        help_heading = "Data"
-    )]
-    pub db_password: String,
-    /// kabari's own database, as mysql://user:password@host:port/name, when several nodes share
-    /// the work. Without it: SQLite below DATA_DIR.
-    #[arg(long, env = "STATE_DATABASE_URL", hide_env_values = true, help_heading = "Data")]
-    pub state_database_url: Option<String>,
-
-    /// What WhatsApp sessions are stored with. It has no flag: everybody on a machine can read
-    /// command lines.
-    #[arg(skip = std::env::var("SESSION_KEY").ok())]
-    pub session_key: Option<String>,
 
     /// Address of a WhatsApp gateway with the :3001 contract. Without it: the embedded client.
     #[arg(long, env = "WA_GATEWAY_URL", help_heading = "WhatsApp")]
@@ -110,6 +105,10 @@ pub struct Options {
     #[arg(long, env = "WA_SESSION", default_value = "default", help_heading = "WhatsApp")]
     pub wa_session: String,
 
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", help_heading = "Logs")]
+    pub log_format: LogFormat,
+
     /// Only tests change these.
     #[command(flatten)]
     pub waits: Waits,
@@ -124,6 +123,8 @@ pub struct Settings {
     pub gateway_port: u16,
     /// What callers must show.
     pub api_key: Option<String>,
+    /// Whose web pages may call the API.
+    pub origins: Origins,
     /// Directory of the session and the embedded databases.
     pub data_dir: PathBuf,
     /// The ISP's own database.
@@ -199,15 +200,39 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// A key shorter than this can be guessed.
 const MIN_API_KEY_LENGTH: usize = 16;
 
-impl Options {
-    /// Checks everything, and reports everything that is wrong.
-    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+impl ApiAddress {
+    /// Returns the address to call and the key to show there, or everything that is wrong.
+    pub fn check(self) -> Result<(SocketAddr, Option<String>), Vec<Fault>> {
         let mut faults = Faults::default();
+        let address = self.read(&mut faults);
+        let api_key = faults.secret("API_KEY", &secrets::of_process);
+        match address {
+            Some(address) if faults.0.is_empty() => Ok((address, api_key)),
+            _ => Err(faults.0),
+        }
+    }
+
+    fn read(&self, faults: &mut Faults) -> Option<SocketAddr> {
         let host = match self.api_host.as_str() {
             "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
             host => faults.parse("API_HOST", host, "an IP address such as 127.0.0.1 or 0.0.0.0"),
         };
-        let api_port = faults.parse("API_PORT", &self.api_port, "a port number");
+        let port = faults.parse("API_PORT", &self.api_port, "a port number");
+        Some(SocketAddr::new(host?, port?))
+    }
+}
+
+impl Options {
+    /// Checks everything, and reports everything that is wrong.
+    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+        self.check_with(&secrets::of_process)
+    }
+
+    /// The same with secrets from elsewhere than this process's environment.
+    pub fn check_with(self, environment: Environment) -> Result<Settings, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let api = self.api.read(&mut faults);
+        let origins = faults.origins("CORS_ORIGINS", &self.cors_origins);
         let gateway_port = faults.parse("WA_GATEWAY_PORT", &self.wa_gateway_port, "a port number");
         let db_port = faults.parse("DB_PORT", &self.db_port, "a port number");
         let delay = faults.millis("SEND_DELAY_MS", &self.send_delay_ms);
@@ -236,21 +261,24 @@ impl Options {
         let quiet_hours = given(self.quiet_hours).and_then(|hours| {
             faults.parse("QUIET_HOURS", &hours, "two times of day such as 22:00-05:00")
         });
-        let api_key = given(self.api_key);
+        let api_key = faults.secret("API_KEY", environment);
         if api_key.as_ref().is_some_and(|key| key.len() < MIN_API_KEY_LENGTH) {
             faults.add("API_KEY", format!("needs at least {MIN_API_KEY_LENGTH} characters; make one with: openssl rand -hex 16"));
         }
-        if api_key.is_none() && host.is_some_and(|host| !host.is_loopback()) {
-            faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api_host));
+        if api_key.is_none() && api.is_some_and(|api| !api.ip().is_loopback()) {
+            faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api.api_host));
         }
         let web = ["http://", "https://"];
         let gateway_url = faults.url("WA_GATEWAY_URL", self.wa_gateway_url, &web);
         let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
         let websocket_url =
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let db_password = faults.secret("DB_PASSWORD", environment);
+        let state_database_url = faults.secret("STATE_DATABASE_URL", environment);
         let state_database_url =
-            faults.url("STATE_DATABASE_URL", self.state_database_url, &["mysql://", "mariadb://"]);
-        let session_key = given(self.session_key).and_then(|key| faults.session_key(&key));
+            faults.url("STATE_DATABASE_URL", state_database_url, &["mysql://", "mariadb://"]);
+        let session_key =
+            faults.secret("SESSION_KEY", environment).and_then(|key| faults.session_key(&key));
         if state_database_url.is_some() && session_key.is_none() {
             faults.add("SESSION_KEY", "WhatsApp sessions in STATE_DATABASE_URL need a key, the same on every node: make one with `openssl rand -hex 32`, set it in the environment or .env, and keep a copy".into());
         }
@@ -261,15 +289,16 @@ impl Options {
                 port: db_port.unwrap_or_default(),
                 database: self.db_database,
                 username: self.db_username,
-                password: self.db_password,
+                password: db_password.unwrap_or_default(),
             },
         };
 
         let settings = || {
             Some(Settings {
-                api: SocketAddr::new(host?, api_port?),
+                api: api?,
                 gateway_port: gateway_port?,
                 api_key,
+                origins: origins?,
                 data_dir: self.data_dir,
                 billing,
                 state_database_url,
@@ -330,6 +359,22 @@ impl Faults {
         Some(duration)
     }
 
+    fn secret(&mut self, name: &'static str, environment: Environment) -> Option<String> {
+        let secret = secrets::read(name, environment);
+        secret.unwrap_or_else(|problem| {
+            self.add(name, problem);
+            None
+        })
+    }
+
+    fn origins(&mut self, name: &'static str, text: &str) -> Option<Origins> {
+        let origins = text.parse();
+        if let Err(NoOrigin(entry)) = &origins {
+            self.add(name, format!("{entry:?} should be the origin of a web page, such as https://billing.example.net or http://192.168.1.10:8080, without a path"));
+        }
+        origins.ok()
+    }
+
     /// The key itself is not repeated.
     fn session_key(&mut self, text: &str) -> Option<SessionKey> {
         text.parse()
@@ -378,8 +423,15 @@ mod tests {
     }
 
     fn check(args: &[&str]) -> Result<Settings, Vec<Fault>> {
+        check_with(args, &[])
+    }
+
+    fn check_with(args: &[&str], secrets: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
         let args = ["kabari"].iter().chain(args);
-        Cli::try_parse_from(args).unwrap().options.check()
+        let variable = |name: &str| {
+            secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned())
+        };
+        Cli::try_parse_from(args).unwrap().options.check_with(&variable)
     }
 
     #[test]
@@ -392,23 +444,24 @@ mod tests {
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let faults = check(&[
+        let args = [
             "--api-port=eighty",
-            "--api-host=0.0.0.0",
+            "--cors-origins=http://localhost:3000,*",
             "--send-delay-ms=-1",
             "--quiet-hours=late",
             "--timezone=Jakarta",
             "--wa-gateway-url=localhost:3001",
-            "--state-database-url=postgres://u:secret@h/d",
-        ])
-        .unwrap_err();
+        ];
+        let secrets = [("API_KEY", "short"), ("STATE_DATABASE_URL", "postgres://u:secret@h/d")];
+        let faults = check_with(&args, &secrets).unwrap_err();
         let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
         let expected = [
             "API_PORT",
+            "CORS_ORIGINS",
             "SEND_DELAY_MS",
             "TIMEZONE",
             "QUIET_HOURS",
-            "API_HOST",
+            "API_KEY",
             "WA_GATEWAY_URL",
             "STATE_DATABASE_URL",
             "SESSION_KEY",
@@ -420,10 +473,10 @@ mod tests {
     #[test]
     fn a_shared_database_needs_a_session_key() {
         let faults = |key: Option<&str>| {
-            let args = ["kabari", "--state-database-url=mysql://u:p@h/d"];
-            let mut options = Cli::try_parse_from(args).unwrap().options;
-            options.session_key = key.map(str::to_owned);
-            let faults = options.check().err().unwrap_or_default();
+            let url = [("STATE_DATABASE_URL", "mysql://u:p@h/d")];
+            let key = key.map(|key| ("SESSION_KEY", key));
+            let secrets: Vec<_> = url.into_iter().chain(key).collect();
+            let faults = check_with(&[], &secrets).err().unwrap_or_default();
             faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
         };
         assert!(faults(None).contains("openssl rand -hex 32"), "{}", faults(None));
@@ -435,7 +488,8 @@ mod tests {
     #[test]
     fn beyond_loopback_a_key_is_needed() {
         assert!(check(&["--api-host=0.0.0.0"]).is_err());
-        assert!(check(&["--api-host=0.0.0.0", "--api-key=short"]).is_err());
-        assert!(check(&["--api-host=0.0.0.0", "--api-key=0123456789abcdef"]).is_ok());
+        let with_key = |key| check_with(&["--api-host=0.0.0.0"], &[("API_KEY", key)]);
+        assert!(with_key("short").is_err());
+        assert!(with_key("0123456789abcdef").is_ok());
     }
 }

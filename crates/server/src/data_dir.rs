@@ -1,12 +1,16 @@
 //! The data directory: private, used by one process at a time, and the node's identity.
 
 use anyhow::Context;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 const NODE_NAME_BYTES: usize = 8;
+/// The rights of the group and of all others, as in `chmod`.
+const OTHERS: u32 = 0o077;
+/// Marks directories like `/tmp`, which many users share.
+const STICKY: u32 = 0o1000;
 
 /// A data directory that is ours until this is dropped.
 pub struct DataDir {
@@ -16,7 +20,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is not there, locks it, and reads the node's name, or makes one.
+    /// Makes the directory if it is not there, and private if it is not; locks it, and reads the
+    /// node's name, or makes one.
     pub fn open(path: &Path) -> anyhow::Result<DataDir> {
         let shown = path.display();
         DirBuilder::new()
@@ -24,6 +29,7 @@ impl DataDir {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the data directory {shown}: set DATA_DIR to a place that can be written"))?;
+        make_private(path)?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -62,6 +68,23 @@ impl DataDir {
     }
 }
 
+/// Takes everybody else's rights to the directory away: who reads it can write as our number.
+fn make_private(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let mode = fs::metadata(path)?.permissions().mode();
+    anyhow::ensure!(
+        mode & STICKY == 0,
+        "the data directory {shown} is for everybody's files: set DATA_DIR to a directory that only kabari uses"
+    );
+    if mode & OTHERS != 0 {
+        fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)).with_context(|| {
+            format!("others can look into the data directory {shown}, and that cannot be changed: make kabari's user its owner")
+        })?;
+        tracing::warn!("others could look into the data directory {shown}; made it private");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +99,20 @@ mod tests {
         assert!(error.contains("another kabari"), "{error}");
         drop(first);
         assert_eq!(DataDir::open(&path).unwrap().node(), name);
+    }
+
+    #[test]
+    fn is_made_private_unless_others_use_it_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let set = |mode| fs::set_permissions(directory.path(), Permissions::from_mode(mode));
+        set(0o755).unwrap();
+        let _open = DataDir::open(directory.path()).unwrap();
+        let mode = fs::metadata(directory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        set(0o1777).unwrap();
+        let error = DataDir::open(directory.path()).err().unwrap().to_string();
+        assert!(error.contains("DATA_DIR"), "{error}");
+        let mode = fs::metadata(directory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o1777);
     }
 }

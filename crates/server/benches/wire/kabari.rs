@@ -61,16 +61,20 @@ impl Kabari {
             .env("WA_WEBSOCKET_URL", simulator.ws_url())
             .env("SEND_DELAY_MS", "0")
             .env("SEND_JITTER_MS", "0");
+        let mut secrets = vec![];
         if engine == Engine::Mariadb {
             let server = order.mariadb_url.as_deref();
             let server = server.context("--engine mariadb needs --mariadb-url")?;
             let url = empty_database(server).await?;
             let key = SessionKey::random().to_hex();
             command.env("STATE_DATABASE_URL", &url).env("SESSION_KEY", &key);
-            options.state_database_url = Some(url);
-            options.session_key = Some(key);
+            secrets = vec![("STATE_DATABASE_URL", url), ("SESSION_KEY", key)];
         }
-        let settings = options.check().map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+        let secret = |name: &str| {
+            secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
+        };
+        let settings =
+            options.check_with(&secret).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
         link(simulator, &settings).await?;
         let mut process = Process::spawn(&mut command)?;
         let announced = process.says(ANNOUNCED).await?;

@@ -2,13 +2,13 @@
 
 use super::Api;
 use super::error::ApiError;
+use crate::origins::is_loopback;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::middleware::Next;
 use axum::response::Response;
 use kabari_domain::wording;
-use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -58,13 +58,7 @@ fn require_key(headers: &HeaderMap, key: &str) -> Result<(), ApiError> {
 /// rebinding); the name is then in `Host`.
 fn require_loopback_host(headers: &HeaderMap) -> Result<(), ApiError> {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    let is_loopback = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_loopback { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST)) }
+    if is_loopback(host) { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST)) }
 }
 
 #[cfg(test)]

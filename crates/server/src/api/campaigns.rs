@@ -190,8 +190,8 @@ pub struct CampaignsQuery {
     /// Those older than this one.
     #[param(example = 12)]
     before: Option<i64>,
-    /// How many, at most 1000.
-    #[param(default = 50, required = false)]
+    /// How many.
+    #[param(default = 50, minimum = 1, maximum = 1000, required = false)]
     limit: u32,
 }
 
@@ -203,7 +203,7 @@ impl FromFields for CampaignsQuery {
 
 /// The `limit` of a page.
 pub fn page_size(fields: &mut Fields) -> u32 {
-    let limit = fields.integer("limit").unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = fields.integer_within("limit", 1, MAX_PAGE).unwrap_or(PAGE);
     u32::try_from(limit).unwrap_or(1)
 }
 

@@ -78,7 +78,10 @@ async fn control(api: &Api, id: &str, event: CampaignEvent) -> Answer<Json<Campa
 /// As a campaign of its own. Asking twice makes one: what fails again belongs to the new campaign
 /// and is retried there.
 #[utoipa::path(post, path = "/api/campaigns/{campaign_id}/retry", tag = "campaigns", operation_id = "retry_campaign",
-    params(("campaign_id" = i64, Path, example = 12)),
+    params(
+        ("campaign_id" = i64, Path, example = 12),
+        ("Idempotency-Key" = Option<String>, Header, description = "Without one, every repeat is the same request", example = "ulang-12"),
+    ),
     responses(
         (status = 202, description = "The new campaign; `Location` is its address", body = CampaignBody),
         (status = 404, description = "No such campaign", body = ErrorBody),

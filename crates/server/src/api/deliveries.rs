@@ -83,8 +83,8 @@ pub struct DeliveriesQuery {
     /// Those after this position.
     #[param(example = 49)]
     after: Option<i64>,
-    /// How many, at most 1000.
-    #[param(default = 50, required = false)]
+    /// How many.
+    #[param(default = 50, minimum = 1, maximum = 1000, required = false)]
     limit: u32,
 }
 
@@ -130,18 +130,24 @@ pub async fn list(
     Ok(Json(DeliveryPage { deliveries: rows.into_iter().map(DeliveryBody::from).collect(), next }))
 }
 
+/// `count_as_sent`: it has arrived. `send_again`: once more, under the same id.
+#[derive(Clone, Copy, ToSchema)]
+#[schema(rename_all = "snake_case", example = "count_as_sent")]
+pub enum Decision {
+    CountAsSent,
+    SendAgain,
+}
+
 /// What a person decides about a delivery that may have arrived.
 #[derive(ToSchema)]
 pub struct ResolveRequest {
-    /// `count_as_sent`: it has arrived. `send_again`: once more, under the same id.
-    #[schema(value_type = String, example = "count_as_sent")]
-    decision: Resolution,
+    decision: Decision,
 }
 
 impl FromFields for ResolveRequest {
     fn read(fields: &mut Fields) -> Self {
         let choices =
-            [("count_as_sent", Resolution::CountAsSent), ("send_again", Resolution::SendAgain)];
+            [("count_as_sent", Decision::CountAsSent), ("send_again", Decision::SendAgain)];
         ResolveRequest { decision: fields.required_choice("decision", &choices) }
     }
 }
@@ -154,7 +160,7 @@ impl FromFields for ResolveRequest {
     responses(
         (status = 200, description = "The recipient", body = DeliveryBody),
         (status = 404, description = "No such delivery", body = ErrorBody),
-        (status = 409, description = "It is not uncertain", body = ErrorBody),
+        (status = 409, description = "It is not uncertain, or cannot be sent again because its campaign was cancelled or has expired", body = ErrorBody),
     )
 )]
 pub async fn resolve(
@@ -163,8 +169,13 @@ pub async fn resolve(
     Body { request, .. }: Body<ResolveRequest>,
 ) -> Answer<Json<DeliveryBody>> {
     let id = path_integer("delivery_id", &id)?;
-    api.state.resolve(id, request.decision).await.map_err(|error| match error {
+    let decision = match request.decision {
+        Decision::CountAsSent => Resolution::CountAsSent,
+        Decision::SendAgain => Resolution::SendAgain,
+    };
+    api.state.resolve(id, decision).await.map_err(|error| match error {
         StoreError::Conflict(_) => ApiError::Conflict(wording::NOT_UNCERTAIN.into()),
+        StoreError::Expired => ApiError::Conflict(wording::CAMPAIGN_EXPIRED.into()),
         error => error.into(),
     })?;
     let delivery = api.state.delivery(id).await?;

@@ -2,6 +2,7 @@
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
 use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
+use super::send::IDEMPOTENCY_KEY;
 use super::validation::PathText;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -9,6 +10,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use std::sync::Arc;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
 use utoipa_swagger_ui::Config;
@@ -101,6 +104,19 @@ impl Modify for Security {
     }
 }
 
+const FORBIDDEN: &str =
+    "Asked by a web page that is not in CORS_ORIGINS or, without API_KEY, under a foreign name";
+
+/// What a 422 of this operation means.
+fn invalid(operation: &Operation) -> &'static str {
+    let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(one) if one.name == IDEMPOTENCY_KEY);
+    if operation.parameters.iter().flatten().any(is_key) {
+        "Fields are missing or wrong, or the Idempotency-Key was used for another request"
+    } else {
+        "Fields are missing or wrong"
+    }
+}
+
 /// Adds the answers that follow from what an operation takes, and so are the same everywhere.
 pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for (path, item) in &mut document.paths.paths {
@@ -111,11 +127,11 @@ pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
                 common.push(("413", "The body is too large", "ErrorBody"));
             }
             if operation.request_body.is_some() || operation.parameters.is_some() {
-                common.push(("422", "Fields are missing or wrong", "InvalidBody"));
+                common.push(("422", invalid(operation), "InvalidBody"));
             }
             if path.starts_with("/api/") {
                 common.push(("401", "With API_KEY set: no key, or a wrong one", "ErrorBody"));
-                common.push(("403", "Without API_KEY: asked under a foreign name", "ErrorBody"));
+                common.push(("403", FORBIDDEN, "ErrorBody"));
             }
             if path.starts_with("/api/") && !path.starts_with("/api/whatsapp/") {
                 common.push(("503", "A database is down; nothing was done", "ErrorBody"));

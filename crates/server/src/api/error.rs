@@ -184,7 +184,7 @@ pub struct ErrorBody {
 /// The body of a 422.
 #[derive(Serialize, ToSchema)]
 pub struct InvalidBody {
-    /// Everything that is wrong.
+    /// Everything that is wrong, up to 100 faults.
     pub detail: Vec<FieldError>,
 }
 

@@ -8,6 +8,7 @@
 mod auth;
 mod campaigns;
 mod control;
+mod cross_origin;
 mod csv;
 mod customers;
 mod deliveries;
@@ -15,6 +16,7 @@ mod docs;
 mod error;
 mod events;
 mod forecast;
+mod link_page;
 mod notices;
 mod send;
 mod service;
@@ -24,6 +26,7 @@ mod validation;
 mod whatsapp;
 
 use crate::config::Pace;
+use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, State};
 use axum::Router;
@@ -68,6 +71,8 @@ pub struct ApiSettings {
     pub status_page_url: Option<String>,
     /// What callers must show. Without one, only this machine is served.
     pub api_key: Option<String>,
+    /// Whose web pages may call.
+    pub origins: Origins,
     /// A send is refused if the same was made within this time; zero turns that off.
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
@@ -87,6 +92,8 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(api.clone(), auth::guard))
+        .layer(axum::middleware::from_fn(link_page::serve))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .with_state(api)
 }

@@ -36,7 +36,7 @@ pub struct Status {
     /// The same for people.
     #[schema(example = "WhatsApp terhubung sebagai 6281299990000")]
     message: String,
-    /// The QR to scan, as a `data:image/png;base64,` address.
+    /// Always null, as in the replaced system: the QR is at `/api/whatsapp/qr`.
     qr_code: Option<String>,
     /// `starting`, `not_linked`, `connecting`, `connected`, `unreachable`, `logged_out`,
     /// `replaced`, `banned` or `client_outdated`.
@@ -126,8 +126,7 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
-            "message": "Silakan scan QR code untuk menghubungkan WhatsApp",
-            "qr_code": "data:image/png;base64,iVBORw0KGgo...",
+            "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
             "state": "not_linked", "banned_until": null, "limits": null
         }))),
     ))
@@ -147,7 +146,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         banned_until,
         limits,
         phone_number: link.phone.filter(|_| connected),
-        qr_code: link.qr_png.filter(|_| !connected),
+        qr_code: None,
     })
 }
 
@@ -171,6 +170,8 @@ pub struct Qr {
 }
 
 /// The QR code to scan
+///
+/// A browser (`Accept: text/html`) gets a page that shows it, renews it, and links by code too.
 #[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", operation_id = "get_whatsapp_qr", responses(
     (status = 200, description = "The QR code, or why there is none", body = Qr, examples(
         ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
@@ -249,7 +250,11 @@ pub async fn act(
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
     let link = link(&api).await;
     let success = link.is_connected();
-    let message = if success { Some(message(&link)) } else { link.error };
+    let message = match &link.qr_png {
+        _ if success => Some(message(&link)),
+        Some(_) => Some(wording::PLEASE_SCAN_QR.to_owned()),
+        None => link.error,
+    };
     Json(Outcome { success, message })
 }
 

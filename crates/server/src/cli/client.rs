@@ -1,6 +1,6 @@
 //! An HTTP client of a running kabari, for the commands that use one.
 
-use crate::config::{Options, Settings};
+use crate::config::ApiAddress;
 use anyhow::{Context, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -17,15 +17,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// The kabari that these settings describe, on this machine or where API_HOST says.
-    pub fn new(options: Options) -> anyhow::Result<Client> {
-        let Settings { api, api_key, .. } = super::settings(options)?;
+    /// The kabari of this address.
+    pub fn new(address: ApiAddress) -> anyhow::Result<Client> {
+        let (api, api_key) = address.check().map_err(super::unusable)?;
         Client::at(&format!("http://{api}"), api_key)
     }
 
     /// The kabari at this address.
     pub fn at(base: &str, api_key: Option<String>) -> anyhow::Result<Client> {
-        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+        // A proxy for the way to the internet has no business with the key.
+        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).no_proxy().build()?;
         Ok(Client { base: base.to_owned(), api_key, http })
     }
 

@@ -1,9 +1,9 @@
-//! `kabari doctor`: looks at everything kabari needs, and says what to do.
+//! `kabari doctor`: looks at everything kabari needs, and says what to do. It changes nothing.
 
 use super::settings;
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{Options, Settings};
+use crate::config::{BillingDatabase, Options, Settings};
 use crate::session_key::SessionKey;
 use crate::store::{State, StateTarget};
 use kabari_domain::Timestamp;
@@ -80,6 +80,14 @@ fn free_mebibytes(path: &Path) -> Option<u64> {
 }
 
 async fn billing(settings: &Settings, report: &mut Report) {
+    if let BillingDatabase::Embedded { .. } = settings.billing
+        && !app::embedded_billing(&settings.data_dir).exists()
+    {
+        return report.note(
+            "billing database",
+            "DB_HOST is not set, so `kabari serve` makes one of its own, below DATA_DIR",
+        );
+    }
     let checked = match app::open_billing(settings) {
         Ok(billing) => billing.check().await.map_err(anyhow::Error::from),
         Err(error) => Err(error),
@@ -91,17 +99,24 @@ async fn billing(settings: &Settings, report: &mut Report) {
 }
 
 async fn state(settings: &Settings, report: &mut Report) {
-    if let StateTarget::Sqlite { path } = app::state_target(settings)
+    let target = app::state_target(settings);
+    if let StateTarget::Sqlite { path } = &target
         && !path.exists()
     {
         return report.note("state database", "not there yet; `kabari serve` makes it");
     }
-    let state = match app::open_state(settings, Clock::System).await {
-        Ok(state) => state,
+    let state = match State::inspect(target, Clock::System).await {
+        Ok((state, 0)) => {
+            report.good("state database", "reachable, schema up to date");
+            session_key(settings, &state, report).await;
+            state
+        }
+        Ok((state, _)) => {
+            report.note("state database", "reachable; `kabari serve` brings its schema up to date");
+            state
+        }
         Err(error) => return report.fault("state database", &error.to_string()),
     };
-    report.good("state database", "reachable, schema up to date");
-    session_key(settings, &state, report).await;
     let Ok(theirs) = state.now().await else { return };
     let ours = Clock::System.now();
     let apart = if ours > theirs { ours.since(theirs) } else { theirs.since(ours) };
@@ -134,8 +149,11 @@ async fn whatsapp(settings: &Settings, report: &mut Report) {
         let found = "in the state database; `kabari status` shows whether it is connected";
         return report.note("WhatsApp session", found);
     };
-    let asked = reqwest::Client::new().get(format!("{url}/status")).timeout(GATEWAY_TIMEOUT).send();
-    match asked.await {
+    let answer = match reqwest::Client::builder().no_proxy().timeout(GATEWAY_TIMEOUT).build() {
+        Ok(client) => client.get(format!("{url}/status")).send().await,
+        Err(error) => Err(error),
+    };
+    match answer {
         Ok(answer) if answer.status().is_success() => report.good("gateway", "answers"),
         Ok(answer) => report.fault(
             "gateway",

@@ -2,12 +2,14 @@
 
 pub mod client;
 mod doctor;
+mod dry_run;
 pub mod send;
 mod serve;
 mod status;
 
-use crate::config::{Fault, Options, Settings};
+use crate::config::{ApiAddress, Fault, Options, Settings};
 use crate::logging::{self, LogFormat};
+use crate::{env_file, secrets};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -15,9 +17,6 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "kabari", version, about, max_term_width = 100)]
 struct Cli {
-    /// How log lines look.
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", global = true)]
-    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -25,51 +24,76 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API and send: the whole of kabari.
+    #[command(after_help = secrets::HELP)]
     Serve(Options),
     /// Only send, as one of several nodes that share STATE_DATABASE_URL.
+    #[command(after_help = secrets::HELP)]
     Worker(Options),
     /// Only the WhatsApp session, behind the gateway's HTTP contract on :3001.
+    #[command(after_help = secrets::HELP)]
     Gateway(Options),
     /// Send through a running kabari, and print the report.
+    ///
+    /// Exits with 0 when everybody who can be sent to was sent to, with 1 when some or all were
+    /// not, and with 2 when the send could not be begun.
+    #[command(after_help = secrets::CLIENT_HELP)]
     Send(send::SendArgs),
     /// Show how a running kabari is.
-    Status(Options),
+    #[command(after_help = secrets::CLIENT_HELP)]
+    Status(ApiAddress),
     /// Look at everything kabari needs, and say what to do.
+    #[command(after_help = secrets::HELP)]
     Doctor(Options),
+}
+
+impl Command {
+    fn log_format(&self) -> LogFormat {
+        match self {
+            Command::Serve(options)
+            | Command::Worker(options)
+            | Command::Gateway(options)
+            | Command::Doctor(options) => options.log_format,
+            Command::Send(_) | Command::Status(_) => LogFormat::Human,
+        }
+    }
 }
 
 /// Reads `.env` and the command line, and does what they say.
 pub async fn run() -> ExitCode {
-    let env_file = dotenvy::dotenv();
-    let cli = Cli::parse();
-    logging::init(cli.log_format);
-    if let Err(error) = env_file
-        && !error.not_found()
-    {
-        eprintln!("kabari: .env: {error}. Put values with blanks or # in quotes.");
+    let env_file = env_file::load();
+    let command = Cli::parse().command;
+    logging::init(command.log_format());
+    if let Err(error) = env_file {
+        eprintln!("kabari: {error}");
         return ExitCode::from(2);
     }
-    let done = match cli.command {
+    let done = match command {
         Command::Serve(options) => serve::serve(options).await,
         Command::Worker(options) => serve::worker(options).await,
         Command::Gateway(options) => serve::gateway(options).await,
-        Command::Send(args) => send::run(args).await,
-        Command::Status(options) => status::run(options).await,
+        Command::Send(args) => return send::run(args).await,
+        Command::Status(address) => status::run(address).await,
         Command::Doctor(options) => doctor::run(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kabari: {error:#}");
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
+fn print_error(error: &anyhow::Error) {
+    eprintln!("kabari: {error:#}");
+}
+
 /// The settings, or everything that is wrong with them.
 fn settings(options: Options) -> anyhow::Result<Settings> {
-    options.check().map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
-        anyhow::anyhow!("these settings cannot be used:\n  {}", lines.join("\n  "))
-    })
+    options.check().map_err(unusable)
+}
+
+fn unusable(faults: Vec<Fault>) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    anyhow::anyhow!("these settings cannot be used:\n  {}", lines.join("\n  "))
 }

@@ -1,12 +1,14 @@
 //! `kabari send`: the API's sends, with a progress bar and a report.
 
 use super::client::Client;
-use crate::config::Options;
+use super::{dry_run, print_error};
+use crate::config::ApiAddress;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// A person who runs the same command twice rarely means it.
@@ -15,6 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long the report waits for the last receipts.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(3);
 const PAGE: usize = 500;
+/// Somebody who can be sent to was not, or nobody can.
+const NOT_ALL_SENT: u8 = 1;
+/// Nothing was begun.
+const NOT_POSSIBLE: u8 = 2;
 
 /// A send.
 #[derive(Debug, Args)]
@@ -24,7 +30,7 @@ pub struct SendArgs {
     #[command(flatten)]
     how: How,
     #[command(flatten)]
-    options: Options,
+    address: ApiAddress,
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,9 +87,39 @@ struct How {
     idempotency_key: Option<String>,
 }
 
-/// Sends, shows how far it is, and prints the report.
-pub async fn run(args: SendArgs) -> anyhow::Result<()> {
-    let client = Client::new(args.options)?;
+/// Sends, shows how far it is, and prints the report. The exit code says how it went.
+pub async fn run(args: SendArgs) -> ExitCode {
+    match begin(args).await {
+        Ok(Begun::DryRun { to_send }) if to_send > 0 => ExitCode::SUCCESS,
+        Ok(Begun::DryRun { .. }) => ExitCode::from(NOT_ALL_SENT),
+        Ok(Begun::Campaign { client, id }) => match report(&client, id).await {
+            Ok(counts) if counts.sent > 0 && counts.failed == 0 => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::from(NOT_ALL_SENT),
+            Err(error) => {
+                let error = error.context(format!(
+                    "campaign {id} goes on without this command; see `kabari status`"
+                ));
+                print_error(&error);
+                ExitCode::from(NOT_ALL_SENT)
+            }
+        },
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(NOT_POSSIBLE)
+        }
+    }
+}
+
+/// What a send has led to so far.
+enum Begun {
+    /// Nothing, as was asked; so many would be sent to.
+    DryRun { to_send: u64 },
+    /// A campaign.
+    Campaign { client: Client, id: i64 },
+}
+
+async fn begin(args: SendArgs) -> anyhow::Result<Begun> {
+    let client = Client::new(args.address)?;
     let (path, mut body) = request(args.what);
     body.insert("urgent".into(), args.how.urgent.into());
     body.insert("force".into(), args.how.force.into());
@@ -91,12 +127,16 @@ pub async fn run(args: SendArgs) -> anyhow::Result<()> {
     if args.how.dry_run {
         body.insert("dry_run".into(), true.into());
         let (_, plan) = client.post(&path, &body.into(), &[]).await?;
-        println!("{}", serde_json::to_string_pretty(&plan)?);
-        return Ok(());
+        println!("{}", dry_run::shown(&plan));
+        return Ok(Begun::DryRun { to_send: plan["to_send"].as_u64().unwrap_or(0) });
     }
-    let campaign = start(&client, &path, &body.into(), args.how.idempotency_key.as_deref()).await?;
-    follow(&client, campaign).await?;
-    print_report(&client, campaign).await
+    let id = start(&client, &path, &body.into(), args.how.idempotency_key.as_deref()).await?;
+    Ok(Begun::Campaign { client, id })
+}
+
+async fn report(client: &Client, campaign: i64) -> anyhow::Result<Counts> {
+    follow(client, campaign).await?;
+    print_report(client, campaign).await
 }
 
 fn request(what: What) -> (String, Map<String, Value>) {
@@ -168,8 +208,9 @@ fn state_of(campaign: &Value) -> &str {
     reasons.into_iter().find_map(Value::as_str).unwrap_or_default()
 }
 
-/// Prints a campaign's report, after the last receipts had a moment to come.
-pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<()> {
+/// Prints a campaign's report, after the last receipts had a moment to come, and returns its
+/// counts.
+pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<Counts> {
     let path = format!("/api/campaigns/{campaign}");
     let patience = tokio::time::Instant::now() + RECEIPT_PATIENCE;
     let summary = loop {
@@ -204,7 +245,7 @@ pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<()> 
         counts.skipped,
         summary["subject"].as_str().unwrap_or_default()
     );
-    Ok(())
+    Ok(counts)
 }
 
 fn row(delivery: &Value) -> [String; 4] {
@@ -217,7 +258,8 @@ fn row(delivery: &Value) -> [String; 4] {
     [text("customer_name"), phone.to_owned(), state, text("error")]
 }
 
-struct Counts {
+/// How many recipients of a campaign are where.
+pub struct Counts {
     total: u64,
     open: u64,
     sent: u64,

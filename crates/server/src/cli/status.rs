@@ -1,15 +1,15 @@
 //! `kabari status`: how a running kabari is.
 
 use super::client::Client;
-use crate::config::Options;
+use crate::config::ApiAddress;
 use serde_json::Value;
 
 /// The campaigns shown.
 const CAMPAIGNS: u32 = 5;
 
 /// Prints the health, the sessions and the newest campaigns.
-pub async fn run(options: Options) -> anyhow::Result<()> {
-    let client = Client::new(options)?;
+pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
+    let client = Client::new(address)?;
     let health = client.get("/health").await?;
     let sessions = client.get("/api/whatsapp/sessions").await?;
     println!("kabari    {}", text(&health, "status"));

@@ -125,6 +125,9 @@ pub enum StoreError {
     /// What was asked contradicts what is stored.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The campaign's time has run out: nothing of it goes out any more.
+    #[error("the campaign has expired; make a new one")]
+    Expired,
     /// The campaign is in a state where this means nothing.
     #[error(transparent)]
     NotAllowed(#[from] campaign::NotAllowed),

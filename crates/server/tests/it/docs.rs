@@ -191,20 +191,26 @@ fn every_fault_names_a_test_that_exists() {
     assert!(named > 30, "the table is not read as it is written");
 }
 
-/// Variables and their defaults, as the program's own flags declare them.
+/// Variables and their defaults, as the program's own flags declare them and as it reads secrets.
 fn settings() -> Vec<(String, String)> {
     let quoted = |text: &str, key: &str| {
         let (_, rest) = text.split_once(&format!("{key} = \""))?;
         rest.split_once('"').map(|(value, _)| value.to_owned())
     };
-    let declared = read("crates/server/src/config.rs");
-    let declared = declared.split("#[arg(").skip(1);
+    let source = read("crates/server/src/config.rs");
+    let secrets = source
+        .split("faults.secret(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"').map(|(name, _)| (name.to_owned(), String::new())));
+    assert!(secrets.clone().count() > 2, "config.rs reads secrets in another way now");
+    let declared = source.split("#[arg(").skip(1);
     declared
         .filter_map(|argument| argument.split_once(")]").map(|(inside, _)| inside))
         .filter_map(|inside| {
             let default = quoted(inside, "default_value").unwrap_or_default();
             Some((quoted(inside, "env")?, default))
         })
+        .chain(secrets)
         .collect()
 }
 

@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod baileys;
+mod cli;
 mod docs;
 mod engine;
 mod harness;

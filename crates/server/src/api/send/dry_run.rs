@@ -1,6 +1,6 @@
 //! What a send would do.
 
-use super::{Plan, SendOptions};
+use super::{Plan, SendOptions, Wording};
 use crate::api::error::Answer;
 use crate::api::streamed::{self, JSON};
 use crate::api::{Api, forecast, whatsapp};
@@ -52,7 +52,12 @@ pub struct WouldGet {
 }
 
 /// Who would get which text, who would not and why, and how long it would take.
-pub async fn answer(api: Arc<Api>, plan: Plan, options: SendOptions) -> Answer<Response> {
+pub async fn answer(
+    api: Arc<Api>,
+    plan: Plan,
+    options: SendOptions,
+    wording: Wording,
+) -> Answer<Response> {
     streamed::answer(JSON, move |mut writer| async move {
         let (mut total, mut to_send) = (0, 0);
         let recipients = plan.audience.recipients(&api, &plan.template).inspect_ok(|recipient| {
@@ -72,7 +77,7 @@ pub async fn answer(api: Arc<Api>, plan: Plan, options: SendOptions) -> Answer<R
         let forecast = Forecast {
             success: true,
             dry_run: true,
-            message: plan.wording.processed(total),
+            message: wording.processed(total),
             total_customers: total,
             to_send,
             skipped_count: total - to_send,

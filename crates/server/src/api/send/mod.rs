@@ -7,7 +7,8 @@ mod record;
 mod report;
 mod request;
 
-pub use record::{accepted, idempotency_key, settle};
+use record::Call;
+pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, settle};
 pub use report::reason;
 use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
 
@@ -35,12 +36,11 @@ pub struct Plan {
     /// The text, placeholders still in it.
     template: String,
     audience: Audience,
-    wording: Wording,
 }
 
 /// How the answer speaks of the send.
 #[derive(Clone)]
-enum Wording {
+pub enum Wording {
     Notification,
     Custom,
     ByOdp(String),
@@ -51,7 +51,8 @@ impl Wording {
     fn processed(&self, customers: u64) -> String {
         match (self, customers) {
             (Wording::ByOdp(odp), 0) => wording::no_recipients_at(odp),
-            (_, 0) => wording::NO_RECIPIENTS.to_owned(),
+            (Wording::Notification, 0) => wording::NO_RECIPIENTS.to_owned(),
+            (Wording::Custom | Wording::Phone, 0) => wording::NO_RECIPIENTS_OF_TEXT.to_owned(),
             (Wording::ByOdp(odp), _) => wording::notification_processed_at(customers, odp),
             (Wording::Notification, _) => wording::notification_processed(customers),
             (Wording::Custom | Wording::Phone, _) => wording::message_processed(customers),
@@ -135,22 +136,32 @@ pub async fn notification(
     headers: HeaderMap,
     Body { request, json }: Body<NotificationRequest>,
 ) -> Answer<Response> {
+    let options = request.options.clone();
+    let call = Call {
+        headers: &headers,
+        endpoint: "notification",
+        body: &json,
+        options,
+        wording: Wording::Notification,
+    };
+    record::send(api.clone(), call, plan_notification(&api, request)).await
+}
+
+async fn plan_notification(api: &Api, request: NotificationRequest) -> Answer<Plan> {
     let notice = match request.notice_id {
-        Some(id) => find_notice(&api, id).await?,
+        Some(id) => find_notice(api, id).await?,
         None => {
             let newest = api.billing.newest_active_notice().await?;
             newest.ok_or(ApiError::NotFound(wording::NO_ACTIVE_NOTICE))?
         }
     };
-    let plan = Plan {
+    Ok(Plan {
         kind: CampaignKind::Notification,
         notice_id: Some(notice.id),
-        template: text_of(&api, &notice, request.custom_message),
+        template: text_of(api, &notice, request.custom_message),
         audience: Audience::of(request.customer_ids, Some(&notice)),
         subject: notice.title,
-        wording: Wording::Notification,
-    };
-    record::send(api, &headers, plan, request.options, "notification", &json).await
+    })
 }
 
 /// Send a text
@@ -179,9 +190,15 @@ pub async fn custom(
         subject: first_line(&request.message),
         template: request.message,
         audience: Audience::of(request.customer_ids, None),
+    };
+    let call = Call {
+        headers: &headers,
+        endpoint: "custom",
+        body: &json,
+        options: request.options,
         wording: Wording::Custom,
     };
-    record::send(api, &headers, plan, request.options, "custom", &json).await
+    record::send(api, call, async { Ok(plan) }).await
 }
 
 /// Send a text to one number
@@ -209,9 +226,15 @@ pub async fn phone(
         subject: first_line(&request.message),
         template: request.message,
         audience: Audience::Number(request.phone),
+    };
+    let call = Call {
+        headers: &headers,
+        endpoint: "phone",
+        body: &json,
+        options: request.options,
         wording: Wording::Phone,
     };
-    record::send(api, &headers, plan, request.options, "phone", &json).await
+    record::send(api, call, async { Ok(plan) }).await
 }
 
 /// Send a notice or a text to one ODP
@@ -237,28 +260,37 @@ pub async fn by_odp(
     headers: HeaderMap,
     Body { request, json }: Body<ByOdpRequest>,
 ) -> Answer<Response> {
+    let call = Call {
+        headers: &headers,
+        endpoint: &format!("by-odp/{odp}"),
+        body: &json,
+        options: request.options.clone(),
+        wording: Wording::ByOdp(odp.clone()),
+    };
+    record::send(api.clone(), call, plan_by_odp(&api, request, odp)).await
+}
+
+async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> Answer<Plan> {
     let notice = match request.notice_id {
-        Some(id) => Some(find_notice(&api, id).await?),
+        Some(id) => Some(find_notice(api, id).await?),
         None => None,
     };
     let (notice_id, subject, template) = match (notice, request.custom_message) {
         (None, None) => return Err(ApiError::BadRequest(wording::NOTICE_OR_MESSAGE.into())),
         (None, Some(text)) => (None, first_line(&text), text),
         (Some(notice), text) => {
-            let template = text_of(&api, &notice, text);
+            let template = text_of(api, &notice, text);
             (Some(notice.id), notice.title, template)
         }
     };
-    let named = Some(odp.clone()).filter(|odp| !odp.trim().is_empty());
-    let plan = Plan {
+    let named = Some(odp).filter(|odp| !odp.trim().is_empty());
+    Ok(Plan {
         kind: CampaignKind::ByOdp,
         notice_id,
         subject,
         template,
         audience: Audience::Odps(named.into_iter().collect()),
-        wording: Wording::ByOdp(odp.clone()),
-    };
-    record::send(api, &headers, plan, request.options, &format!("by-odp/{odp}"), &json).await
+    })
 }
 
 async fn find_notice(api: &Api, id: i64) -> Result<Notice, ApiError> {

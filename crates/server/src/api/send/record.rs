@@ -1,6 +1,6 @@
 //! From a plan to a campaign, and from there to the answer.
 
-use super::{Plan, SendOptions, dry_run, report};
+use super::{Plan, SendOptions, Wording, dry_run, report};
 use crate::api::error::{Answer, ApiError};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
@@ -15,41 +15,57 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// The header by which a caller says that a request is a repeat.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const MAX_KEY_CHARS: usize = 255;
+
+/// A request to send, as it came.
+pub struct Call<'c> {
+    pub headers: &'c HeaderMap,
+    /// With the body, what an idempotency key must come with again.
+    pub endpoint: &'c str,
+    pub body: &'c Value,
+    pub options: SendOptions,
+    /// How it is answered.
+    pub wording: Wording,
+}
 
 /// Records the send and answers with its report, or at once if the caller prefers that.
 ///
-/// `endpoint` and `json` are what an idempotency key must come with again.
+/// `plan` is waited for only where there is something to record: the repeat of a request is
+/// answered whatever has become of the notice and the billing database.
 pub async fn send(
     api: Arc<Api>,
-    headers: &HeaderMap,
-    plan: Plan,
-    options: SendOptions,
-    endpoint: &str,
-    json: &Value,
+    call: Call<'_>,
+    plan: impl Future<Output = Answer<Plan>>,
 ) -> Answer<Response> {
+    let Call { headers, endpoint, body, options, wording } = call;
     for name in &options.sessions {
         if api.state.session(name).await?.is_none() {
             return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
         }
     }
     if options.dry_run {
-        return dry_run::answer(api, plan, options).await;
+        return dry_run::answer(api, plan.await?, options, wording).await;
     }
-    let key = idempotency_key(headers, || hash(&json!([endpoint, json])))?;
-    let async_preferred = prefers_async(headers);
-    let request = json.to_string();
-    let wording = plan.wording.clone();
-
-    // What becomes of the first message hangs on the link: whoever sends it should not go by an
-    // old word about it.
-    whatsapp::link(&api).await;
-    // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = tokio::spawn(record(api.clone(), plan, options, key, request));
-    let id = recording.await.map_err(|error| ApiError::Internal(error.to_string()))??;
-
-    if async_preferred {
+    let key = idempotency_key(headers, || hash(&json!([endpoint, body])))?;
+    let made = match &key {
+        Some(key) => api.state.made_by(key).await?,
+        None => None,
+    };
+    let id = match made {
+        Some(made) => settle(made)?,
+        None => {
+            let plan = plan.await?;
+            // What becomes of the first message hangs on the link: whoever sends it should not go
+            // by an old word about it.
+            whatsapp::link(&api).await;
+            // A task of its own: a caller that goes away now must not stop it halfway.
+            let recording = tokio::spawn(record(api.clone(), plan, options, key, body.to_string()));
+            recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
+        }
+    };
+    if prefers_async(headers) {
         return accepted(&api, id).await;
     }
     Ok(report::answer(api, id, wording))

@@ -46,7 +46,9 @@ impl FromFields for SendOptions {
             dry_run: fields.boolean("dry_run").unwrap_or(false),
             force: fields.boolean("force").unwrap_or(false),
             sessions: fields.texts("sessions", MAX_SESSIONS),
-            duplicate_guard_seconds: fields.integer("duplicate_guard_seconds").map(seconds),
+            duplicate_guard_seconds: fields
+                .integer_within("duplicate_guard_seconds", 0, i64::MAX)
+                .map(seconds),
         }
     }
 }

@@ -18,6 +18,10 @@ use utoipa::ToSchema;
 /// From this size on a number of seconds would be a time after the year 2600: it is milliseconds.
 const MILLISECONDS_FROM: i64 = 20_000_000_000;
 
+/// The most faults that are reported of one request: each repeats what came, and a list can hold
+/// hundreds of thousands of them.
+const MAX_ERRORS: usize = 100;
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(example = json!({
@@ -75,8 +79,8 @@ impl Fault {
 
 /// A request's body or query that can be read from its fields.
 ///
-/// A field that is wrong is noted in [`Fields`] and read as its default, so that all faults are
-/// reported at once; a value read with faults is never used.
+/// A field that is wrong is noted in [`Fields`] and read as its default, so that all faults (up to
+/// [`MAX_ERRORS`]) are reported at once; a value read with faults is never used.
 pub trait FromFields: Sized {
     /// Reads the fields in the order in which faults are to be reported.
     fn read(fields: &mut Fields) -> Self;
@@ -107,6 +111,13 @@ impl Fields {
         self.note(&[json!(name)], read, value)
     }
 
+    /// An integer from `min` to `max`; absent and null are the same.
+    pub fn integer_within(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
+        let value = self.present(name)?;
+        let read = coerce::integer(&value).and_then(|integer| within(integer, min, max));
+        self.note(&[json!(name)], read, value)
+    }
+
     /// A truth value; absent and null are the same.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let value = self.present(name)?;
@@ -123,6 +134,9 @@ impl Fields {
         };
         let mut integers = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
+            if self.errors.len() == MAX_ERRORS {
+                break;
+            }
             let read = coerce::integer(&item);
             integers.extend(self.note(&[json!(name), json!(place)], read, item));
         }
@@ -191,6 +205,18 @@ pub fn path_integer(name: &str, segment: &str) -> Result<i64, ApiError> {
     coerce::integer(&input).map_err(|fault| {
         ApiError::Invalid(vec![FieldError::new("path", &[json!(name)], fault, input)])
     })
+}
+
+fn within(integer: i64, min: i64, max: i64) -> Result<i64, Fault> {
+    let (kind, bound, limit, words) = if integer < min {
+        ("greater_than_equal", "ge", min, "greater")
+    } else if integer > max {
+        ("less_than_equal", "le", max, "less")
+    } else {
+        return Ok(integer);
+    };
+    let msg = format!("Input should be {words} than or equal to {limit}");
+    Err(Fault { ctx: Some(json!({ bound: limit })), ..Fault::new(kind, msg) })
 }
 
 fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
@@ -309,6 +335,24 @@ mod tests {
             ]
         );
         assert_eq!(errors[2].1, [json!("body"), json!("numbers"), json!(1)]);
+    }
+
+    #[test]
+    fn a_long_list_of_faults_is_cut() {
+        let nulls = vec![Value::Null; 200_000];
+        let errors = read(json!({"text": "a", "numbers": nulls})).err().unwrap_or_default();
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert_eq!(errors[MAX_ERRORS - 1].1, [json!("body"), json!("numbers"), json!(99)]);
+    }
+
+    #[test]
+    fn an_integer_outside_its_bounds_is_a_fault() {
+        assert_eq!(within(1, 1, 3).ok(), Some(1));
+        assert_eq!(within(3, 1, 3).ok(), Some(3));
+        let low = within(0, 1, 3).unwrap_err();
+        assert_eq!((low.kind, low.ctx), ("greater_than_equal", Some(json!({"ge": 1}))));
+        let high = within(4, 1, 3).unwrap_err();
+        assert_eq!((high.kind, high.ctx), ("less_than_equal", Some(json!({"le": 3}))));
     }
 
     #[test]

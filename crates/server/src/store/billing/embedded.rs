@@ -2,6 +2,7 @@
 //! hand or by another program.
 
 use super::super::error::{StoreError, Which};
+use super::super::state::make_private_file;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use std::path::Path;
@@ -20,7 +21,8 @@ pub async fn sample(path: &Path) -> Result<(), StoreError> {
 
 async fn run(path: &Path, sql: &'static str) -> Result<(), StoreError> {
     let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::Billing, &e);
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    make_private_file(path).map_err(|e| failed(e.into()))?;
+    let options = SqliteConnectOptions::new().filename(path);
     let mut connection = options.connect().await.map_err(failed)?;
     let made = sqlx::raw_sql(sql).execute(&mut connection).await;
     let closed = sqlx::Connection::close(connection).await;

@@ -1,6 +1,6 @@
 //! Recording a campaign: the request, its recipients and its idempotency key, all or nothing.
 
-use super::super::database::{Transaction, params};
+use super::super::database::{Row, Transaction, params};
 use super::super::error::StoreError;
 use super::bulk_transitions::{move_all, one_of, state_list};
 use super::campaigns::{CampaignKind, write_phase};
@@ -161,6 +161,15 @@ impl State {
             self.complete_if_done(older).await?;
         }
         Ok(Creation::Created(id))
+    }
+
+    /// Returns what a key has made, if it answers with that still.
+    pub async fn made_by(&self, key: &IdempotencyKey) -> Result<Option<Creation>, StoreError> {
+        let oldest = (self.now().await? - KEY_LIFETIME).0;
+        let sql = "SELECT fingerprint, campaign_id FROM idempotency_keys \
+                   WHERE idempotency_key = ? AND created_at > ?";
+        let row = self.db().row(sql, params![key.key.as_str(), oldest]).await?;
+        row.map(|row| made(&row, key)).transpose()
     }
 
     /// Deletes keys that answer no more, a limited number at once. Answers how many.
@@ -335,12 +344,18 @@ async fn claim_key(
         )
         .await?;
     match earlier {
-        Some(row) if row.get::<String>("fingerprint")? == key.fingerprint => {
-            Ok(Some(Creation::Replayed(row.get("campaign_id")?)))
-        }
-        Some(_) => Ok(Some(Creation::KeyReused)),
+        Some(row) => made(&row, key).map(Some),
         // It was there a moment ago: whoever had it has just rolled back.
         None => Err(StoreError::Busy { which: tx.which() }),
+    }
+}
+
+/// What the key of this row has made, as an answer to a request with the same key.
+fn made(row: &Row, key: &IdempotencyKey) -> Result<Creation, StoreError> {
+    if row.get::<String>("fingerprint")? == key.fingerprint {
+        Ok(Creation::Replayed(row.get("campaign_id")?))
+    } else {
+        Ok(Creation::KeyReused)
     }
 }
 

@@ -7,8 +7,7 @@ use super::campaigns::{lock_phase, write_phase};
 use super::{State, count};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use kabari_domain::{
-    CampaignEvent, CampaignStatus, DeliveryEvent, DeliveryState, MessageId, Phone, Progress,
-    Timestamp,
+    CampaignEvent, DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp,
 };
 use sea_orm::Value;
 
@@ -124,7 +123,8 @@ impl State {
     }
 
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
-    /// back to running; a cancelled one stays cancelled, so there it is refused.
+    /// back to running; a cancelled one stays cancelled and an expired one sends nothing, so there
+    /// it is refused.
     pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
         self.db().retry(|| self.try_resolve(delivery, decision)).await?;
         self.there_is_work();
@@ -146,11 +146,13 @@ impl State {
         })?;
         if decision == Resolution::SendAgain {
             let phase = lock_phase(&tx, delivery.campaign_id).await?;
-            if phase.status == CampaignStatus::Completed {
+            if phase.status.is_final() {
                 let reopened = phase.after(CampaignEvent::Reopen)?;
                 write_phase(&tx, delivery.campaign_id, reopened, now).await?;
-            } else if phase.status.is_final() {
-                return Err(StoreError::Conflict("the campaign was cancelled"));
+            }
+            let sql = "SELECT id FROM campaigns WHERE id = ? AND expires_at <= ?";
+            if tx.row(sql, params![delivery.campaign_id, now.0]).await?.is_some() {
+                return Err(StoreError::Expired);
             }
         }
         let (stamps, stamp_values) = stamps(after.state, now);

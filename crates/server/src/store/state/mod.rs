@@ -89,19 +89,29 @@ impl State {
                 database
             }
             StateTarget::MySql { url } => {
-                // The library reads a URL of any scheme.
-                let is_ours = url.starts_with("mysql://") || url.starts_with("mariadb://");
-                let options = MySqlConnectOptions::from_str(&url).ok().filter(|_| is_ours);
-                let options = options.ok_or(StoreError::Conflict(
-                    "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
-                ))?;
+                let options = server_options(&url)?;
                 migrations::run_on_server(options.clone()).await?;
                 Database::state_server(options).await?
             }
         };
+        Ok(State::of(database, clock))
+    }
+
+    /// Connects to a database that is there already, and leaves its schema as it is. Returns with
+    /// it how many steps the schema is behind.
+    pub async fn inspect(target: StateTarget, clock: Clock) -> Result<(State, usize), StoreError> {
+        let database = match target {
+            StateTarget::Sqlite { path } => Database::state_file(&path).await?,
+            StateTarget::MySql { url } => Database::state_server(server_options(&url)?).await?,
+        };
+        let behind = migrations::pending(&database).await?;
+        Ok((State::of(database, clock), behind))
+    }
+
+    fn of(database: Database, clock: Clock) -> State {
         let creations = Semaphore::new(CREATIONS_AT_ONCE);
         let work = watch::Sender::new(0);
-        Ok(State(Arc::new(Inner { database, clock, creations, work })))
+        State(Arc::new(Inner { database, clock, creations, work }))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
@@ -159,8 +169,17 @@ impl State {
     }
 }
 
+fn server_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
+    // The library reads a URL of any scheme.
+    let is_ours = url.starts_with("mysql://") || url.starts_with("mariadb://");
+    let options = MySqlConnectOptions::from_str(url).ok().filter(|_| is_ours);
+    options.ok_or(StoreError::Conflict(
+        "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
+    ))
+}
+
 /// Customers' numbers are in it: for its owner only. SQLite gives its other files the same mode.
-fn make_private_file(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_private_file(path: &Path) -> std::io::Result<()> {
     let mut directory = std::fs::DirBuilder::new();
     let mut file = std::fs::OpenOptions::new();
     #[cfg(unix)]

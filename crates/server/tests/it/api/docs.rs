@@ -44,10 +44,8 @@ fn every_operation_shows_examples_of_what_goes_in_and_what_comes_out() {
         for (status, response) in responses {
             assert!(response["description"].is_string(), "{name}: {status} is not described");
             let is_empty = status == "204";
-            assert!(
-                is_empty || has_example(&document, &response["content"]),
-                "{name}: no example of {status}"
-            );
+            let shown = is_empty || has_example(&document, &response["content"]);
+            assert!(shown, "{name}: no example of {status}");
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             if parameter["in"] == "path" {

@@ -111,6 +111,31 @@ async fn nonsense_is_answered_with_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn a_link_that_waits_for_a_scan_says_so_in_the_words_of_the_replaced_system() {
+    let served = Served::start().await;
+    served.gateway.enter("qr-pending", None);
+    let (_, status) = served.get("/api/whatsapp/status").await;
+    assert_eq!(status["message"], "WhatsApp belum login. Scan QR code di /api/whatsapp/qr");
+    assert_eq!((&status["connected"], &status["qr_code"]), (&json!(false), &Value::Null));
+    let (_, connect) = served.post("/api/whatsapp/connect", json!({})).await;
+    let message = "WhatsApp belum login. Silakan scan QR code di /api/whatsapp/qr";
+    assert_eq!(connect, json!({"success": false, "message": message}));
+    let (_, qr) = served.get("/api/whatsapp/qr").await;
+    assert!(qr["qr"].as_str().unwrap().starts_with("data:image/png;base64,"), "{qr}");
+}
+
+#[tokio::test]
+async fn a_long_list_of_faults_is_answered_in_short() {
+    let served = Served::start().await;
+    let nulls = vec![Value::Null; 800_000];
+    let request = served.request(Method::POST, "/api/send/custom");
+    let response = request.json(&json!({"message": "x", "customer_ids": nulls}));
+    let (status, said) = answer(response).await;
+    assert_eq!(status, 422);
+    assert_eq!(said["detail"].as_array().map(Vec::len), Some(100));
+}
+
+#[tokio::test]
 async fn a_billing_database_that_is_down_is_named_with_what_to_do() {
     let target = BillingTarget::MySql {
         host: "127.0.0.1".to_owned(),

@@ -1,6 +1,8 @@
 //! The API over real HTTP.
 
+mod browser;
 mod contract;
+mod cross_origin;
 mod docs;
 mod http;
 mod sends;

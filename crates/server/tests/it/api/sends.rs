@@ -1,10 +1,12 @@
 //! Sends: waiting, not waiting, repeating, stopping.
 
-use crate::harness::served::{PATIENCE, Served, Setup, answer};
+use crate::harness::database::{billing_file, execute_on_file};
+use crate::harness::served::{PATIENCE, SMALL_BILLING, Served, Setup, answer};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -176,6 +178,46 @@ async fn many_requests_with_one_key_make_one_campaign() {
 }
 
 #[tokio::test]
+async fn a_repeat_needs_neither_the_notice_nor_the_billing_database() {
+    let directory = TempDir::new().unwrap();
+    let billing = Some(billing_file(&directory, SMALL_BILLING).await);
+    let served = Served::with(Setup { billing, ..Setup::default() }).await;
+    let with_key = |path: &str, body: Value| {
+        let request = served.request(Method::POST, path);
+        answer(request.header("idempotency-key", "ulang").json(&body))
+    };
+    let notice = json!({"notice_id": 1});
+    let (status, first) = with_key("/api/send/notification", notice.clone()).await;
+    assert_eq!((status, &first["sent_count"]), (200, &json!(2)));
+    execute_on_file(&directory.path().join("billing.db"), "DROP TABLE network_notices").await;
+    assert_eq!(served.get("/api/notices").await.0, 503);
+    assert_eq!(with_key("/api/send/notification", notice.clone()).await, (200, first));
+    assert_eq!(with_key("/api/send/by-odp/ODP-1", notice).await.0, 422, "another request");
+    assert_eq!(served.gateway.take_delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn a_send_to_nobody_is_answered_in_the_words_of_the_replaced_system() {
+    let served = Served::start().await;
+    for (path, body, message) in [
+        (
+            "notification",
+            json!({"notice_id": 1, "customer_ids": [999]}),
+            "Tidak ada pelanggan yang perlu dikirim notifikasi",
+        ),
+        (
+            "custom",
+            json!({"message": "x", "customer_ids": [999]}),
+            "Tidak ada pelanggan yang perlu dikirim pesan",
+        ),
+        ("by-odp/ODP-9", json!({"custom_message": "x"}), "Tidak ada pelanggan aktif di ODP ODP-9"),
+    ] {
+        let (status, report) = served.post(&format!("/api/send/{path}"), body).await;
+        assert_eq!((status, report["message"].as_str()), (200, Some(message)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_double_click_is_refused_with_a_link_unless_it_is_meant() {
     let served = Served::start().await;
     let guarded = |more: Value| {
@@ -254,6 +296,10 @@ async fn a_campaign_can_be_paused_resumed_and_cancelled() {
     assert_eq!(served.post(&format!("{location}/pause"), json!({})).await.0, 409);
     assert_eq!(served.post("/api/campaigns/999/pause", json!({})).await.0, 404);
     assert_eq!(served.get("/api/campaigns/abc").await.0, 422);
+    for limit in [0, 1001] {
+        let (status, refused) = served.get(&format!("/api/campaigns?limit={limit}")).await;
+        assert_eq!((status, &refused["detail"][0]["loc"][1]), (422, &json!("limit")));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What tests stand on.
 
+#[path = "../../../../wa-sim/tests/it/browser.rs"]
+pub mod browser;
 pub mod caller;
 pub mod clock_file;
 pub mod database;

@@ -80,13 +80,11 @@ impl Setup {
     /// Links the session of this setup to a simulated phone, without any process.
     pub async fn link(&self, simulator: &Simulator, phone: &str) {
         let value =
-            |name| self.environment.iter().rfind(|(n, _)| *n == name).map(|(_, v)| v.clone());
+            |name: &str| self.environment.iter().rfind(|(n, _)| *n == name).map(|(_, v)| v.clone());
         let mut options = options(&self.data_dir);
         options.wa_websocket_url = Some(simulator.ws_url());
-        options.state_database_url = value("STATE_DATABASE_URL");
-        options.session_key = value("SESSION_KEY");
         options.wa_session = value("WA_SESSION").unwrap_or(options.wa_session);
-        let settings = options.check().unwrap();
+        let settings = options.check_with(&value).unwrap();
         let data_dir = DataDir::open(&settings.data_dir).unwrap();
         let state = app::open_state(&settings, Clock::System).await.unwrap();
         let (gateway, lease) =

@@ -6,6 +6,7 @@ use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use kabari::origins::Origins;
 use kabari::sessions::Sessions;
 use kabari::store::state::{Affinity, SessionKind};
 use kabari::store::{Billing, BillingTarget, State, StateTarget};
@@ -41,6 +42,7 @@ impl Default for Setup {
             settings: ApiSettings {
                 status_page_url: Some("https://rumahkitanet.site/status-jaringan".to_owned()),
                 api_key: None,
+                origins: Origins::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
                 quotas: Quotas::none(),
@@ -64,7 +66,7 @@ pub struct Served {
 }
 
 /// Customers and notices for tests that need no MariaDB.
-const SMALL_BILLING: &str = "
+pub const SMALL_BILLING: &str = "
     CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, phone TEXT, odp TEXT,
         is_active INTEGER NOT NULL DEFAULT 1);
     CREATE TABLE network_notices (id INTEGER PRIMARY KEY, title TEXT NOT NULL, message TEXT NOT NULL,

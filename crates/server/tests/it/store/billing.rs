@@ -5,6 +5,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use kabari::store::billing::sample;
 use kabari::store::{Billing, BillingTarget, CustomerFilter, Missing, StoreError};
 use kabari_domain::{Customer, Notice, Phone};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -291,6 +292,8 @@ async fn the_sample_is_a_billing_database() {
     let path = directory.path().join("billing.db");
     sample(&path).await.unwrap();
     sample(&path).await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "customers' numbers are in it");
     let billing = Billing::connect(BillingTarget::Sqlite { path }).unwrap();
     billing.check().await.unwrap();
     let all = customers(&billing, &CustomerFilter::default()).await;

@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::harness::database::TestState;
 use futures_util::TryStreamExt;
 use kabari::store::StoreError;
-use kabari::store::state::Resolution;
+use kabari::store::state::{NewCampaign, Resolution};
 use kabari_domain::DeliveryState::{Accepted, Cancelled, Expired, Queued, RetryWait, Uncertain};
 use kabari_domain::campaign::Phase;
 use kabari_domain::delivery::{MAX_UNANSWERED, RESEND_WAIT};
@@ -18,6 +18,7 @@ on_both_engines!(
     what_expires_unsent_is_given_up,
     the_last_answer_completes_it,
     a_person_decides_about_uncertain_ones,
+    what_has_expired_is_not_sent_again,
     a_report_streams_many_pages,
     commits_wake_those_who_wait,
 );
@@ -131,9 +132,28 @@ async fn a_person_decides_about_uncertain_ones(test: TestState) {
 
     state.campaign_event(id, CampaignEvent::Cancel).await.unwrap();
     let again = state.resolve(uncertain, Resolution::SendAgain).await;
-    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    assert!(matches!(again, Err(StoreError::NotAllowed(_))), "{again:?}");
     state.resolve(uncertain, Resolution::CountAsSent).await.unwrap();
     assert_eq!(state_of(state, uncertain).await, Accepted);
+}
+
+async fn what_has_expired_is_not_sent_again(test: TestState) {
+    let state = &test.state;
+    let expires_at = test.clock.now() + RESEND_WAIT / 2;
+    let campaign = NewCampaign { expires_at: Some(expires_at), ..new_campaign() };
+    let id = create(state, campaign, recipients(1)).await;
+    let touched = unanswered(&test).await;
+    test.clock.advance(RESEND_WAIT);
+    state.expire_due(test.clock.now()).await.unwrap();
+    assert_eq!(state_of(state, touched).await, Uncertain);
+
+    let again = state.resolve(touched, Resolution::SendAgain).await;
+    assert!(matches!(again, Err(StoreError::Expired)), "{again:?}");
+    assert_eq!(state_of(state, touched).await, Uncertain);
+    let phase = state.campaign(id).await.unwrap().unwrap().phase;
+    assert_eq!(phase.status, CampaignStatus::Completed);
+    state.resolve(touched, Resolution::CountAsSent).await.unwrap();
+    assert_eq!(state_of(state, touched).await, Accepted);
 }
 
 async fn a_report_streams_many_pages(test: TestState) {

@@ -29,6 +29,18 @@ impl MigratorTrait for Migrations {
     }
 }
 
+/// How many steps a database is behind. Changes nothing.
+pub(super) async fn pending(database: &Database) -> Result<usize, StoreError> {
+    let sql = "SELECT COUNT(*) AS done FROM seaql_migrations";
+    let done = match database.row(sql, vec![]).await {
+        Ok(row) => row.map_or(Ok(0), |row| row.get::<i64>("done"))?,
+        // Nothing has been done yet.
+        Err(StoreError::Missing { .. }) => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(Migrations::migrations().len().saturating_sub(usize::try_from(done).unwrap_or(0)))
+}
+
 /// On a file: all steps in one transaction, which also keeps other processes out.
 pub(super) async fn run_on_file(database: &Database) -> Result<(), StoreError> {
     database
