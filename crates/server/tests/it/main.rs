@@ -9,3 +9,4 @@ mod engine;
 mod harness;
 mod release;
 mod store;
+mod whatsmeow;
