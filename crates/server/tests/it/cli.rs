@@ -1,7 +1,7 @@
 //! The program as people run it: what it prints, and the code it ends with.
 
-use crate::harness::node::SESSION_KEY;
 use crate::harness::database::MariaDbDatabase;
+use crate::harness::node::SESSION_KEY;
 use crate::harness::served::{PATIENCE, Served, Setup};
 use kabari::clock::Clock;
 use kabari::store::{State, StateTarget};
