@@ -17,6 +17,7 @@ mod receipts;
 mod reclaim;
 mod sealed;
 mod session_entries;
+mod session_links;
 mod session_requests;
 mod sessions;
 
@@ -26,10 +27,9 @@ pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
 pub use numbers::Registration;
+pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
-pub use sessions::{
-    LinkReport, Reported, Session, SessionChange, SessionKind, SessionLease, UNNAMED_NUMBER,
-};
+pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 
 use super::database::{Database, Engine, Transaction};
 use super::error::{StoreError, Which};

@@ -6,17 +6,14 @@
 
 use super::super::database::{Row, Transaction, params};
 use super::super::error::StoreError;
-use super::{LONGEST_LEASE, State, clip, count};
+use super::{LONGEST_LEASE, State, count};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
 use sea_orm::Value;
 use std::time::Duration;
 
-/// The number of a gateway that does not say to which one it is linked.
-pub const UNNAMED_NUMBER: &str = "unknown";
 /// Sessions per statement.
 const CHUNK: usize = 200;
-const ERROR_LENGTH: usize = 500;
 
 /// How a session reaches WhatsApp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,33 +123,6 @@ pub struct SessionLease {
     pub owner: String,
     /// To show with every write in its name.
     pub epoch: i64,
-}
-
-/// What the holder of a session has seen of its link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkReport {
-    /// The state of the link.
-    pub state: LinkState,
-    /// The linked number, if there is one.
-    pub phone: Option<Phone>,
-    /// What the QR code to scan says, while there is one.
-    pub qr: Option<String>,
-    /// What is wrong, for people.
-    pub error: Option<String>,
-}
-
-/// What became of a report about a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reported {
-    /// It is written.
-    Written,
-    /// Another node holds the session, or it was deleted.
-    Lost,
-    /// The number is linked in another session already: two would not keep one pace.
-    NumberTaken {
-        /// That session's name.
-        by: String,
-    },
 }
 
 /// What an operator changes of a session; `None` leaves it as it is.
@@ -341,51 +311,6 @@ impl State {
         Ok(())
     }
 
-    /// Writes what the holder has seen of the link. A phone that is linked anew begins its
-    /// warm-up, and keeps what it has sent today under whatever session that was.
-    pub async fn report_link(
-        &self,
-        lease: &SessionLease,
-        report: &LinkReport,
-    ) -> Result<Reported, StoreError> {
-        self.db().retry(|| self.try_report_link(lease, report)).await
-    }
-
-    async fn try_report_link(
-        &self,
-        lease: &SessionLease,
-        report: &LinkReport,
-    ) -> Result<Reported, StoreError> {
-        let tx = self.db().begin().await?;
-        let Some(before) = lock(&tx, lease).await? else { return Ok(Reported::Lost) };
-        let now = self.now_in(&tx).await?;
-        if let Some(phone) = report.phone.as_ref().filter(|_| !report.state.is_unlinked())
-            && !(before.is_linked() && before.phone.as_ref() == Some(phone))
-        {
-            if let Some(by) = link_number(&tx, &before, phone, now).await? {
-                return Ok(Reported::NumberTaken { by });
-            }
-            crash_point("link.written");
-        }
-        let until = match report.state {
-            LinkState::Banned { until } => Some(until.0),
-            _ => None,
-        };
-        tx.execute(
-            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, last_error = ? WHERE name = ?",
-            params![
-                report.state.as_str(),
-                until,
-                report.qr.as_deref(),
-                report.error.as_deref().map(|error| clip(error, ERROR_LENGTH)),
-                lease.name.as_str(),
-            ],
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(Reported::Written)
-    }
-
     /// Writes since when the session can send nothing, or that it can.
     pub async fn session_waits(&self, lease: &SessionLease, waits: bool) -> Result<(), StoreError> {
         let now = self.now().await?;
@@ -425,69 +350,11 @@ pub(super) async fn lock(
     tx.row(&sql, values).await?.map(|row| read(&row)).transpose()
 }
 
-/// Binds a number to the session. Returns the name of the session that has it already, if one has.
-async fn link_number(
-    tx: &Transaction<'_>,
-    session: &Session,
-    phone: &Phone,
-    now: Timestamp,
-) -> Result<Option<String>, StoreError> {
-    let name = session.name.as_str();
-    let digits = phone.digits();
-    let mut linked_at = now;
-    let mut sent = session.clone();
-    if session.phone.as_ref() != Some(phone) {
-        sent = Session { next_slot_at: Timestamp(0), day: 0, sent_today: 0, ..sent };
-        let other = format!("{SELECT} WHERE phone = ? AND name <> ?{}", tx.engine().lock_row());
-        let other = match digits {
-            UNNAMED_NUMBER => None,
-            _ => tx.row(&other, params![digits, name]).await?.map(|row| read(&row)).transpose()?,
-        };
-        match other {
-            Some(other) if other.is_linked() => return Ok(Some(other.name)),
-            Some(other) => {
-                tx.execute(
-                    "UPDATE sessions SET phone = NULL WHERE name = ?",
-                    params![other.name.as_str()],
-                )
-                .await?;
-                sent = other;
-            }
-            None => {
-                // A number that an earlier version of kabari was linked to.
-                let known = "SELECT next_slot_at, linked_at, day, sent_today FROM senders \
-                             WHERE phone = ?";
-                if let Some(row) = tx.row(known, params![digits]).await? {
-                    linked_at = Timestamp(row.get("linked_at")?);
-                    sent.next_slot_at = Timestamp(row.get("next_slot_at")?);
-                    sent.day = row.get("day")?;
-                    sent.sent_today = count(row.get("sent_today")?);
-                    tx.execute("DELETE FROM senders WHERE phone = ?", params![digits]).await?;
-                }
-            }
-        }
-    }
-    tx.execute(
-        "UPDATE sessions SET phone = ?, linked_at = ?, next_slot_at = ?, day = ?, sent_today = ?, \
-         reach_out_until = 0 WHERE name = ?",
-        params![
-            digits,
-            linked_at.0,
-            sent.next_slot_at.0,
-            sent.day,
-            i64::from(sent.sent_today),
-            name,
-        ],
-    )
-    .await?;
-    Ok(None)
-}
-
 pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, last_error, \
      paused, delay_ms, jitter_ms, daily_cap, owner, epoch, lease_until, next_slot_at, linked_at, \
      day, sent_today, reach_out_until, waiting_since FROM sessions";
 
-fn read(row: &Row) -> Result<Session, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
     let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
     let millis = |column: &str| {
         let stored = row.get::<Option<i64>>(column)?;
