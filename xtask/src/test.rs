@@ -30,7 +30,7 @@ enum Step {
     Clippy,
     /// The release binary builds.
     Release,
-    /// All tests, with a MariaDB, a browser and a second WhatsApp client beside them.
+    /// All tests, with a MariaDB, a browser and two more WhatsApp clients beside them.
     Test,
 }
 
@@ -122,15 +122,8 @@ fn release() -> Result<Outcome> {
 }
 
 fn test(arguments: &[String]) -> Result<Outcome> {
-    tools::ensure(&[tools::MARIADB, tools::NODE, tools::NPM, tools::CHROMIUM])?;
-    let baileys = root()?.join("crates/wa-sim/baileys");
-    if baileys.join("package-lock.json").exists() {
-        process::run(
-            Command::new("npm")
-                .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-                .current_dir(baileys),
-        )?;
-    }
+    tools::ensure(&[tools::MARIADB, tools::NODE, tools::NPM, tools::PYTHON, tools::CHROMIUM])?;
+    install_clients()?;
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());
     // One test kills its server, which must not be that of all others.
@@ -144,6 +137,21 @@ fn test(arguments: &[String]) -> Result<Outcome> {
         ),
     )?;
     Ok(Outcome::Passed)
+}
+
+/// Installs the WhatsApp clients by other people, each beside the program that drives it, in the
+/// versions that are written down there.
+fn install_clients() -> Result<()> {
+    let simulator = root()?.join("crates/wa-sim");
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    process::run(npm.current_dir(simulator.join("baileys")))?;
+    let whatsmeow = simulator.join("whatsmeow");
+    process::run(Command::new("python3").args(["-m", "venv", ".venv"]).current_dir(&whatsmeow))?;
+    let mut pip = Command::new(whatsmeow.join(".venv/bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    pip.args(["--require-hashes", "--requirement", "requirements.txt"]);
+    process::run(pip.args(["--no-deps"]).current_dir(&whatsmeow))
 }
 
 /// The cargo that runs this program, as if from a shell: what it has told this program about its

@@ -2,6 +2,7 @@
 
 use crate::process::{self, find_program};
 use anyhow::{Context, Result, bail};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program from Debian's packages.
@@ -10,23 +11,44 @@ pub struct Tool {
     programs: &'static [&'static str],
     /// What to install when none is there.
     packages: &'static [&'static str],
+    /// Arguments under which it has to succeed, where being there is not enough.
+    probe: &'static [&'static str],
 }
 
 /// The `-core` packages bring the server without a system service that would start by itself.
-pub const MARIADB: Tool =
-    Tool { programs: &["mariadbd"], packages: &["mariadb-server-core", "mariadb-client-core"] };
+pub const MARIADB: Tool = Tool {
+    programs: &["mariadbd"],
+    packages: &["mariadb-server-core", "mariadb-client-core"],
+    probe: &[],
+};
 /// Runs the second WhatsApp client of the tests.
-pub const NODE: Tool = Tool { programs: &["node"], packages: &["nodejs"] };
+pub const NODE: Tool = Tool { programs: &["node"], packages: &["nodejs"], probe: &[] };
 /// Installs it.
-pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"] };
+pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"], probe: &[] };
+/// Installs and runs the third. Debian's Python comes without what makes an environment.
+pub const PYTHON: Tool = Tool {
+    programs: &["python3"],
+    packages: &["python3", "python3-venv"],
+    probe: &["-c", "import ensurepip, venv"],
+};
 /// Shows the pages as people see them.
-pub const CHROMIUM: Tool =
-    Tool { programs: &["chromium", "chromium-browser", "google-chrome"], packages: &["chromium"] };
+pub const CHROMIUM: Tool = Tool {
+    programs: &["chromium", "chromium-browser", "google-chrome"],
+    packages: &["chromium"],
+    probe: &[],
+};
 
 impl Tool {
     fn is_there(&self) -> bool {
-        self.programs.iter().any(|name| find_program(name).is_some())
+        let mut found = self.programs.iter().filter_map(|name| find_program(name));
+        found.any(|program| self.probe.is_empty() || succeeds(&program, self.probe))
     }
+}
+
+fn succeeds(program: &Path, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 /// Installs with apt what is missing of these.
@@ -80,12 +102,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
 /// Makes sure that rustfmt and clippy are part of the toolchain.
 pub fn ensure_cargo_components() -> Result<()> {
     for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
-        let probe = Command::new("cargo")
-            .args([subcommand, "--version"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if probe.is_ok_and(|status| status.success()) {
+        if succeeds(Path::new("cargo"), &[subcommand, "--version"]) {
             continue;
         }
         process::run(Command::new("rustup").args(["component", "add", component])).with_context(

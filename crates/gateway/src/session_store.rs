@@ -80,9 +80,13 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
 #[derive(Default)]
 pub struct MemoryStore(Mutex<Contents>);
 
+/// A collection and a key in it.
+type Place = (&'static str, Vec<u8>);
+
 #[derive(Default)]
 struct Contents {
-    entries: BTreeMap<(&'static str, Vec<u8>), (Vec<u8>, i64)>,
+    /// Value and stamp.
+    entries: BTreeMap<Place, (Vec<u8>, i64)>,
     failing: Option<SessionStoreError>,
     writes: usize,
     reads: usize,

@@ -1,29 +1,36 @@
 //! One client's connection: frames, handshake, and the stanzas that come over it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tracing::debug;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::consts::WA_CONN_HEADER;
-use wacore_binary::{Node, OwnedNodeRef, marshal};
+use wacore_binary::{Node, OwnedNodeRef};
 use wacore_noise::framing::{FrameDecoder, encode_frame};
 
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
 use crate::noise::{Hello, Peer, Transport};
+use crate::stanza;
 use crate::state::{DeviceId, Outgoing};
 use crate::violations::Rule;
 
 /// What may precede the connection header: `ED 00 01`, a 3-byte length, and routing bytes.
 const EDGE_ROUTING: &[u8] = b"ED\0\x01";
+/// How long a client may take to close a connection whose stream the server has ended.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// How a client's connection goes on after a stanza.
 pub(crate) enum Flow {
     Continue,
+    /// The server has ended the stream: closing is up to the client. One that sees the end of the
+    /// connection before it has handled the server's last stanza would miss what follows from it.
+    End,
     /// Close without a word.
     Drop,
     /// Keep it open, but answer nothing any more.
@@ -67,7 +74,7 @@ impl Link {
                     self.decoder.feed(after_greeting(&data)?);
                     self.greeted = true;
                 }
-                Message::Close(_) => bail!("the client closed the connection"),
+                // A close is answered by reading on; what comes next is the end.
                 _ => {}
             }
         }
@@ -111,33 +118,41 @@ impl Client {
         }
         let (peer, mut transport) =
             self.handshake(&mut link, fault == Some(Action::RefuseIk)).await?;
-        if let Flow::Silence = self.greet(&peer) {
-            return hold_open(link, orders).await;
-        }
-        loop {
-            tokio::select! {
+        let mut flow = self.greet(&peer);
+        while let Flow::Continue = flow {
+            flow = tokio::select! {
                 order = orders.recv() => match order {
                     Some(Outgoing::Send(node)) => {
                         self.core.keep_accounts();
-                        send_node(&mut link, &mut transport, &node).await?;
+                        send_node(&mut link, &mut transport, node).await?;
+                        Flow::Continue
+                    }
+                    Some(Outgoing::End(last)) => {
+                        self.core.keep_accounts();
+                        send_node(&mut link, &mut transport, last).await?;
+                        Flow::End
                     }
                     Some(Outgoing::Drop) | None => return Ok(()),
                 },
                 frame = link.receive() => {
                     let arrived = self.core.clock.wire_ns();
                     let node = decode(&mut transport, frame?)?;
-                    match self.handle(node, arrived) {
-                        Flow::Continue => {}
-                        Flow::Drop => {
-                            self.core.keep_accounts();
-                            flush(&mut link, &mut transport, &mut orders).await?;
-                            return Ok(());
-                        }
-                        Flow::Silence => return hold_open(link, orders).await,
-                    }
+                    self.handle(node, arrived)
                 }
-            }
+            };
         }
+        if let Flow::Silence = flow {
+            return hold_open(link, orders).await;
+        }
+        self.core.keep_accounts();
+        flush(&mut link, &mut transport, &mut orders).await?;
+        if let Flow::End = flow {
+            self.detach();
+            self.core.notify();
+            // Closed by the client or not, the connection ends here.
+            let _ = tokio::time::timeout(CLOSING, hold_open(link, orders)).await;
+        }
+        Ok(())
     }
 
     async fn handshake(
@@ -161,8 +176,7 @@ impl Client {
     /// The first stanzas after the handshake: a login, or the start of a pairing.
     fn greet(&mut self, peer: &Peer) -> Flow {
         if peer.payload.device_pairing_data.is_set() {
-            self.offer_pairing(peer);
-            Flow::Continue
+            self.offer_pairing(peer)
         } else {
             self.log_in(peer)
         }
@@ -216,26 +230,25 @@ impl Client {
             Action::Swallow => Some(Flow::Continue),
             Action::Failure { reason, code, expire } => {
                 self.send(failure(*reason, *code, *expire));
-                Some(Flow::Drop)
+                Some(Flow::End)
             }
             Action::StreamError { code, conflict } => {
                 self.send(stream_error(*code, conflict.as_deref()));
-                Some(Flow::Drop)
+                Some(Flow::End)
             }
             Action::Revoke => {
                 if let Some(device) = &self.device {
                     self.core.unlink(device);
                 }
-                Some(Flow::Drop)
+                Some(Flow::End)
             }
             _ => None,
         }
     }
 
-    fn leave(&mut self) {
+    /// From here on what is for this client waits for its next connection.
+    pub fn detach(&self) {
         let mut state = self.core.state();
-        state.connections.remove(&self.id);
-        state.candidates.remove(&self.id);
         if let Some(device) = &self.device
             && let Some(companion) = state.companion(device)
             && companion.connection == Some(self.id)
@@ -243,6 +256,13 @@ impl Client {
             companion.connection = None;
             companion.active = false;
         }
+    }
+
+    fn leave(&mut self) {
+        self.detach();
+        let mut state = self.core.state();
+        state.connections.remove(&self.id);
+        state.candidates.remove(&self.id);
         drop(state);
         self.core.notify();
     }
@@ -270,8 +290,8 @@ pub(crate) fn stream_error(code: Option<u16>, conflict: Option<&str>) -> Node {
     node.build()
 }
 
-async fn send_node(link: &mut Link, transport: &mut Transport, node: &Node) -> anyhow::Result<()> {
-    let payload = transport.encrypt(&marshal(node)?)?;
+async fn send_node(link: &mut Link, transport: &mut Transport, node: Node) -> anyhow::Result<()> {
+    let payload = transport.encrypt(&stanza::encode(node)?)?;
     link.send(&payload).await
 }
 
@@ -281,8 +301,8 @@ async fn flush(
     transport: &mut Transport,
     orders: &mut mpsc::UnboundedReceiver<Outgoing>,
 ) -> anyhow::Result<()> {
-    while let Ok(Outgoing::Send(node)) = orders.try_recv() {
-        send_node(link, transport, &node).await?;
+    while let Ok(Outgoing::Send(node) | Outgoing::End(node)) = orders.try_recv() {
+        send_node(link, transport, node).await?;
     }
     Ok(())
 }
@@ -296,7 +316,7 @@ async fn hold_open(
         tokio::select! {
             frame = link.receive() => drop(frame?),
             order = orders.recv() => match order {
-                Some(Outgoing::Send(_)) => {}
+                Some(Outgoing::Send(_) | Outgoing::End(_)) => {}
                 Some(Outgoing::Drop) | None => return Ok(()),
             },
         }

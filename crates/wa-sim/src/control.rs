@@ -23,6 +23,7 @@ use crate::violations::Violation;
 pub(crate) fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
     let kept = middleware::map_response_with_state(Arc::clone(core), keep);
     Router::new()
+        .route("/control/root", get(root))
         .route("/control/scan", post(scan))
         .route("/control/pair", post(pair))
         .route("/control/numbers/{phone}", put(set_number).get(number))
@@ -100,6 +101,12 @@ fn digits(phone: &str) -> Result<String, Refused> {
         );
         Err(Refused(StatusCode::BAD_REQUEST, message))
     }
+}
+
+/// The key that a client has to trust in place of WhatsApp's.
+async fn root(State(core): State<Arc<Core>>) -> Json<Value> {
+    let digits: String = core.identity.root().iter().map(|byte| format!("{byte:02x}")).collect();
+    Json(json!({ "public_key": digits }))
 }
 
 #[derive(Deserialize)]

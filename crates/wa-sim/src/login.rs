@@ -24,14 +24,8 @@ impl Client {
         let id = DeviceId { number: number.clone(), device };
         if let Some(action) = self.strike(facts) {
             self.device = Some(id.clone());
-            match self.break_off(&action) {
-                // Closed by the connection's own loop, after what was sent has gone.
-                Some(Flow::Drop) => {
-                    self.core.state().drop_connection(self.id);
-                    return Flow::Continue;
-                }
-                Some(flow) => return flow,
-                None => {}
+            if let Some(flow) = self.break_off(&action) {
+                return flow;
             }
         }
         let now_s = self.core.clock.now_s();
@@ -39,14 +33,12 @@ impl Client {
         let known = state.companion(&id).filter(|companion| companion.noise_key == peer.static_key);
         let Some(companion) = known else {
             state.send(self.id, failure(LOGGED_OUT, None, None));
-            state.drop_connection(self.id);
-            return Flow::Continue;
+            return Flow::End;
         };
         companion.active = false;
         let replaced = companion.connection.replace(self.id);
         if let Some(replaced) = replaced {
-            state.send(replaced, stream_error(None, Some("replaced")));
-            state.drop_connection(replaced);
+            state.end(replaced, stream_error(None, Some("replaced")));
         }
         let lid = state.lid(&number);
         let success = NodeBuilder::new("success")

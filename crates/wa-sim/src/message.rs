@@ -197,15 +197,6 @@ impl Client {
         }
     }
 
-    /// From here on what is for this client waits for its next connection.
-    pub(crate) fn detach(&self) {
-        let mut state = self.core.state();
-        if let Some(companion) = self.device.as_ref().and_then(|device| state.companion(device)) {
-            companion.connection = None;
-            companion.active = false;
-        }
-    }
-
     /// Notes a message in the ledger that goes no further.
     fn log_only(&self, node: &Node, arrived: u64, outcome: Outcome, error: Option<u16>) {
         let Some(sender) = &self.device else { return };

@@ -10,6 +10,7 @@ use wacore_noise::{NoiseCipher, NoiseHandshake};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::cert_chain::{NoiseCertificate, noise_certificate::Details};
 
+use crate::phone::raw;
 use crate::seed::Seed;
 
 /// Serial of the root: clients demand that the intermediate names issuer 0.
@@ -25,6 +26,8 @@ const NOT_AFTER: u64 = 2_500_000_000;
 pub(crate) struct ServerIdentity {
     key: KeyPair,
     certificates: Vec<u8>,
+    /// The public key that the chain ends in.
+    root: [u8; 32],
     seed: Seed,
 }
 
@@ -44,7 +47,13 @@ impl ServerIdentity {
             )?,
             leaf: certificate(seed, LEAF_SERIAL, INTERMEDIATE_SERIAL, &key, &intermediate)?,
         };
-        Ok(Self { key, certificates: chain.encode_to_vec(), seed })
+        let root = raw(root.public_key.public_key_bytes());
+        Ok(Self { key, certificates: chain.encode_to_vec(), root, seed })
+    }
+
+    /// The public key under which the certificates are signed.
+    pub fn root(&self) -> [u8; 32] {
+        self.root
     }
 
     /// A responder for one connection. `connection` makes its ephemeral key differ from others.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, SERVER_JID};
 
@@ -32,10 +33,14 @@ impl Core {
         let seed = state.seed;
         let lid = state.lid(number);
         let Some(account) = state.accounts.get(number) else { return };
+        let by_number = account.devices().map(|device| Jid::pn_device(number, device));
+        let by_lid = account.devices().map(|device| Jid::lid_device(lid.as_str(), device));
+        let hashes = (device_hash(by_number), device_hash(by_lid));
+        let (Ok(device_hash), Ok(device_lid_hash)) = hashes else { return };
         let mut keys = NodeBuilder::new("key-index-list").attr("ts", account.devices_changed);
         let mut entry = NodeBuilder::new("device")
             .attr("jid", Jid::pn_device(number, device))
-            .attr("lid", Jid::lid_device(lid, device));
+            .attr("lid", Jid::lid_device(lid.as_str(), device));
         let tag = match change {
             DeviceChange::Added(key_index) => {
                 let Ok(signed) = account.key_index_list(seed) else { return };
@@ -46,7 +51,11 @@ impl Core {
             DeviceChange::Removed => "remove",
         };
         drop(state);
-        let change = NodeBuilder::new(tag).children([entry.build(), keys.build()]).build();
+        let change = NodeBuilder::new(tag)
+            .attr("device_hash", device_hash)
+            .attr("device_lid_hash", device_lid_hash)
+            .children([entry.build(), keys.build()])
+            .build();
         self.announce(number, "devices", &change);
     }
 
@@ -72,12 +81,14 @@ impl Core {
     fn announce(&self, number: &str, kind: &'static str, child: &Node) {
         let now_s = self.clock.now_s();
         let mut state = self.state();
+        let lid = state.lid(number);
         let concerned = clients_of(&state, number);
         let notices: Vec<(DeviceId, Node)> = concerned
             .into_iter()
             .map(|client| {
                 let node = NodeBuilder::new("notification")
                     .attr("from", Jid::pn_device(number, PRIMARY))
+                    .attr("lid", Jid::lid(lid.as_str()))
                     .attr("id", state.fresh_id(""))
                     .attr("type", kind)
                     .attr("t", now_s)
@@ -91,6 +102,11 @@ impl Core {
             self.deliver(&client, node);
         }
     }
+}
+
+/// What a client compares its own list of these devices with.
+fn device_hash(devices: impl Iterator<Item = Jid>) -> anyhow::Result<String> {
+    MessageUtils::participant_list_hash(&devices.collect::<Vec<_>>())
 }
 
 /// The linked clients of all who have written with a number, and of its own account.

@@ -11,7 +11,7 @@ use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
 use crate::account::{Account, Companion, pn};
-use crate::connection::{Client, stream_error};
+use crate::connection::{Client, Flow, failure, stream_error};
 use crate::core::Core;
 use crate::link_code::LinkCode;
 use crate::noise::Peer;
@@ -90,12 +90,12 @@ pub enum PairError {
 
 impl Client {
     /// Gives an unpaired client references for its QR codes.
-    pub(crate) fn offer_pairing(&mut self, peer: &Peer) {
+    pub(crate) fn offer_pairing(&mut self, peer: &Peer) -> Flow {
         let Some(registration) =
             peer.payload.device_pairing_data.as_option().and_then(registration)
         else {
-            self.send(crate::connection::failure(400, None, None));
-            return;
+            self.send(failure(400, None, None));
+            return Flow::End;
         };
         let mut state = self.core.state();
         let refs: Vec<String> = (0..REFS).map(|_| state.fresh_id("2@")).collect();
@@ -114,6 +114,7 @@ impl Client {
         state.candidates.insert(self.id, candidate);
         let pair_device = NodeBuilder::new("pair-device").children(nodes).build();
         state.send(self.id, server_iq(&id, pair_device));
+        Flow::Continue
     }
 
     /// The client has signed its device identity: it is linked, and has to log in now.
@@ -174,9 +175,7 @@ impl Client {
         let connection = self.id;
         tokio::spawn(async move {
             tokio::time::sleep(std::time::Duration::from_millis(RESTART_AFTER_MS)).await;
-            let state = core.state();
-            state.send(connection, stream_error(Some(515), None));
-            state.drop_connection(connection);
+            core.state().end(connection, stream_error(Some(515), None));
         });
     }
 }
@@ -326,8 +325,7 @@ impl Core {
         let Some(companion) = account.companions.remove(&id.device) else { return false };
         account.devices_changed = now_s;
         if let Some(connection) = companion.connection {
-            state.send(connection, stream_error(Some(401), Some("device_removed")));
-            state.drop_connection(connection);
+            state.end(connection, stream_error(Some(401), Some("device_removed")));
         }
         drop(state);
         self.announce_device(&id.number, id.device, DeviceChange::Removed);

@@ -85,6 +85,11 @@ impl Simulator {
         format!("ws://{}{WEBSOCKET_PATH}", self.addr())
     }
 
+    /// The public key of the root under which it signs, for clients that pin one.
+    pub fn root(&self) -> [u8; 32] {
+        self.core.identity.root()
+    }
+
     /// The phone of `phone` scans the QR a client shows. Returns when the client is linked.
     ///
     /// # Errors

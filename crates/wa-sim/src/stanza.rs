@@ -1,7 +1,44 @@
 //! Reading and building the small things that stanzas share.
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeContent, SERVER_JID};
+use wacore_binary::{Jid, Node, NodeContent, NodeValue, SERVER_JID, marshal};
+
+/// The attributes that hold an address, in stanzas and in their children.
+const ADDRESSES: [&str; 12] = [
+    "from",
+    "to",
+    "participant",
+    "recipient",
+    "jid",
+    "lid",
+    "pn_jid",
+    "sender_lid",
+    "sender_pn",
+    "peer_recipient_lid",
+    "peer_recipient_pn",
+    "val",
+];
+
+/// Encodes a stanza for the wire. Addresses go out as addresses, however they were written down: a
+/// client need not take the same letters in a string for one.
+pub(crate) fn encode(mut node: Node) -> anyhow::Result<Vec<u8>> {
+    make_addresses(&mut node);
+    Ok(marshal(&node)?)
+}
+
+fn make_addresses(node: &mut Node) {
+    for (name, value) in &mut node.attrs.0 {
+        if ADDRESSES.contains(&name.as_ref())
+            && let NodeValue::String(text) = &*value
+            && let Ok(address) = text.parse::<Jid>()
+        {
+            *value = NodeValue::Jid(address);
+        }
+    }
+    if let Some(NodeContent::Nodes(children)) = &mut node.content {
+        children.iter_mut().for_each(make_addresses);
+    }
+}
 
 /// The content of a node that carries bytes, however the client encoded them.
 pub(crate) fn bytes(node: &Node) -> Option<&[u8]> {

@@ -60,6 +60,8 @@ pub struct MessageFilter {
 /// What a connection's task is told to do.
 pub(crate) enum Outgoing {
     Send(Node),
+    /// Send this last stanza of the stream, and leave it to the client to close the connection.
+    End(Node),
     /// Close the TCP connection without a word.
     Drop,
 }
@@ -210,6 +212,13 @@ impl State {
         if let Some(connection) = self.connections.get(&connection) {
             // A closed channel means the connection is going away.
             let _ = connection.send(Outgoing::Send(node));
+        }
+    }
+
+    /// Ends the stream of a connection with this stanza, if it is still there.
+    pub fn end(&self, connection: u64, last: Node) {
+        if let Some(connection) = self.connections.get(&connection) {
+            let _ = connection.send(Outgoing::End(last));
         }
     }
 

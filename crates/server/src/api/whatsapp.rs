@@ -297,6 +297,7 @@ impl FromFields for PairRequest {
 pub struct Pairing {
     success: bool,
     /// To be typed into the phone: WhatsApp, Linked devices, Link with phone number.
+    #[schema(example = "ABCD-1234")]
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     /// Why there is none.

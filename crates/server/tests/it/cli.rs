@@ -1,6 +1,7 @@
 //! The program as people run it: what it prints, and the code it ends with.
 
 use crate::harness::database::MariaDbDatabase;
+use crate::harness::node::SESSION_KEY;
 use crate::harness::served::{PATIENCE, Served, Setup};
 use kabari::clock::Clock;
 use kabari::store::{State, StateTarget};
@@ -152,7 +153,8 @@ async fn doctor_finds_no_fault_before_the_first_start_and_changes_nothing() {
 
     let server = MariaDbDatabase::create().await;
     let url = server.url();
-    let empty = run_with(directory.path(), 0, &["doctor"], &[("STATE_DATABASE_URL", &url)]).await;
+    let shared = [("STATE_DATABASE_URL", url.as_str()), ("SESSION_KEY", SESSION_KEY)];
+    let empty = run_with(directory.path(), 0, &["doctor"], &shared).await;
     assert!(empty.said.contains("note  state database"), "{}", empty.said);
     let (_, behind) = State::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
     assert!(behind > 0);

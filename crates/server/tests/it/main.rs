@@ -10,3 +10,4 @@ mod engine;
 mod harness;
 mod release;
 mod store;
+mod whatsmeow;

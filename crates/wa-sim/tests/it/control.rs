@@ -97,6 +97,16 @@ async fn faults_time_limits_and_the_ledger_over_http() {
 }
 
 #[tokio::test]
+async fn the_root_key_over_http() {
+    let simulator = Simulator::start(Config { seed: 7, ..Config::default() }).await.unwrap();
+    let digits: String = simulator.root().iter().map(|byte| format!("{byte:02x}")).collect();
+    let answer = http(&simulator, "GET", "/control/root", Value::Null).await;
+    assert_eq!(answer, (200, json!({ "public_key": digits })));
+    let other = Simulator::start(Config { seed: 8, ..Config::default() }).await.unwrap();
+    assert_ne!(simulator.root(), other.root());
+}
+
+#[tokio::test]
 async fn bad_input_is_answered_with_what_to_do() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let unregistered = json!({ "from": OWN, "to": "6281200000009", "text": "x" });

@@ -1,5 +1,7 @@
 //! Faults of connections and logins.
 
+use std::time::{Duration, Instant};
+
 use wa_sim::{Action, Config, MessageFilter, Rule, Simulator, Stanza};
 use whatsapp_rust::prelude::Event;
 
@@ -115,6 +117,19 @@ async fn stream_errors_that_pass() {
         client.send(FRIEND, "3EB0000000000002", "sudah kembali").await;
         client.receipt("3EB0000000000002", "Read").await;
     }
+}
+
+#[tokio::test]
+async fn closing_after_a_stream_error_is_left_to_the_client_for_some_seconds() {
+    let (simulator, client) = linked().await;
+    // One that this client does not know, and keeps its connection after.
+    simulator.set_faults(vec![Rule::on(Stanza::Message, stream_error(Some(500), None)).times(1)]);
+    client.send(FRIEND, "3EB0000000000001", "masih di sini").await;
+    client.wait("error", |event| matches!(event, Event::StreamError(_)).then_some(())).await;
+    let told = Instant::now();
+    client.wait("end", |event| matches!(event, Event::Disconnected(_)).then_some(())).await;
+    assert!(told.elapsed() > Duration::from_secs(1), "{:?}", told.elapsed());
+    client.connected_nth(2).await;
 }
 
 #[tokio::test]

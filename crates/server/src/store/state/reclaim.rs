@@ -48,13 +48,15 @@ impl State {
         node: &str,
         resend_wait: Duration,
     ) -> Result<usize, StoreError> {
-        for sql in [
-            format!("UPDATE deliveries SET lease_until = 0 WHERE owner = ? AND {HELD}"),
-            "UPDATE sessions SET lease_until = 0 WHERE owner = ?".into(),
-        ] {
-            self.db().retry(|| self.db().execute(&sql, params![node])).await?;
-        }
         let now = self.now().await?;
+        for sql in [
+            format!(
+                "UPDATE deliveries SET lease_until = ? WHERE owner = ? AND {HELD} AND lease_until > ?"
+            ),
+            "UPDATE sessions SET lease_until = ? WHERE owner = ? AND lease_until > ?".into(),
+        ] {
+            self.db().retry(|| self.db().execute(&sql, params![now.0, node, now.0])).await?;
+        }
         self.reclaim(now, resend_wait).await
     }
 

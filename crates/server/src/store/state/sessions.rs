@@ -331,10 +331,12 @@ impl State {
         Ok(held)
     }
 
-    /// Lets go of the session, so that others need not wait for the lease to run out.
+    /// Lets go of the session, so that others need not wait for the lease to run out. From now on
+    /// it counts as away.
     pub async fn release_session(&self, lease: &SessionLease) -> Result<(), StoreError> {
-        let sql = "UPDATE sessions SET lease_until = 0 WHERE name = ? AND owner = ? AND epoch = ?";
-        let values = params![lease.name.as_str(), lease.owner.as_str(), lease.epoch];
+        let now = self.now().await?;
+        let sql = "UPDATE sessions SET lease_until = ? WHERE name = ? AND owner = ? AND epoch = ?";
+        let values = params![now.0, lease.name.as_str(), lease.owner.as_str(), lease.epoch];
         self.db().retry(|| self.db().execute(sql, values.clone())).await?;
         Ok(())
     }

@@ -152,6 +152,9 @@ async fn a_refused_login_pauses_and_a_restart_tries_again_at_once() {
         let campaign = world.send(1..=6).await;
         world.until_reached(2).await;
         break_then(&world, Rule::on(Stanza::Login, failure(code)).times(1)).await;
+        let refused =
+            |error: &str| [wording::CLIENT_OUTDATED, wording::CONNECTION_REFUSED].contains(&error);
+        world.until("a refusal", |link| link.error.as_deref().is_some_and(refused)).await;
         world.waits_for(campaign, reason).await;
         let status = world.get("/api/whatsapp/status").await;
         assert_eq!(status["state"], state, "{code}: {status}");

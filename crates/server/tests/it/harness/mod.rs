@@ -5,6 +5,7 @@ pub mod browser;
 pub mod caller;
 pub mod clock_file;
 pub mod database;
+pub mod driven;
 pub mod node;
 pub mod proxy;
 pub mod scripted_gateway;

@@ -199,6 +199,10 @@ async fn what_a_lost_number_may_have_sent_is_for_a_person(test: TestState) {
     let now = test.clock.now();
     state.settle(&delivery, DeliveryEvent::Unanswered(now), None).await.unwrap();
     assert_eq!(state.abandon(now).await.unwrap(), 0, "its number is there");
+    state.release_session(&session).await.unwrap();
+    assert_eq!(state.abandon(now).await.unwrap(), 0, "its node was only stopped");
+    state.reclaim_from(NODE, GAP).await.unwrap();
+    assert_eq!(state.abandon(now).await.unwrap(), 0, "or started again");
     state.session_waits(&session, true).await.unwrap();
     assert_eq!(state.abandon(now).await.unwrap(), 0, "it may come back");
 

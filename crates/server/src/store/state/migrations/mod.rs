@@ -12,8 +12,9 @@ use sqlx::mysql::MySqlConnectOptions;
 
 use super::super::database::params;
 
-/// The name of the lock that lets one node at a time change the schema on a server.
-const LOCK: &str = "kabari_migrations";
+/// The name of the lock that lets one node at a time change the schema: locks are the server's, so
+/// each database has its own. MySQL takes at most 64 characters.
+const LOCK: &str = "CONCAT('kabari_', LEFT(DATABASE(), 50))";
 /// How long a node waits for another to finish, in seconds.
 const LOCK_SECONDS: i64 = 50;
 
@@ -59,8 +60,9 @@ pub(super) async fn run_on_file(database: &Database) -> Result<(), StoreError> {
 /// node dies half way.
 pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), StoreError> {
     let session = Database::state_session(options).await?;
-    let locked =
-        session.row("SELECT GET_LOCK(?, ?) AS locked", params![LOCK, LOCK_SECONDS]).await?;
+    let locked = session
+        .row(&format!("SELECT GET_LOCK({LOCK}, ?) AS locked"), params![LOCK_SECONDS])
+        .await?;
     let locked = locked.map(|row| row.get::<Option<i64>>("locked")).transpose()?.flatten();
     if locked != Some(1) {
         return Err(StoreError::Busy { which: Which::State });
