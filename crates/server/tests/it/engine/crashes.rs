@@ -152,7 +152,8 @@ async fn survive(engine: Engine, seed: u64, point: &'static str, hit: u32, by: B
     assert_report_is_true(&simulator, &deliveries);
     for customer in 1..=6 {
         let state = &deliveries[&customer]["state"];
-        assert!(["accepted", "delivered", "read"].iter().any(|s| state == s), "{point}: {state}");
+        let reached = ["accepted", "delivered", "read"].iter().any(|s| state == s);
+        assert!(reached, "{point}: {state}\n{}", node.log());
     }
     let ledger = simulator.ledger(0);
     for customer in 1..=6 {
