@@ -17,49 +17,26 @@ pub(crate) struct Status {
     #[serde(rename = "hasQR", default)]
     pub has_qr: bool,
     pub error: Option<String>,
+    /// The name of the link's state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
+    pub state: Option<String>,
     /// When a ban ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    Starting,
-    NotLinked,
-    Connecting,
-    Connected,
-    Unreachable,
-    LoggedOut,
-    Replaced,
-    Banned,
-    ClientOutdated,
-    /// One that a later version added.
-    #[serde(other)]
-    Unknown,
-}
-
 impl Status {
     pub fn of(link: &Link) -> Status {
-        let (state, until) = match link.state {
-            LinkState::Starting => (State::Starting, None),
-            LinkState::NotLinked => (State::NotLinked, None),
-            LinkState::Connecting => (State::Connecting, None),
-            LinkState::Connected => (State::Connected, None),
-            LinkState::Unreachable => (State::Unreachable, None),
-            LinkState::LoggedOut => (State::LoggedOut, None),
-            LinkState::Replaced => (State::Replaced, None),
-            LinkState::Banned { until } => (State::Banned, Some(until)),
-            LinkState::ClientOutdated => (State::ClientOutdated, None),
+        let until = match link.state {
+            LinkState::Banned { until } => Some(until),
+            _ => None,
         };
         Status {
             ready: link.is_connected(),
             phone: link.phone.clone(),
             has_qr: link.qr_png.is_some(),
             error: link.error.clone(),
-            state: Some(state),
+            state: Some(link.state.as_str().to_owned()),
             until,
         }
     }
@@ -70,17 +47,11 @@ impl Status {
         if self.ready {
             return LinkState::Connected;
         }
-        match self.state {
-            Some(State::Starting) => LinkState::Starting,
-            Some(State::Connecting) => LinkState::Connecting,
-            Some(State::Unreachable) => LinkState::Unreachable,
-            Some(State::LoggedOut) => LinkState::LoggedOut,
-            Some(State::Replaced) => LinkState::Replaced,
-            Some(State::ClientOutdated) => LinkState::ClientOutdated,
-            Some(State::Banned) => LinkState::Banned { until: self.until.unwrap_or_default() },
-            Some(State::NotLinked | State::Connected | State::Unknown) | None => {
-                LinkState::NotLinked
-            }
+        // A state that a later version added says no more.
+        let name = self.state.as_deref().unwrap_or_default();
+        match LinkState::from_name(name, self.until) {
+            Some(LinkState::Connected) | None => LinkState::NotLinked,
+            Some(state) => state,
         }
     }
 }
