@@ -14,6 +14,13 @@ pub enum Bench {
     /// same people again. Prints a table with the ratio of kabari to the bare client, and one
     /// with what the simulator itself costs and allows.
     Wire(Wire),
+    /// How kabari grows with its sessions.
+    ///
+    /// One process with more and more sessions: memory, threads, open files, how soon all are
+    /// connected, messages per second, and the gaps between the messages of each. Then a campaign
+    /// on ten numbers and on one, and on MariaDB how soon the numbers of a killed process send
+    /// again from two others.
+    Fleet(Fleet),
 }
 
 /// How much of it.
@@ -40,28 +47,50 @@ enum Engine {
     Both,
 }
 
-/// Builds and runs it.
-pub fn run(bench: Bench) -> Result<()> {
-    let Bench::Wire(options) = bench;
-    wire(options)
+/// How large a fleet.
+#[derive(Args)]
+pub struct Fleet {
+    /// How many sessions one process has, one row of the table each.
+    #[arg(long, default_value = "1,10,100,500")]
+    sessions: String,
+    /// How long each rate is measured, in seconds.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Where kabari keeps its state.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    engine: Engine,
 }
 
-/// Built in a profile of its own, close to the released program: what the tests run is not
-/// optimized. The benchmark is `crates/server/benches/wire/`.
-fn wire(options: Wire) -> Result<()> {
-    println!("building with optimizations; the first time this takes about ten minutes");
-    let bench = ["bench", "--locked", "-p", "kabari", "--bench", "wire"];
-    process::run(test::cargo().args(bench).arg("--no-run"))?;
+impl Engine {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Engine::Sqlite => &["sqlite"],
+            Engine::Mariadb => &["mariadb"],
+            Engine::Both => &["sqlite", "mariadb"],
+        }
+    }
+}
 
-    let engines: &[&str] = match options.engine {
-        Engine::Sqlite => &["sqlite"],
-        Engine::Mariadb => &["mariadb"],
-        Engine::Both => &["sqlite", "mariadb"],
-    };
+/// How the benchmark is built: in a profile of its own, close to the released program, since what
+/// the tests run is not optimized. It is `crates/server/benches/wire/`.
+const BENCH: [&str; 6] = ["bench", "--locked", "-p", "kabari", "--bench", "wire"];
+
+/// Builds and runs it.
+pub fn run(bench: Bench) -> Result<()> {
+    println!("building with optimizations; the first time this takes about ten minutes");
+    process::run(test::cargo().args(BENCH).arg("--no-run"))?;
+    match bench {
+        Bench::Wire(options) => wire(options),
+        Bench::Fleet(options) => fleet(options),
+    }
+}
+
+fn wire(options: Wire) -> Result<()> {
+    let engines = options.engine.names();
     let mut command = test::cargo();
     command
         .arg("--quiet")
-        .args(bench)
+        .args(BENCH)
         .arg("--")
         .args(["--recipients", &options.recipients.to_string()])
         .args(["--rounds", &options.rounds.to_string()])
@@ -70,8 +99,29 @@ fn wire(options: Wire) -> Result<()> {
     if options.engine == Engine::Sqlite {
         return process::run(&mut command);
     }
-    tools::ensure(&[tools::MARIADB])?;
-    let mariadb = MariaDb::start().context("cannot start a MariaDB to measure with")?;
+    let mariadb = start_mariadb()?;
     command.args(["--mariadb-url", &mariadb.url(), "--mariadb-pid", &mariadb.pid().to_string()]);
     process::run(&mut command)
+}
+
+/// One engine after the other.
+fn fleet(options: Fleet) -> Result<()> {
+    let mariadb = (options.engine != Engine::Sqlite).then(start_mariadb).transpose()?;
+    for engine in options.engine.names() {
+        let mut command = test::cargo();
+        command
+            .arg("--quiet")
+            .args(BENCH)
+            .args(["--", "fleet", "--engine", engine])
+            .args(["--sessions", &options.sessions])
+            .args(["--seconds", &options.seconds.to_string()])
+            .args(mariadb.iter().flat_map(|mariadb| ["--mariadb-url".into(), mariadb.url()]));
+        process::run(&mut command)?;
+    }
+    Ok(())
+}
+
+fn start_mariadb() -> Result<MariaDb> {
+    tools::ensure(&[tools::MARIADB])?;
+    MariaDb::start().context("cannot start a MariaDB to measure with")
 }

@@ -1,104 +1,162 @@
-//! kabari, as the program it is: `kabari serve` with a delay of 0.
+//! kabari, as the program it is: `kabari serve`, on a state of its own or one that several share.
 
-use crate::link::link;
+use crate::Engine;
 use crate::people::{name, phone, text};
 use crate::process::Process;
-use crate::simulator::Simulator;
-use crate::{Engine, Order};
+use crate::simulator::{Simulator, scan};
 use anyhow::Context;
-use clap::Parser;
 use kabari::cli::client::Client;
-use kabari::config::Options;
 use kabari::session_key::SessionKey;
 use kabari::store::billing;
+use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
-/// How often to ask for the campaign: rarely enough to cost nothing beside the messages.
+/// How often to ask for what is waited for: rarely enough to cost nothing beside the messages.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a session may take until it shows a QR.
+const QR_PATIENCE: Duration = Duration::from_secs(60);
 /// What the log says in front of the API's address.
 const ANNOUNCED: &str = "API on http://";
+/// What the log says when a session is connected.
+const CONNECTED: &str = "WhatsApp: connected";
 
-/// A running kabari with customers to write to.
-pub struct Kabari {
-    pub process: Process,
-    api: Client,
-    customers: Vec<u32>,
+/// One kabari, of one process or several.
+pub struct Installation {
+    websocket_url: String,
+    directory: TempDir,
+    /// How many customers there are.
+    customers: u32,
+    /// Where the nodes keep their state together.
+    shared: Vec<(&'static str, String)>,
 }
 
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    options: Options,
-}
-
-impl Kabari {
-    /// Links a session in this directory, and starts it there.
-    pub async fn start(
+impl Installation {
+    /// An empty one that talks to this simulator.
+    pub async fn new(
         simulator: &Simulator,
-        directory: &Path,
         engine: Engine,
-        order: &Order,
-    ) -> anyhow::Result<Kabari> {
-        add_customers(directory, order.recipients).await?;
-        let mut options = Cli::parse_from(["kabari"]).options;
-        options.data_dir = directory.to_owned();
-        options.wa_websocket_url = Some(simulator.ws_url());
+        mariadb_url: Option<&str>,
+        customers: u32,
+    ) -> anyhow::Result<Installation> {
+        let shared = match engine {
+            Engine::Sqlite => vec![],
+            Engine::Mariadb => {
+                let server = mariadb_url.context("--engine mariadb needs --mariadb-url")?;
+                let url = empty_database(server).await?;
+                let key = SessionKey::random().to_hex();
+                vec![("STATE_DATABASE_URL", url), ("SESSION_KEY", key)]
+            }
+        };
+        let websocket_url = simulator.ws_url();
+        Ok(Installation { websocket_url, directory: TempDir::new()?, customers, shared })
+    }
+
+    /// Starts one of its processes, with a data directory of this name.
+    pub async fn start(&self, node: &str, delay: Duration) -> anyhow::Result<Kabari> {
+        let directory = self.directory.path().join(node);
+        if !directory.exists() {
+            std::fs::create_dir(&directory)?;
+            add_customers(&directory, self.customers).await?;
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_kabari"));
         command
             .arg("serve")
             // Whatever is set for a kabari of this machine's own.
             .env_clear()
-            .current_dir(directory)
-            .env("DATA_DIR", directory)
+            .current_dir(&directory)
+            .env("DATA_DIR", &directory)
             .env("API_PORT", "0")
-            .env("WA_WEBSOCKET_URL", simulator.ws_url())
-            .env("SEND_DELAY_MS", "0")
-            .env("SEND_JITTER_MS", "0");
-        let mut secrets = vec![];
-        if engine == Engine::Mariadb {
-            let server = order.mariadb_url.as_deref();
-            let server = server.context("--engine mariadb needs --mariadb-url")?;
-            let url = empty_database(server).await?;
-            let key = SessionKey::random().to_hex();
-            command.env("STATE_DATABASE_URL", &url).env("SESSION_KEY", &key);
-            secrets = vec![("STATE_DATABASE_URL", url), ("SESSION_KEY", key)];
-        }
-        let secret = |name: &str| {
-            secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
-        };
-        let settings =
-            options.check_with(&secret).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-        link(simulator, &settings).await?;
+            .env("WA_WEBSOCKET_URL", &self.websocket_url)
+            .env("SEND_DELAY_MS", delay.as_millis().to_string())
+            .env("SEND_JITTER_MS", "0")
+            .envs(self.shared.iter().cloned());
         let mut process = Process::spawn(&mut command)?;
         let announced = process.says(ANNOUNCED).await?;
         let address = announced.split_whitespace().next().unwrap_or_default();
-        let api = Client::at(&format!("http://{address}"), None)?;
-        let kabari = Kabari { process, api, customers: (1..=order.recipients).collect() };
-        kabari.until("/api/whatsapp/status", |status| status["connected"] == true).await?;
-        Ok(kabari)
+        Ok(Kabari { process, api: Client::at(&format!("http://{address}"), None)? })
+    }
+}
+
+/// One running process.
+pub struct Kabari {
+    pub process: Process,
+    api: Client,
+}
+
+impl Kabari {
+    /// Links a session of this name to the phone of this number; makes it if it must be.
+    pub async fn link(
+        &self,
+        simulator: &Simulator,
+        session: &str,
+        number: &str,
+    ) -> anyhow::Result<()> {
+        const SESSIONS: &str = "/api/whatsapp/sessions";
+        if session != DEFAULT_SESSION {
+            self.api.post(SESSIONS, &json!({ "name": session }), &[]).await?;
+        }
+        let path = format!("{SESSIONS}/{session}/qr");
+        let shown = timeout(QR_PATIENCE, self.until(&path, |qr| qr["text"].is_string()))
+            .await
+            .with_context(|| format!("the session {session} shows no QR"))??;
+        scan(simulator.address(), shown["text"].as_str().unwrap_or_default(), number).await
     }
 
-    /// A campaign to all customers, until every message is reported as read.
-    pub async fn write_to_everybody(&mut self) -> anyhow::Result<()> {
-        let body = json!({ "message": text("{nama}"), "customer_ids": self.customers });
-        let headers = [("prefer", "respond-async")];
-        let (_, campaign) = self.api.post("/api/send/custom", &body, &headers).await?;
-        let path = format!("/api/campaigns/{}", campaign["id"]);
-        self.until(&path, |campaign| campaign["counts"]["read"] == self.customers.len()).await
-    }
-
-    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<()> {
-        while !wanted(&self.api.get(path).await?) {
-            tokio::time::sleep(LOOK_EVERY).await;
+    /// Returns when this many sessions have been connected.
+    pub async fn are_connected(&mut self, sessions: u32) -> anyhow::Result<()> {
+        for _ in 0..sessions {
+            self.process.says(CONNECTED).await?;
         }
         Ok(())
+    }
+
+    /// Begins a campaign to these customers from these sessions, or from all if none is named.
+    /// Returns its number.
+    pub async fn write_to(&self, customers: Range<u32>, from: &[&str]) -> anyhow::Result<i64> {
+        let customers: Vec<u32> = customers.collect();
+        let body =
+            json!({ "message": text("{nama}"), "customer_ids": customers, "sessions": from });
+        let headers = [("prefer", "respond-async")];
+        let (_, campaign) = self.api.post("/api/send/custom", &body, &headers).await?;
+        campaign["id"].as_i64().context("a campaign has a number")
+    }
+
+    /// Returns when every message of this campaign is reported as read.
+    pub async fn is_read(&self, campaign: i64) -> anyhow::Result<()> {
+        let path = format!("/api/campaigns/{campaign}");
+        self.until(&path, |campaign| {
+            let counts = campaign["counts"].as_object();
+            counts.is_some_and(|counts| counts.iter().all(|(s, n)| s == "read" || n == 0))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Sends nothing more of this campaign.
+    pub async fn cancel(&self, campaign: i64) -> anyhow::Result<()> {
+        let path = format!("/api/campaigns/{campaign}/cancel");
+        self.api.post(&path, &json!({}), &[]).await?;
+        Ok(())
+    }
+
+    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        loop {
+            let answer = self.api.get(path).await?;
+            if wanted(&answer) {
+                return Ok(answer);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! Messages per second over the wire: kabari's dispatcher beside the bare WhatsApp client.
+//! Messages per second over the wire: kabari's dispatcher beside the bare WhatsApp client, and how
+//! it grows with its numbers (`fleet`).
 //!
-//! `cargo xtask bench wire` builds and starts this. The simulator and the client under measure
+//! `cargo xtask bench` builds and starts this. The simulator and the client under measure
 //! are processes of their own, so that each one's processor time and memory are its own; this one
 //! only gives orders and waits. How fast messages go out is read off the simulator's ledger.
 
+mod arrivals;
 mod bare;
+mod fleet;
 mod kabari;
-mod link;
 mod people;
 mod process;
 mod report;
@@ -15,17 +17,19 @@ mod simulator;
 use anyhow::{Context, ensure};
 use bare::Bare;
 use clap::{Parser, Subcommand, ValueEnum};
-use kabari::Kabari;
+use kabari::{Installation, Kabari};
+use kabari_domain::session::DEFAULT_SESSION;
 use process::Process;
 use report::{Measured, Sample};
 use simulator::Simulator;
 use std::io::Write;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// How long all messages of one order may take, with the last receipt.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// The number that a single client writes from.
+const OWN: &str = "6281299990000";
 /// How many people each of many clients writes to.
 const PEOPLE_PER_CLIENT: u32 = 20;
 /// How often the disk is tried.
@@ -38,14 +42,19 @@ struct Cli {
     #[command(flatten)]
     order: Order,
     /// What `cargo bench` tells every benchmark.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
-/// What this program is when it starts itself.
 #[derive(Subcommand)]
 enum Role {
+    /// How kabari grows with its sessions.
+    Fleet(fleet::Order),
+    /// The simulator that this program starts itself as.
+    #[command(hide = true)]
     Simulator,
+    /// The bare client that this program starts itself as.
+    #[command(hide = true)]
     Bare(bare::Options),
 }
 
@@ -82,6 +91,7 @@ enum Engine {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.role {
+        Some(Role::Fleet(order)) => fleet::measure(order).await,
         Some(Role::Simulator) => simulator::serve().await,
         Some(Role::Bare(options)) => bare::write(options).await,
         None => compare(cli.order).await,
@@ -111,12 +121,20 @@ async fn compare(order: Order) -> anyhow::Result<()> {
 
 /// One client on a simulator of its own, from nothing.
 async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Measured> {
-    let directory = TempDir::new()?;
+    let people = order.recipients;
     let simulator = Simulator::start().await?;
+    // Its directory lasts as long as its process.
+    let mut _installation = None;
     let client = match contender {
-        None => Client::Bare(Bare::start(&simulator, 1, order.recipients).await?),
+        None => Client::Bare(Bare::start(&simulator, 1, people).await?),
         Some(engine) => {
-            Client::Kabari(Kabari::start(&simulator, directory.path(), engine, order).await?)
+            let mariadb = order.mariadb_url.as_deref();
+            let installation = Installation::new(&simulator, engine, mariadb, people).await?;
+            let mut kabari = installation.start("node", Duration::ZERO).await?;
+            kabari.link(&simulator, DEFAULT_SESSION, OWN).await?;
+            kabari.are_connected(1).await?;
+            _installation = Some(installation);
+            Client::Kabari { kabari, people }
         }
     };
     let measured = measure_client(client, &simulator, order.recipients, order.mariadb_pid).await?;
@@ -136,14 +154,14 @@ async fn crowd(clients: u32) -> anyhow::Result<Measured> {
 /// A client under measure.
 enum Client {
     Bare(Bare),
-    Kabari(Kabari),
+    Kabari { kabari: Kabari, people: u32 },
 }
 
 impl Client {
     fn process(&self) -> &Process {
         match self {
             Client::Bare(bare) => &bare.process,
-            Client::Kabari(kabari) => &kabari.process,
+            Client::Kabari { kabari, .. } => &kabari.process,
         }
     }
 
@@ -151,7 +169,10 @@ impl Client {
     async fn write_to_everybody(&mut self) -> anyhow::Result<()> {
         match self {
             Client::Bare(bare) => bare.write_to_everybody().await,
-            Client::Kabari(kabari) => kabari.write_to_everybody().await,
+            Client::Kabari { kabari, people } => {
+                let campaign = kabari.write_to(1..*people + 1, &[]).await?;
+                kabari.is_read(campaign).await
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A child process, what it says, and what it has used.
 
 use anyhow::{Context, bail};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::str::FromStr;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -78,11 +79,46 @@ impl Process {
 
     /// The most memory it ever had resident, in MB.
     pub fn peak_mb(&self) -> anyhow::Result<f64> {
+        Ok(self.status::<f64>("VmHWM")? * 1024.0 / 1e6)
+    }
+
+    /// The memory it has resident now, in MB.
+    pub fn resident_mb(&self) -> anyhow::Result<f64> {
+        Ok(self.status::<f64>("VmRSS")? * 1024.0 / 1e6)
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> anyhow::Result<u32> {
+        self.status("Threads")
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id()?))?.count())
+    }
+
+    /// A number from `/proc/PID/status`; memory is in KiB there.
+    fn status<T: FromStr>(&self, field: &str) -> anyhow::Result<T> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kib: f64 = kib.context("/proc tells no VmHWM")?.parse()?;
-        Ok(kib * 1024.0 / 1e6)
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        let number = number.and_then(|number| number.parse().ok());
+        number.with_context(|| format!("/proc tells no {field}"))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let id = self.id()?.to_string();
+        Command::new("kill").args(["-TERM", &id]).status().await?;
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .context("a process does not end")?
+            .map_err(Into::into)
+    }
+
+    /// Ends it with `kill -9`.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
     }
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// What the samples are of.
 const MESSAGES: [&str; 2] = ["first", "repeat"];
 
+/// The columns of both tables that hold words.
+const WORDS: usize = 2;
+
 /// One order to write to everybody. Times are per message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sample {
@@ -45,11 +48,17 @@ pub fn median(all: &[Measured]) -> Measured {
     }
 }
 
-pub fn name(contender: Option<Engine>) -> &'static str {
+pub fn name(contender: Option<Engine>) -> String {
     match contender {
-        None => "bare whatsapp-rust",
-        Some(Engine::Sqlite) => "kabari, SQLite",
-        Some(Engine::Mariadb) => "kabari, MariaDB",
+        None => "bare whatsapp-rust".to_owned(),
+        Some(engine) => format!("kabari, {}", engine_name(engine)),
+    }
+}
+
+pub fn engine_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "SQLite",
+        Engine::Mariadb => "MariaDB",
     }
 }
 
@@ -88,7 +97,7 @@ pub fn print(
         for ((messages, sample), bare) in MESSAGES.iter().zip(measured.samples).zip(bare) {
             let mariadb = order.mariadb_pid.filter(|_| *contender == Some(Engine::Mariadb));
             clients.add_row([
-                name(*contender).to_owned(),
+                name(*contender),
                 (*messages).to_owned(),
                 format!("{:.0}", sample.per_second),
                 format!("{:.2}", sample.per_second / bare.per_second),
@@ -100,7 +109,7 @@ pub fn print(
             ]);
         }
     }
-    println!("{}", right_aligned(clients));
+    println!("{}", right_aligned(clients, WORDS));
 
     println!(
         "\n\
@@ -130,18 +139,18 @@ pub fn print(
             format!("{:.0}", 1000.0 / sample.simulator_ms),
         ]);
     }
-    println!("{}", right_aligned(load));
+    println!("{}", right_aligned(load, WORDS));
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
     table
 }
 
-/// All but the two columns that hold words.
-fn right_aligned(mut table: Table) -> Table {
-    for column in table.column_iter_mut().skip(2) {
+/// All but the first columns, which hold words.
+pub fn right_aligned(mut table: Table, words: usize) -> Table {
+    for column in table.column_iter_mut().skip(words) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

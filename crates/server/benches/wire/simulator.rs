@@ -1,9 +1,10 @@
 //! The simulator, as a process of its own.
 
+use crate::arrivals::Arrivals;
 use crate::process::Process;
 use anyhow::ensure;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use tokio::process::Command;
 use wa_sim::{Config, Entry, Outcome};
 
@@ -70,18 +71,39 @@ impl Simulator {
         Ok(self.ledger(0).await?.last().map_or(0, |entry| entry.seq))
     }
 
+    /// The messages that came in after this entry of the ledger and were read by whom they were
+    /// for.
+    pub async fn arrivals(&self, after: u64) -> anyhow::Result<Arrivals> {
+        let mut ledger = self.ledger(after).await?;
+        ledger.retain(|entry| entry.outcome == Outcome::Decrypted && entry.owner == entry.to);
+        Ok(Arrivals::of(&ledger))
+    }
+
     /// How fast this many messages came in after this entry of the ledger. Each must have been
     /// read by whom it was for.
     pub async fn messages_per_second(&self, after: u64, messages: u32) -> anyhow::Result<f64> {
-        let ledger = self.ledger(after).await?;
-        let shown = ledger
+        let arrivals = self.arrivals(after).await?;
+        ensure!(
+            arrivals.count() == messages as usize,
+            "{} of {messages} arrived",
+            arrivals.count()
+        );
+        Ok(arrivals.per_second())
+    }
+
+    /// Whether each of these numbers has one linked device, and that one is connected.
+    pub async fn are_connected(&self, numbers: &[String]) -> anyhow::Result<bool> {
+        let accounts: Vec<Value> =
+            self.http.get(self.control("accounts")).send().await?.json().await?;
+        let connected: BTreeSet<&str> = accounts
             .iter()
-            .filter(|entry| entry.outcome == Outcome::Decrypted && entry.owner == entry.to);
-        let came: BTreeMap<&str, u64> = shown.map(|e| (e.id.as_str(), e.wire_ns)).collect();
-        ensure!(came.len() == messages as usize, "{} of {messages} arrived", came.len());
-        let first = came.values().min().copied().unwrap_or_default();
-        let last = came.values().max().copied().unwrap_or_default();
-        Ok(f64::from(messages - 1) * 1e9 / (last - first) as f64)
+            .filter(|account| match account["devices"].as_array().map(Vec::as_slice) {
+                Some([device]) => device["connected"] == true,
+                _ => false,
+            })
+            .filter_map(|account| account["phone"].as_str())
+            .collect();
+        Ok(numbers.iter().all(|number| connected.contains(number.as_str())))
     }
 
     /// What was measured must be what a real server would have taken.

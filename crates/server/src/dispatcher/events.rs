@@ -1,13 +1,18 @@
 //! Writes down what WhatsApp says after a send: late acks and receipts, and who wrote to us.
+//!
+//! One task writes for all sessions of the node. If each session wrote for itself, every message of
+//! a large fleet would cost commits of its own for its receipts.
 
 use super::Context;
 use crate::crash_point::crash_point;
-use crate::store::StoreError;
+use crate::store::{State, StoreError};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use kabari_gateway::{Event, Gateway};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// How many events one round takes: a campaign's receipts come in bursts, and one statement
 /// writes many.
@@ -16,19 +21,38 @@ const EVENTS_PER_ROUND: usize = 500;
 /// the disk from the messages that still have to go out.
 const ROUND: Duration = Duration::from_millis(50);
 
-/// Runs until the gateway closes its stream, also while shutting down: what has arrived is kept.
-pub async fn run(context: Context, gateway: Arc<dyn Gateway>) {
+/// What WhatsApp said to a number of ours.
+pub struct Heard {
+    /// The number; none if it was unlinked in the meantime.
+    own: Option<Phone>,
+    event: Event,
+}
+
+/// Passes on what a session hears, until it ends: what has arrived by then is passed on too.
+pub async fn listen(
+    gateway: Arc<dyn Gateway>,
+    heard: mpsc::UnboundedSender<Heard>,
+    stopping: CancellationToken,
+) {
     let Some(mut events) = gateway.take_events() else { return };
-    let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
     loop {
-        tokio::select! {
+        let event = tokio::select! {
             biased;
-            event = events.recv() => match event {
-                Some(event) => round.push(event),
-                None => return,
-            },
-            () = context.stopping.cancelled() => return,
-        }
+            event = events.recv() => event,
+            () = stopping.cancelled() => return,
+        };
+        let Some(event) = event else { return };
+        let own = gateway.link().borrow().phone.clone().map(Phone::from_stored);
+        // Nobody writes any more when the database failed during the shutdown.
+        let _ = heard.send(Heard { own, event });
+    }
+}
+
+/// Writes what the sessions hear, until the last of them has ended.
+pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>) {
+    let mut round = Vec::with_capacity(EVENTS_PER_ROUND);
+    while let Some(first) = heard.recv().await {
+        round.push(first);
         crash_point("receipt.arrived");
         // However the time of the database runs, or a test's: this is about the disk.
         tokio::select! {
@@ -36,11 +60,11 @@ pub async fn run(context: Context, gateway: Arc<dyn Gateway>) {
             () = context.stopping.cancelled() => {}
         }
         while round.len() < EVENTS_PER_ROUND
-            && let Ok(event) = events.try_recv()
+            && let Ok(next) = heard.try_recv()
         {
-            round.push(event);
+            round.push(next);
         }
-        while let Err(error) = record(&context, &*gateway, &round).await {
+        while let Err(error) = write(&context.state, &round).await {
             context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
                 return;
@@ -51,31 +75,25 @@ pub async fn run(context: Context, gateway: Arc<dyn Gateway>) {
 }
 
 /// Receipts only raise a rank, so writing a round twice does no harm.
-async fn record(
-    context: &Context,
-    gateway: &dyn Gateway,
-    events: &[Event],
-) -> Result<(), StoreError> {
+async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
-    for event in events {
+    for Heard { own, event } in round {
         match event {
             Event::Acked { message_id } => {
-                context.state.acked(message_id).await?;
+                state.acked(message_id).await?;
             }
             Event::Receipt { message_ids, rank, at } => {
                 receipts.entry((*rank, *at)).or_default().extend(message_ids.iter().cloned());
             }
             Event::Wrote { phone, at } => {
-                // Unlinked in the meantime: then it has no number that they wrote to.
-                let own = gateway.link().borrow().phone.clone();
                 if let Some(own) = own {
-                    context.state.wrote(&Phone::from_stored(own), phone, *at).await?;
+                    state.wrote(own, phone, *at).await?;
                 }
             }
         }
     }
     for ((rank, at), message_ids) in receipts {
-        context.state.receipt(&message_ids, rank, at).await?;
+        state.receipt(&message_ids, rank, at).await?;
     }
     Ok(())
 }

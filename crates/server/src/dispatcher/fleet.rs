@@ -1,8 +1,9 @@
 //! Which sessions this node holds: takes those that are free, renews its leases, and lets go.
 
+use super::events::{self, Heard};
 use super::holding::Holding;
 use super::sender::Sender;
-use super::{Connector, Context, LOOK_EVERY, events};
+use super::{Connector, Context, LOOK_EVERY};
 use crate::sessions::perform;
 use crate::store::state::{LinkReport, Session, SessionLease};
 use crate::store::{State, StoreError};
@@ -11,6 +12,7 @@ use kabari_gateway::Gateway;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +21,11 @@ const RENEWALS: u32 = 3;
 /// How long to wait before a session that could not be opened is tried again.
 const REOPEN_AFTER: Duration = Duration::from_secs(60);
 
-/// Runs until shutdown.
-pub async fn run(context: Context, connector: Connector) {
+/// Runs until shutdown. What the sessions hear goes into `heard`.
+pub async fn run(context: Context, connector: Connector, heard: mpsc::UnboundedSender<Heard>) {
     let mut fleet = Fleet {
         connector: Arc::new(connector),
+        heard,
         held: BTreeMap::new(),
         renewed_at: context.clock.monotonic(),
         last_request: 0,
@@ -49,6 +52,7 @@ pub async fn run(context: Context, connector: Connector) {
 struct Fleet {
     context: Context,
     connector: Arc<Connector>,
+    heard: mpsc::UnboundedSender<Heard>,
     held: BTreeMap<String, Held>,
     /// When the leases were renewed last, on the monotonic clock.
     renewed_at: Duration,
@@ -138,8 +142,13 @@ impl Fleet {
         let context = self.context.until(stop.clone());
         let holding = Holding::default();
         let name = lease.name.clone();
-        let task =
-            tokio::spawn(hold(context, self.connector.clone(), lease.clone(), holding.clone()));
+        let task = tokio::spawn(hold(
+            context,
+            self.connector.clone(),
+            self.heard.clone(),
+            lease.clone(),
+            holding.clone(),
+        ));
         self.held.insert(name, Held { lease, holding, stop, task });
     }
 
@@ -162,20 +171,27 @@ impl Fleet {
 }
 
 /// Opens a session, sends from it until it is lost or kabari ends, and closes it.
-async fn hold(context: Context, connector: Arc<Connector>, lease: SessionLease, holding: Holding) {
+async fn hold(
+    context: Context,
+    connector: Arc<Connector>,
+    heard: mpsc::UnboundedSender<Heard>,
+    lease: SessionLease,
+    holding: Holding,
+) {
     let name = lease.name.clone();
     let Some(gateway) = open(&context, &connector, &lease).await else {
         release(&context.state, &lease).await;
         return;
     };
     context.sessions.opened(&name, gateway.clone());
-    let events = tokio::spawn(events::run(context.clone(), gateway.clone()));
+    let stopping = context.stopping.clone();
+    let listening = tokio::spawn(events::listen(gateway.clone(), heard, stopping));
     Sender::new(context.clone(), gateway.clone(), lease.clone(), holding).run().await;
     context.stopping.cancel();
     context.sessions.closed(&name);
     gateway.close().await;
-    // What had arrived is written; a panic in it was reported where it happened.
-    let _ = events.await;
+    // What had arrived is passed on; a panic in it was reported where it happened.
+    let _ = listening.await;
     release(&context.state, &lease).await;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A node holds any number of sessions, each by a lease; whatever it writes in a session's name is
 //! fenced by that. [`fleet`] decides which sessions this node holds and opens them. For each of
-//! them [`sender`] sends, one message at a time, and [`events`] writes down what WhatsApp says
-//! later. [`upkeep`] does what is due because time has passed.
+//! them [`sender`] sends, one message at a time; [`events`] writes down what WhatsApp says to any
+//! of them later. [`upkeep`] does what is due because time has passed.
 
 mod attempt;
 mod breaker;
@@ -28,6 +28,7 @@ use kabari_domain::Quotas;
 use kabari_gateway::{Gateway, GatewayError};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -110,7 +111,9 @@ impl Dispatcher {
             stopping: stopping.clone(),
         };
         let loops = TaskTracker::new();
-        loops.spawn(fleet::run(context.clone(), connector));
+        let (heard, hears) = mpsc::unbounded_channel();
+        loops.spawn(fleet::run(context.clone(), connector, heard));
+        loops.spawn(events::record(context.clone(), hears));
         loops.spawn(upkeep::run(context));
         loops.close();
         Dispatcher { loops, stopping }

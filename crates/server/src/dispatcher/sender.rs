@@ -18,6 +18,9 @@ use tokio::sync::watch;
 const MAX_BATCH: u32 = 50;
 /// The most of one campaign: others should not wait long for their turn.
 const PER_CAMPAIGN: u32 = 10;
+/// How long a session with nothing to send looks away, unless there is work: each look asks the
+/// database, and there may be hundreds of sessions.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// What the loop does next.
 enum Next {
@@ -135,7 +138,7 @@ impl Sender {
                 lease: self.context.settings.waits.lease,
             })
             .await?;
-        let Some(last) = batch.last() else { return Ok(Next::Wait(LOOK_EVERY)) };
+        let Some(last) = batch.last() else { return Ok(Next::Wait(IDLE)) };
         self.last_served = last.campaign_id;
         let _held = self.holding.hold(&batch);
         match registration::check(&self.context, &*self.gateway, batch).await? {
@@ -255,7 +258,7 @@ impl Sender {
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
     }
 
-    /// Until there may be something to send, or it is time to look: other nodes make work too.
+    /// Until there may be something to send, or it is time to look.
     async fn wait(&mut self, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}

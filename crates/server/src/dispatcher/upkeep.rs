@@ -1,5 +1,5 @@
-//! What happens because time has passed: campaigns start, expire and complete, what dead nodes
-//! left behind is taken back, and campaigns that nobody can send fail.
+//! What happens because time has passed: campaigns start, expire and complete, deliveries come due,
+//! what dead nodes left behind is taken back, and campaigns that nobody can send fail.
 
 use super::{Context, LOOK_EVERY};
 use crate::store::StoreError;
@@ -42,6 +42,8 @@ async fn round(context: &Context) -> Result<(), StoreError> {
         }
     }
     context.state.complete_all_done().await?;
+    // Also what other nodes have made, and what waited for its time.
+    context.state.announce_due(now).await?;
     context.state.forget_keys(now).await?;
     Ok(())
 }

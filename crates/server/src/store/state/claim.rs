@@ -151,6 +151,15 @@ impl State {
         Ok(leased)
     }
 
+    /// Wakes the sessions of this process if anything is due.
+    pub async fn announce_due(&self, now: Timestamp) -> Result<(), StoreError> {
+        let sql = format!("SELECT c.id FROM campaigns c WHERE {} LIMIT 1", has_due());
+        if self.db().row(&sql, params![now.0, now.0, now.0]).await?.is_some() {
+            self.there_is_work();
+        }
+        Ok(())
+    }
+
     /// The running campaigns with something due that this session may serve: urgent ones first,
     /// then the oldest after the one served last.
     async fn campaigns_in_turn(
@@ -158,18 +167,10 @@ impl State {
         claim: &Claim<'_>,
         now: Timestamp,
     ) -> Result<Vec<Running>, StoreError> {
-        let due = |state: &str| {
-            format!(
-                "EXISTS (SELECT 1 FROM deliveries d WHERE d.campaign_id = c.id \
-                 AND d.state = '{state}' AND d.due_at <= ?)"
-            )
-        };
         let sql = format!(
-            "SELECT c.id, c.urgent, c.sessions FROM campaigns c WHERE c.status = 'running' \
-             AND (c.expires_at IS NULL OR c.expires_at > ?) AND ({} OR {}) \
+            "SELECT c.id, c.urgent, c.sessions FROM campaigns c WHERE {} \
              ORDER BY c.urgent DESC, CASE WHEN c.id > ? THEN 0 ELSE 1 END, c.id",
-            due("queued"),
-            due("retry_wait"),
+            has_due()
         );
         let values = params![now.0, now.0, now.0, claim.after];
         let mut campaigns = vec![];
@@ -220,6 +221,21 @@ impl State {
         }
         Ok((numbers, free))
     }
+}
+
+/// Holds for a running campaign `c` with something due. Wants the time three times.
+fn has_due() -> String {
+    let due = |state: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM deliveries d WHERE d.campaign_id = c.id \
+             AND d.state = '{state}' AND d.due_at <= ?)"
+        )
+    };
+    format!(
+        "c.status = 'running' AND (c.expires_at IS NULL OR c.expires_at > ?) AND ({} OR {})",
+        due("queued"),
+        due("retry_wait")
+    )
 }
 
 /// The deliveries of a campaign in one state that are due and that this session may send.

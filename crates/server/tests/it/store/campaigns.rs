@@ -21,6 +21,7 @@ on_both_engines!(
     what_has_expired_is_not_sent_again,
     a_report_streams_many_pages,
     commits_wake_those_who_wait,
+    what_comes_due_wakes_the_sessions,
 );
 
 /// A delivery that went out without an answer and waits for its next attempt.
@@ -179,4 +180,20 @@ async fn commits_wake_those_who_wait(test: TestState) {
     let pause = CampaignEvent::Pause(PauseReason::Manual);
     test.state.campaign_event(id, pause).await.unwrap();
     assert!(changes.has_changed().unwrap());
+}
+
+async fn what_comes_due_wakes_the_sessions(test: TestState) {
+    let state = &test.state;
+    create(state, new_campaign(), recipients(1)).await;
+    unanswered(&test).await;
+    let mut work = state.work();
+    state.announce_due(test.clock.now()).await.unwrap();
+    assert!(!work.has_changed().unwrap(), "its next attempt is not due");
+    test.clock.advance(RESEND_WAIT);
+    state.announce_due(test.clock.now()).await.unwrap();
+    assert!(work.has_changed().unwrap());
+    work.borrow_and_update();
+    lease_one(state).await;
+    state.announce_due(test.clock.now()).await.unwrap();
+    assert!(!work.has_changed().unwrap(), "somebody has it");
 }
