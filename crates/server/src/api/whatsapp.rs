@@ -154,6 +154,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
 #[derive(Serialize, ToSchema)]
 pub struct Qr {
     /// Whether there is a QR, or none is needed.
+    #[schema(example = true)]
     success: bool,
     /// The QR as a `data:image/png;base64,` address.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -207,7 +207,11 @@ impl Sender {
                 Reported::Lost => return Ok(false),
                 Reported::NumberTaken { by } => self.unlink_second(&by).await,
             }
-            tracing::info!(session = self.lease.name, state = link.state.as_str(), "link");
+            tracing::debug!(
+                session = self.lease.name,
+                state = link.state.as_str(),
+                "link reported"
+            );
         }
         if connected && !self.was_connected {
             self.learn_limits().await?;

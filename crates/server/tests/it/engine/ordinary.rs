@@ -3,7 +3,7 @@
 
 use super::faults::{silence, stanzas};
 use crate::harness::database::Engine;
-use crate::harness::world::{OWN, World, phone};
+use crate::harness::world::{OWN, World, assert_report_is_true, phone};
 use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -221,6 +221,35 @@ async fn quiet_hours_let_only_urgent_messages_out() {
     world.clock.advance(Duration::from_secs(3600));
     world.completed(campaign).await;
     world.assert_report_is_true(campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_may_not_send_leave_the_database_alone() {
+    let world = World::ordinary(Engine::Sqlite, |settings| {
+        settings.quotas.quiet_hours = Some("00:00-23:59".parse().unwrap());
+    })
+    .await;
+    world.add_session("second", SECOND).await;
+    let campaign = world.send(1..=3).await;
+    world.waits_for(campaign, "quiet_hours").await;
+    let commits = || *world.app().state.changes().borrow();
+    let (before, begun) = (commits(), world.now());
+    let minutes = Duration::from_secs(180);
+    world.clock.sleep_until(begun + minutes).await;
+    // Two numbers renew their leases every 5 s in one commit.
+    let renewals = 180 / 5;
+    assert!(commits() - before <= 2 * renewals, "{} commits in 3 minutes", commits() - before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_node_takes_the_number_over_and_fails_nothing() {
+    let mut world = World::ordinary(Engine::MariaDb, |_| {}).await;
+    let standby = world.another_node().await;
+    world.stop().await;
+    let campaign = standby.send(1..=4).await;
+    standby.completed(campaign).await;
+    assert_report_is_true(&world.simulator, &standby.deliveries(campaign).await);
+    assert_eq!(world.reached(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

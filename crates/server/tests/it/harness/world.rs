@@ -173,6 +173,16 @@ impl World {
         opened.unwrap()[DEFAULT_SESSION].clone()
     }
 
+    /// Another node on the same state database, which ends with what it returns.
+    pub async fn another_node(&self) -> Standby {
+        let directory = TempDir::new().unwrap();
+        billing_file(&directory, &billing_sql(CUSTOMERS)).await;
+        let data_dir = directory.path().to_owned();
+        let settings = Settings { data_dir, ..self.settings.clone() };
+        let app = App::start(settings, Role::Serve, self.clock.clone()).await.unwrap();
+        Standby { caller: Caller::of(app.api.unwrap()), _app: app, _directory: directory }
+    }
+
     /// Starts another process, so to say, on the same data.
     pub async fn start(&mut self) {
         let started = App::start(self.settings.clone(), Role::Serve, self.clock.clone()).await;
@@ -265,6 +275,21 @@ impl World {
     /// Holds the campaign's report against what the phones say.
     pub async fn assert_report_is_true(&self, id: i64) {
         assert_report_is_true(&self.simulator, &self.deliveries(id).await);
+    }
+}
+
+/// A node beside that of a [`World`].
+pub struct Standby {
+    caller: Caller,
+    _app: App,
+    _directory: TempDir,
+}
+
+impl Deref for Standby {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::harness::database::TestState;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use kabari::store::StoreError;
 use kabari::store::state::{Creation, IdempotencyKey};
 use kabari_domain::DeliveryState::{Failed, Queued, Skipped, Superseded};
@@ -22,6 +22,7 @@ on_both_engines!(
     a_newer_notice_supersedes_for_its_own_recipients,
     failed_deliveries_are_repeated_once_under_new_ids,
     a_scheduled_campaign_waits,
+    others_write_while_recipients_are_read,
 );
 
 fn key(fingerprint: &str) -> Option<IdempotencyKey> {
@@ -234,4 +235,18 @@ async fn collect(
 ) -> Vec<kabari::store::state::Delivery> {
     use futures_util::TryStreamExt;
     state.report_rows(campaign).try_collect().await.unwrap()
+}
+
+async fn others_write_while_recipients_are_read(test: TestState) {
+    let state = &test.state;
+    let slow = stream::iter(0..3).then(|n| async move {
+        if n == 1 {
+            create(state, new_campaign(), recipients(1)).await;
+        }
+        Ok(recipient(n))
+    });
+    let created = state.create_campaign(new_campaign(), slow, None, None, false).await.unwrap();
+    let Creation::Created(id) = created else { panic!("{created:?}") };
+    assert_eq!(state.campaign(id).await.unwrap().unwrap().total, 3);
+    assert_eq!(state.campaigns(None, 9).await.unwrap().len(), 2);
 }
