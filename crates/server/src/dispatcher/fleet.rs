@@ -3,18 +3,20 @@
 use super::events::{self, Heard};
 use super::holding::Holding;
 use super::sender::Sender;
-use super::{Connector, Context, LOOK_EVERY};
+use super::{Connector, Context, LOOK_EVERY, STORE_PAUSE};
+use crate::clock::speed;
 use crate::sessions::perform;
 use crate::store::state::{LinkReport, Session, SessionLease};
 use crate::store::{State, StoreError};
 use kabari_domain::{LinkState, Timestamp, wording};
 use kabari_gateway::Gateway;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often a lease is renewed while it lasts: two renewals may fail.
 const RENEWALS: u32 = 3;
@@ -23,14 +25,11 @@ const REOPEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Runs until shutdown. What the sessions hear goes into `heard`.
 pub async fn run(context: Context, connector: Connector, heard: mpsc::UnboundedSender<Heard>) {
-    let mut fleet = Fleet {
-        connector: Arc::new(connector),
-        heard,
-        held: BTreeMap::new(),
-        renewed_at: context.clock.monotonic(),
-        last_request: 0,
-        context,
-    };
+    let held = HeldSessions::default();
+    // By itself: however long a look takes, leases must not run out meanwhile. It goes on while
+    // the sessions are closed.
+    let renewing = AbortOnDropHandle::new(tokio::spawn(keep(context.clone(), held.clone())));
+    let mut fleet = Fleet { connector: Arc::new(connector), heard, held, last_request: 0, context };
     while !fleet.context.is_stopping() {
         let began = fleet.context.clock.monotonic();
         if let Err(error) = fleet.round().await {
@@ -42,60 +41,83 @@ pub async fn run(context: Context, connector: Connector, heard: mpsc::UnboundedS
             () = fleet.context.sessions.changed() => {}
         }
     }
-    for (_, number) in std::mem::take(&mut fleet.held) {
+    let tasks: Vec<_> = {
+        let mut held = lock(&fleet.held);
+        held.values_mut().filter_map(|held| held.task.take()).collect()
+    };
+    for task in tasks {
         // A panic in it was reported where it happened.
-        let _ = number.task.await;
+        let _ = task.await;
     }
+    drop(renewing);
 }
 
-/// The sessions that this node holds.
-struct Fleet {
-    context: Context,
-    connector: Arc<Connector>,
-    heard: mpsc::UnboundedSender<Heard>,
-    held: BTreeMap<String, Held>,
-    /// When the leases were renewed last, on the monotonic clock.
-    renewed_at: Duration,
-    /// The newest request that was taken up.
-    last_request: i64,
-}
+/// The sessions that this node holds, by name.
+type HeldSessions = Arc<Mutex<BTreeMap<String, Held>>>;
 
 /// A session that this node holds, and the task that uses it.
 struct Held {
     lease: SessionLease,
     holding: Holding,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
+}
+
+fn lock(held: &HeldSessions) -> MutexGuard<'_, BTreeMap<String, Held>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Renews the leases of what is held, and ends what another node has taken.
+async fn keep(context: Context, held: HeldSessions) {
+    let lease = context.settings.waits.lease;
+    loop {
+        let began = context.clock.monotonic();
+        if let Err(error) = renew(&context, &held, lease).await {
+            tracing::error!(%error, "renewing leases: trying again");
+            tokio::time::sleep(STORE_PAUSE / speed()).await;
+            continue;
+        }
+        context.clock.sleep(context.left_of(lease / RENEWALS, began)).await;
+    }
+}
+
+async fn renew(
+    context: &Context,
+    held: &HeldSessions,
+    duration: Duration,
+) -> Result<(), StoreError> {
+    let (leases, deliveries): (Vec<_>, Vec<_>) =
+        lock(held).values().map(|held| (held.lease.clone(), held.holding.leases())).unzip();
+    let kept = context.state.renew_sessions(&leases, duration).await?;
+    let kept: BTreeSet<_> = kept.into_iter().collect();
+    let lost = leases.iter().filter(|lease| !kept.contains(&lease.name));
+    for lease in lost {
+        if let Some(held) = lock(held).get(&lease.name).filter(|held| held.lease == *lease) {
+            tracing::warn!(session = lease.name, "another node holds the session now");
+            held.stop.cancel();
+        }
+    }
+    let deliveries: Vec<_> = deliveries.into_iter().flatten().collect();
+    context.state.renew_deliveries(&deliveries, &context.settings.node, duration).await
+}
+
+/// What decides which sessions this node holds.
+struct Fleet {
+    context: Context,
+    connector: Arc<Connector>,
+    heard: mpsc::UnboundedSender<Heard>,
+    held: HeldSessions,
+    /// The newest request that was taken up.
+    last_request: i64,
 }
 
 impl Fleet {
     async fn round(&mut self) -> Result<(), StoreError> {
         // A session that is gone or was lost has ended its task.
-        self.held.retain(|_, held| !held.task.is_finished());
-        let now = self.context.clock.monotonic();
-        let lease = self.context.settings.waits.lease;
-        if now.saturating_sub(self.renewed_at) >= lease / RENEWALS {
-            self.renew(lease).await?;
-            self.renewed_at = now;
-        }
+        lock(&self.held)
+            .retain(|_, held| held.task.as_ref().is_some_and(|task| !task.is_finished()));
         self.take_free().await?;
         self.serve_requests().await
-    }
-
-    async fn renew(&mut self, duration: Duration) -> Result<(), StoreError> {
-        let leases: Vec<_> = self.held.values().map(|held| held.lease.clone()).collect();
-        let kept = self.context.state.renew_sessions(&leases, duration).await?;
-        let kept: BTreeSet<_> = kept.into_iter().collect();
-        for (name, held) in &self.held {
-            if !kept.contains(name) {
-                tracing::warn!(session = name, "another node holds the session now");
-                held.stop.cancel();
-            }
-        }
-        let deliveries: Vec<_> =
-            self.held.values().flat_map(|held| held.holding.leases()).collect();
-        let owner = &self.context.settings.node;
-        self.context.state.renew_deliveries(&deliveries, owner, duration).await
     }
 
     /// Takes this node's share of the sessions that nobody holds.
@@ -134,7 +156,7 @@ impl Fleet {
             Some(name) => *name == session.name,
             None => session.kind == self.connector.kind,
         };
-        ours && !self.held.contains_key(&session.name) && !session.is_held(now)
+        ours && !lock(&self.held).contains_key(&session.name) && !session.is_held(now)
     }
 
     fn start(&mut self, lease: SessionLease) {
@@ -149,7 +171,8 @@ impl Fleet {
             lease.clone(),
             holding.clone(),
         ));
-        self.held.insert(name, Held { lease, holding, stop, task });
+        let task = Some(task);
+        lock(&self.held).insert(name, Held { lease, holding, stop, task });
     }
 
     /// Does what operators ask of sessions through other nodes.

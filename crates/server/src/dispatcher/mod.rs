@@ -16,7 +16,7 @@ mod sender;
 mod upkeep;
 mod verdict;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, speed};
 use crate::config::Pace;
 use crate::sessions::Sessions;
 use crate::store::state::{Affinity, SessionKind, SessionLease};
@@ -160,7 +160,7 @@ impl Context {
     async fn after_store_error(&self, doing: &'static str, error: &StoreError) {
         tracing::error!(%error, "{doing}: trying again");
         tokio::select! {
-            () = tokio::time::sleep(STORE_PAUSE) => {}
+            () = tokio::time::sleep(STORE_PAUSE / speed()) => {}
             () = self.stopping.cancelled() => {}
         }
     }

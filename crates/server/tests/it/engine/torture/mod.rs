@@ -21,7 +21,7 @@ use verdict::Verdict;
 use wa_sim::{Action, Config, NumberSettings, Receipts, Rule, Simulator, Stanza};
 
 /// How many seconds of kabari's time pass in one: an hour's waits take minutes.
-const SPEED: u32 = 20;
+const SPEED: u32 = 10;
 /// The shortest time between two messages of one number at the default pace, in true time.
 const DELAY: Duration = Duration::from_millis(2000 / SPEED as u64);
 /// The default lease, in true time. A stopped process stays so for longer.
