@@ -37,9 +37,12 @@ impl Arrivals {
         Duration::from_nanos(all().max().unwrap_or_default() - first)
     }
 
-    /// How many came in per second, from the first to the last.
+    /// How many came in per second, from the first to the last; 0 if there are not two.
     pub fn per_second(&self) -> f64 {
-        (self.count().max(1) - 1) as f64 / self.span().as_secs_f64()
+        match self.count() {
+            0 | 1 => 0.0,
+            count => (count - 1) as f64 / self.span().as_secs_f64(),
+        }
     }
 
     /// The times between two messages of one number, each number's first `skipped` messages left
