@@ -28,6 +28,8 @@ const KILLED_SERVER_PID_VARIABLE: &str = "TORTURE_MARIADB_PID_FILE";
 /// How long a killed server may take to come back.
 const RESTART_PATIENCE: Duration = Duration::from_secs(60);
 const RESTART_POLL: Duration = Duration::from_millis(100);
+/// InnoDB shows its transactions anew only when nobody has looked for a tenth of a second.
+const TRANSACTIONS_SHOWN_EVERY: Duration = Duration::from_millis(200);
 
 /// Which engine a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,10 +244,11 @@ impl TestState {
         let waits = "SELECT COUNT(*) FROM information_schema.innodb_trx t \
                      JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
                      WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()";
+        let mut looks = tokio::time::interval(TRANSACTIONS_SHOWN_EVERY);
         let waiting = async {
             while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut connection).await.unwrap() == 0
             {
-                tokio::task::yield_now().await;
+                looks.tick().await;
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.expect("somebody waits");
