@@ -69,9 +69,9 @@ pub async fn attempt(
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
     if context.clock.monotonic().saturating_sub(began_at) > until_slot + waits.lease {
-        // The process stood still; by now this delivery and the session may be another node's.
+        // The process stood still; by now this delivery may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
-        return Ok(Then::SessionLost);
+        return Ok(Then::Stop);
     }
 
     let message = Outgoing {

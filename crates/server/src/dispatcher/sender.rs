@@ -101,7 +101,8 @@ impl Sender {
         if !self.report(&link).await? {
             return Ok(Next::Leave);
         }
-        let Some(session) = self.context.state.session(&self.lease.name).await? else {
+        let session = self.context.state.session(&self.lease.name).await?;
+        let Some(session) = session.filter(|session| session.epoch == self.lease.epoch) else {
             return Ok(Next::Leave);
         };
         let now = self.context.state.now().await?;

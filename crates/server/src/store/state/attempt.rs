@@ -77,8 +77,8 @@ impl State {
         let tx = self.db().begin().await?;
         let now = self.now_in(&tx).await?;
 
-        let session = sessions::lock(&tx, attempt.session).await?;
-        let Some(session) = session.filter(|session| session.lease_until > now) else {
+        // A lease that has run out is ours as long as nobody has taken the session: its epoch tells.
+        let Some(session) = sessions::lock(&tx, attempt.session).await? else {
             tx.rollback().await?;
             return Ok(Begin::SessionLost);
         };

@@ -141,9 +141,10 @@ async fn a_lapsed_lease_writes_nothing(test: TestState) {
     let stale = lease_one(state).await;
     let stale_session = hold(state, NODE).await;
     test.clock.advance(LEASE);
-    assert_eq!(try_begin(state, &stale, &stale_session).await, Begin::SessionLost);
-    // With the session held anew, the delivery's own lease still counts.
+    // Nobody has taken the session, but the delivery's own lease has run out.
+    assert_eq!(try_begin(state, &stale, &stale_session).await, Begin::DeliveryLost);
     let renewed = hold(state, NODE).await;
+    assert_eq!(try_begin(state, &stale, &stale_session).await, Begin::SessionLost);
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
 
     state.reclaim(test.clock.now(), RESEND_WAIT).await.unwrap();
