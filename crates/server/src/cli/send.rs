@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long the report waits for the last receipts.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(3);
 const PAGE: usize = 500;
+/// What stands for itself in a segment of a path.
+const PATH_SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Somebody who can be sent to was not, or nobody can.
 const NOT_ALL_SENT: u8 = 1;
 /// Nothing was begun.
@@ -148,7 +152,7 @@ fn request(what: What) -> (String, Map<String, Value>) {
             ("custom".into(), json!({"message": message, "customer_ids": customers}))
         }
         What::Odp { name, notice, message } => {
-            let name = percent_encode(&name);
+            let name = utf8_percent_encode(&name, PATH_SEGMENT);
             (format!("by-odp/{name}"), json!({"notice_id": notice, "custom_message": message}))
         }
         What::Phone { number, message } => {
@@ -158,13 +162,6 @@ fn request(what: What) -> (String, Map<String, Value>) {
     let given = body.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     let body = given.map(|(name, value)| (name.clone(), value.clone())).collect();
     (format!("/api/send/{path}"), body)
-}
-
-fn percent_encode(text: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode =
-        |byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }
 
 /// Records the send; answers the campaign's id.
