@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wa_sim::{Action, Rule, Simulator, Stanza};
+use wa_sim::{Action, PairError, Rule, Simulator, Stanza};
 
 /// How far the clock is set.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -210,8 +210,9 @@ impl Cluster {
             Blow::Replace => {
                 let number = one_of(rng, &mut self.numbers);
                 let before = number.phone.clone();
-                let serial: u32 = rng.random_range(1..1000);
-                number.phone = format!("{}{serial:03}", &before[..before.len() - 3]);
+                // Numbers that end in 9 are not on WhatsApp.
+                let serial: u32 = rng.random_range(1..100);
+                number.phone = format!("{}{serial:02}0", &before[..before.len() - 3]);
                 self.unlink(&before);
             }
         }
@@ -349,8 +350,11 @@ impl Cluster {
             let qr = try_get(caller, &format!("{path}/qr")).await;
             let Some(code) = qr.as_ref().and_then(|qr| qr["text"].as_str()) else { continue };
             let number = self.numbers.iter().find(|number| number.session == name).unwrap();
-            // A code that is no longer shown is refused; the next look finds the new one.
-            let _ = self.simulator.scan(code, &number.phone).await;
+            match self.simulator.scan(code, &number.phone).await {
+                // It is no longer shown; the next look finds the new one.
+                Ok(_) | Err(PairError::Unknown(_) | PairError::Failed(_)) => {}
+                Err(error) => panic!("{name} cannot be linked: {error}"),
+            }
         }
     }
 
