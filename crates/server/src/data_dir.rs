@@ -1,16 +1,12 @@
 //! The data directory: private, used by one process at a time, and the node's identity.
 
+use crate::private::{self, Others};
 use anyhow::Context;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 const NODE_NAME_BYTES: usize = 8;
-/// The rights of the group and of all others, as in `chmod`.
-const OTHERS: u32 = 0o077;
-/// Marks directories like `/tmp`, which many users share.
-const STICKY: u32 = 0o1000;
 
 /// A data directory that is ours until this is dropped.
 pub struct DataDir {
@@ -24,18 +20,16 @@ impl DataDir {
     /// node's name, or makes one.
     pub fn open(path: &Path) -> anyhow::Result<DataDir> {
         let shown = path.display();
-        DirBuilder::new()
+        private::directory()
             .recursive(true)
-            .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the data directory {shown}: set DATA_DIR to a place that can be written"))?;
         make_private(path)?;
-        let mut lock = OpenOptions::new()
+        let mut lock = private::file()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
             .open(path.join("node"))
             .with_context(|| {
                 format!("cannot write in the data directory {shown}: check its owner and mode")
@@ -71,13 +65,13 @@ impl DataDir {
 /// Takes everybody else's rights to the directory away: who reads it can write as our number.
 fn make_private(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
-    let mode = fs::metadata(path)?.permissions().mode();
+    let others = private::others(path)?;
     anyhow::ensure!(
-        mode & STICKY == 0,
+        others != Others::Shared,
         "the data directory {shown} is for everybody's files: set DATA_DIR to a directory that only kabari uses"
     );
-    if mode & OTHERS != 0 {
-        fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)).with_context(|| {
+    if others != Others::None {
+        private::make_private(path).with_context(|| {
             format!("others can look into the data directory {shown}, and that cannot be changed: make kabari's user its owner")
         })?;
         tracing::warn!("others could look into the data directory {shown}; made it private");
@@ -101,8 +95,11 @@ mod tests {
         assert_eq!(DataDir::open(&path).unwrap().node(), name);
     }
 
+    #[cfg(unix)]
     #[test]
     fn is_made_private_unless_others_use_it_too() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let set = |mode| fs::set_permissions(directory.path(), Permissions::from_mode(mode));
         set(0o755).unwrap();

@@ -1,10 +1,9 @@
 //! The key under which WhatsApp sessions are stored.
 
+use crate::private;
 use anyhow::Context;
 use std::fmt::{self, Write as _};
-use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -56,13 +55,12 @@ impl SessionKey {
     /// Half a key would lock a session away for ever: it has its name only when it is whole.
     fn write(&self, data_dir: &Path) -> std::io::Result<()> {
         let unfinished = data_dir.join(format!("{FILE}.new"));
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut options = private::file();
+        let mut file = options.write(true).create(true).truncate(true).open(&unfinished)?;
         writeln!(file, "{}", self.to_hex())?;
         file.sync_all()?;
         std::fs::rename(&unfinished, data_dir.join(FILE))?;
-        std::fs::File::open(data_dir)?.sync_all()
+        private::sync_directory(data_dir)
     }
 
     /// Returns the key as it is set in SESSION_KEY.
@@ -105,7 +103,7 @@ impl fmt::Debug for SessionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::private::Others;
 
     #[test]
     fn reads_what_it_writes_and_nothing_else() {
@@ -123,7 +121,7 @@ mod tests {
         let key = SessionKey::in_directory(directory.path()).unwrap();
         assert_eq!(SessionKey::in_directory(directory.path()).unwrap(), key);
         let file = directory.path().join(FILE);
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(private::others(&file).unwrap(), Others::None);
 
         std::fs::write(&file, "half a key").unwrap();
         let error = SessionKey::in_directory(directory.path()).unwrap_err().to_string();

@@ -40,10 +40,17 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Returns on Ctrl-C or SIGTERM.
+#[cfg(unix)]
 async fn shutdown() -> std::io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted,
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// Returns on Ctrl-C.
+#[cfg(not(unix))]
+async fn shutdown() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }

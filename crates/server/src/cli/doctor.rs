@@ -4,10 +4,10 @@ use super::settings;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{BillingDatabase, Options, Settings};
+use crate::private::{self, Others};
 use crate::session_key::SessionKey;
 use crate::store::{State, StateTarget};
 use kabari_domain::Timestamp;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,14 +53,13 @@ impl Report {
 
 fn data_dir(path: &Path, report: &mut Report) {
     let what = format!("data directory {}", path.display());
-    let Ok(metadata) = std::fs::metadata(path) else {
+    let Ok(others) = private::others(path) else {
         return report.note(&what, "not there yet; `kabari serve` makes it");
     };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        report.fault(&what, &format!("others can look into it (mode {mode:o}); it holds the WhatsApp session: chmod 700 it"));
-    } else {
+    if others == Others::None {
         report.good(&what, "private");
+    } else {
+        report.fault(&what, "others can look into it; it holds the WhatsApp session: chmod 700 it");
     }
     match free_mebibytes(path) {
         Some(free) if free < LOW_DISK_MEBIBYTES => {
