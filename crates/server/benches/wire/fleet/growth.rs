@@ -45,8 +45,8 @@ impl Row {
             self.threads.to_string(),
             self.open_files.to_string(),
             gaps.numbers.to_string(),
-            format!("{:.1} %", gaps.long as f64 * 100.0 / gaps.all.max(1) as f64),
-            format!("{:.2} s", gaps.longest.as_secs_f64()),
+            gaps.measured(format!("{:.1} %", gaps.long as f64 * 100.0 / gaps.all.max(1) as f64)),
+            gaps.measured(format!("{:.2} s", gaps.longest.as_secs_f64())),
             gaps.short.to_string(),
             format!("{:.0}", self.per_second),
             format!("{:.0}", self.busy_mb),
@@ -62,6 +62,13 @@ struct Gaps {
     short: usize,
     long: usize,
     longest: Duration,
+}
+
+impl Gaps {
+    /// What was measured, or `-` where the numbers were too slow for any gap after the slow start.
+    fn measured(&self, shown: String) -> String {
+        if self.all == 0 { "-".to_owned() } else { shown }
+    }
 }
 
 /// Prints a row for each number of sessions.
