@@ -20,8 +20,12 @@ pub struct From<'a> {
 }
 
 /// What to do with the rest of the batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Then {
+    /// Send the next. What this attempt was for is acknowledged, and the ack is not written yet: it
+    /// may go into the commit that begins the next.
+    Acked(LeasedDelivery),
+    /// Send the next.
     GoOn,
     /// See what has changed first.
     Stop,
@@ -29,40 +33,39 @@ pub enum Then {
     SessionLost,
 }
 
-/// Sends one delivery and writes down what came of it.
+/// Sends one delivery, and writes down what came of it and of the one before.
 pub async fn attempt(
     context: &Context,
     pacer: &mut Pacer,
     from: &From<'_>,
-    addressed: &Addressed,
+    addressed: Addressed,
+    before: Option<LeasedDelivery>,
 ) -> Result<Then, StoreError> {
-    let delivery = &addressed.delivery;
+    let Addressed { delivery, jid } = addressed;
     let waits = context.settings.waits;
     let gap = pacer.gap();
     let began_at = context.clock.monotonic();
-    let begin = context
-        .state
-        .begin(
-            delivery,
-            Attempt {
-                session: from.lease,
-                sender: from.phone,
-                jid: addressed.jid.as_deref(),
-                gap,
-                lease: waits.lease,
-                day: from.day,
-            },
-        )
-        .await?;
+    let attempt = Attempt {
+        session: from.lease,
+        sender: from.phone,
+        jid: jid.as_deref(),
+        gap,
+        lease: waits.lease,
+        day: from.day,
+    };
+    let begin = match before {
+        Some(acked) => write_ack_and_begin(context, from, &acked, &delivery, attempt).await?,
+        None => context.state.begin(&delivery, attempt).await?,
+    };
     let begun = match begin {
         Begin::Started(begun) => begun,
         Begin::DeliveryLost => return Ok(Then::GoOn),
         Begin::NotRunning => {
-            context.state.release(std::slice::from_ref(delivery)).await?;
+            context.state.release(&[delivery]).await?;
             return Ok(Then::GoOn);
         }
         Begin::SessionLost => {
-            context.state.release(std::slice::from_ref(delivery)).await?;
+            context.state.release(&[delivery]).await?;
             return Ok(Then::SessionLost);
         }
     };
@@ -84,22 +87,25 @@ pub async fn attempt(
     let answer = from.gateway.send(&message).await;
     crash_point("send.answered");
     let is_gone = matches!(answer, Err(SendError::NotRegistered));
-    // From here to the end of `settle` nothing may fail: the answer would be lost.
+    // From here until the answer is written nothing may fail: it would be lost.
     // Counted from the answer: only then was the message surely on the wire.
     pacer.hold(&context.clock, gap);
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
     let verdict = verdict(answer, begun.attempt, now, waits.resend);
     pacer.hold(&context.clock, verdict.hold);
-    settle(context, from, delivery, &verdict).await;
+    tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
+    if verdict.event == DeliveryEvent::Acked {
+        context.breaker.trips(delivery.campaign_id, false);
+        return Ok(Then::Acked(delivery));
+    }
+    settle(context, from.lease, &delivery, &verdict).await;
     if is_gone {
         // What was known of the number is wrong by now.
         context.state.forget_number(&delivery.phone).await?;
     }
-    tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
     if let Some(until) = verdict.reach_out_until {
         tracing::warn!(%until, "WhatsApp's limit for new chats: strangers wait for its end");
     }
-
     if context.breaker.trips(delivery.campaign_id, verdict.is_failure) {
         pause(context, delivery.campaign_id).await?;
         return Ok(Then::Stop);
@@ -107,6 +113,32 @@ pub async fn attempt(
     let link_is_down = matches!(verdict.event, DeliveryEvent::NotSent(_));
     let others_wait = link_is_down || verdict.reach_out_until.is_some();
     Ok(if others_wait { Then::Stop } else { Then::GoOn })
+}
+
+/// Writes the server's ack.
+pub async fn write_ack(context: &Context, session: &SessionLease, acked: &LeasedDelivery) {
+    settle(context, session, acked, &Verdict::acked()).await;
+}
+
+/// Writes the ack of a delivery, whatever happens, and begins the next in the same commit.
+async fn write_ack_and_begin(
+    context: &Context,
+    from: &From<'_>,
+    acked: &LeasedDelivery,
+    next: &LeasedDelivery,
+    attempt: Attempt<'_>,
+) -> Result<Begin, StoreError> {
+    match context.state.acked_and_begin(acked, next, attempt).await {
+        Ok((true, begin)) => Ok(begin),
+        Ok((false, begin)) => {
+            context.state.acked(&acked.message_id).await?;
+            Ok(begin)
+        }
+        Err(error) => {
+            write_ack(context, from.lease, acked).await;
+            Err(error)
+        }
+    }
 }
 
 async fn pause(context: &Context, campaign: i64) -> Result<(), StoreError> {
@@ -120,9 +152,14 @@ async fn pause(context: &Context, campaign: i64) -> Result<(), StoreError> {
 
 /// Writes the outcome, however long the database is away: losing an ack would mean a resend, and
 /// losing a limit one more refusal.
-async fn settle(context: &Context, from: &From<'_>, delivery: &LeasedDelivery, verdict: &Verdict) {
+async fn settle(
+    context: &Context,
+    session: &SessionLease,
+    delivery: &LeasedDelivery,
+    verdict: &Verdict,
+) {
     loop {
-        let error = match write(context, from, delivery, verdict).await {
+        let error = match write(context, session, delivery, verdict).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -135,15 +172,15 @@ async fn settle(context: &Context, from: &From<'_>, delivery: &LeasedDelivery, v
 
 async fn write(
     context: &Context,
-    from: &From<'_>,
+    session: &SessionLease,
     delivery: &LeasedDelivery,
     verdict: &Verdict,
 ) -> Result<(), StoreError> {
     if let Some(until) = verdict.reach_out_until {
-        context.state.limit_reach_out(&from.lease.name, until).await?;
+        context.state.limit_reach_out(&session.name, until).await?;
     }
-    let ours = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
-    if !ours && verdict.event == DeliveryEvent::Acked {
+    let settled = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
+    if settled.is_none() && verdict.event == DeliveryEvent::Acked {
         // Taken back meanwhile, and so due for a resend that this ack makes needless.
         context.state.acked(&delivery.message_id).await?;
     }

@@ -1,15 +1,16 @@
 //! Sends from one session, one message at a time.
 
-use super::attempt::{From, Then, attempt};
+use super::attempt::{From, Then, attempt, write_ack};
 use super::holding::Holding;
 use super::pace::Pacer;
 use super::registration::{self, Addressed, Checked};
 use super::{Context, LOOK_EVERY};
 use crate::config::Pace;
-use crate::store::StoreError;
 use crate::store::state::{Claim, LinkReport, Reported, Session, SessionLease, UNNAMED_NUMBER};
+use crate::store::{LeasedDelivery, StoreError};
 use kabari_domain::{Phone, Readiness, Timestamp, WaitReason, wording};
 use kabari_gateway::{Gateway, Limits, Link};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -142,10 +143,15 @@ impl Sender {
         let Some(last) = batch.last() else { return Ok(Next::Wait(IDLE)) };
         self.last_served = last.campaign_id;
         let _held = self.holding.hold(&batch);
-        match registration::check(&self.context, &*self.gateway, batch).await? {
-            Checked::Ready(ready) => self.send_all(&phone, now, ready).await,
-            Checked::AskAgain(wait) => Ok(Next::Pause(wait)),
+        let campaigns: BTreeSet<i64> = batch.iter().map(|delivery| delivery.campaign_id).collect();
+        let next = match registration::check(&self.context, &*self.gateway, batch).await? {
+            Checked::Ready(ready) => self.send_all(&phone, now, ready).await?,
+            Checked::AskAgain(wait) => Next::Pause(wait),
+        };
+        for campaign in campaigns {
+            self.context.state.complete_if_done(campaign).await?;
         }
+        Ok(next)
     }
 
     async fn send_all(
@@ -154,32 +160,61 @@ impl Sender {
         now: Timestamp,
         ready: Vec<Addressed>,
     ) -> Result<Next, StoreError> {
+        let day = self.context.settings.quotas.day(now);
+        let (lease, gateway) = (self.lease.clone(), self.gateway.clone());
+        let from = From { lease: &lease, phone, gateway: &*gateway, day };
+        let mut acked = None;
+        let sent = self.send_each(from, now, ready, &mut acked).await;
+        // However it ended: what WhatsApp has taken is written down.
+        if let Some(acked) = acked {
+            write_ack(&self.context, &lease, &acked).await;
+        }
+        sent
+    }
+
+    /// Sends one after the other. `acked` is the delivery whose ack is not written yet: where the
+    /// next may go out at once, one commit is for both.
+    async fn send_each(
+        &mut self,
+        mut from: From<'_>,
+        now: Timestamp,
+        ready: Vec<Addressed>,
+        acked: &mut Option<LeasedDelivery>,
+    ) -> Result<Next, StoreError> {
         let quotas = self.context.settings.quotas.clone();
         let began = self.context.clock.monotonic();
         let mut waiting = ready.into_iter();
         while let Some(next) = waiting.next() {
+            let pause = self.pacer.wait(&self.context.clock);
+            if !pause.is_zero()
+                && let Some(acked) = acked.take()
+            {
+                write_ack(&self.context, from.lease, &acked).await;
+            }
             self.context.sleep(self.pacer.wait(&self.context.clock)).await;
             let now = now + self.context.clock.monotonic().saturating_sub(began);
+            from.day = quotas.day(now);
             let may_go = !self.context.is_stopping()
                 && self.link.borrow().is_connected()
                 && (next.delivery.urgent || quotas.quiet_until(now).is_none());
             let then = if may_go {
-                let from = From {
-                    lease: &self.lease,
-                    phone,
-                    gateway: &*self.gateway,
-                    day: quotas.day(now),
-                };
-                attempt(&self.context, &mut self.pacer, &from, &next).await?
+                attempt(&self.context, &mut self.pacer, &from, next, acked.take()).await?
             } else {
                 self.context.state.release(std::slice::from_ref(&next.delivery)).await?;
                 Then::Stop
             };
-            if then != Then::GoOn {
-                let rest: Vec<_> = waiting.map(|addressed| addressed.delivery).collect();
-                self.context.state.release(&rest).await?;
-                return Ok(if then == Then::SessionLost { Next::Leave } else { Next::Turn });
-            }
+            let next = match then {
+                Then::Acked(delivery) => {
+                    *acked = Some(delivery);
+                    continue;
+                }
+                Then::GoOn => continue,
+                Then::Stop => Next::Turn,
+                Then::SessionLost => Next::Leave,
+            };
+            let rest: Vec<_> = waiting.map(|addressed| addressed.delivery).collect();
+            self.context.state.release(&rest).await?;
+            return Ok(next);
         }
         Ok(Next::Turn)
     }

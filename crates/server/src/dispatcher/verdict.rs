@@ -33,6 +33,11 @@ impl Verdict {
         let hold = Duration::ZERO;
         Verdict { event, error: None, hold, reach_out_until: None, is_failure: false }
     }
+
+    /// The verdict on the server's ack.
+    pub fn acked() -> Verdict {
+        Verdict::new(DeliveryEvent::Acked)
+    }
 }
 
 /// The verdict on an answer that came at `now` to the `attempt`-th try. Without an answer the
@@ -43,7 +48,7 @@ pub fn verdict(
     now: Timestamp,
     resend_wait: Duration,
 ) -> Verdict {
-    let Err(error) = answer else { return Verdict::new(DeliveryEvent::Acked) };
+    let Err(error) = answer else { return Verdict::acked() };
     match error {
         SendError::NotLinked | SendError::NotConnected(_) => {
             Verdict { hold: NOT_CONNECTED_PAUSE, ..Verdict::new(DeliveryEvent::NotSent(now)) }

@@ -1,7 +1,6 @@
 //! What can go wrong with a database, and what the operator should do about it.
 
 use kabari_domain::campaign;
-use sea_orm::{DbErr, RuntimeErr};
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 use std::fmt;
@@ -107,6 +106,14 @@ pub enum StoreError {
         /// Which database.
         which: Which,
     },
+    /// A newer kabari has changed the schema.
+    #[error(
+        "the state database was made ready by a newer kabari (step {version} of its schema); start that version, or a newer one"
+    )]
+    NewerSchema {
+        /// The step this version does not know.
+        version: i64,
+    },
     /// A WhatsApp session was stored with another key.
     #[error(
         "the WhatsApp sessions in the state database were stored with another key; set SESSION_KEY to that one, which is the same on every node, or bring the file session.key in DATA_DIR back"
@@ -176,21 +183,6 @@ impl StoreError {
     }
 
     /// Sorts what the driver said.
-    pub(super) fn from_db(which: Which, error: DbErr) -> StoreError {
-        let runtime = match &error {
-            DbErr::Conn(e) | DbErr::Exec(e) | DbErr::Query(e) => e,
-            DbErr::ConnectionAcquire(e) => {
-                return StoreError::Unavailable { which, reason: e.to_string() };
-            }
-            _ => return StoreError::Failed { which, reason: error.to_string() },
-        };
-        match runtime {
-            RuntimeErr::SqlxError(e) => StoreError::from_sqlx(which, e),
-            RuntimeErr::Internal(reason) => StoreError::Failed { which, reason: reason.clone() },
-        }
-    }
-
-    /// Sorts what the driver said while connecting.
     pub(super) fn from_sqlx(which: Which, error: &sqlx::Error) -> StoreError {
         use sqlx::Error::*;
         match error {
@@ -227,6 +219,7 @@ fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
         1036 | 1290 | 1792 | 1836 => StoreError::ReadOnly { which },
         // The message would quote the value, which may be a phone number.
         1062 => StoreError::Conflict(DUPLICATE),
+        1048 => StoreError::Conflict(ABSENT),
         1292 | 1366 | 1406 => StoreError::Failed {
             which,
             reason: format!("a value does not fit its column (error {})", error.number()),
@@ -236,6 +229,7 @@ fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
 }
 
 const DUPLICATE: &str = "a row with the same unique key is already there";
+const ABSENT: &str = "a row that this one belongs to is not there";
 
 /// By result code; see <https://sqlite.org/rescode.html>. The low byte is the primary code.
 fn from_sqlite(which: Which, error: &dyn DatabaseError) -> StoreError {
@@ -247,6 +241,7 @@ fn from_sqlite(which: Which, error: &dyn DatabaseError) -> StoreError {
         (_, 13) => StoreError::Full { which },
         (_, 10 | 14) => StoreError::Unavailable { which, reason: message.to_owned() },
         (1555 | 2067, _) => StoreError::Conflict(DUPLICATE),
+        (1299, _) => StoreError::Conflict(ABSENT),
         _ => {
             if let Some(table) = message.strip_prefix("no such table: ") {
                 missing(which, Missing::Table(unqualified(table)))

@@ -2,12 +2,14 @@
 //!
 //! [`billing`] reads the provider's own tables and never writes. [`state`] holds what kabari
 //! knows: campaigns, deliveries, senders. Both run on SQLite and on MariaDB/MySQL with the same
-//! SQL; [`Engine`](database::Engine) names the few places where the engines differ.
+//! SQL; [`Engine`](engine::Engine) names the few places where the engines differ.
 
 pub mod billing;
 mod database;
+mod engine;
 mod error;
 mod legacy_session;
+mod row;
 pub mod state;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};

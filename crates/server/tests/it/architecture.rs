@@ -13,7 +13,7 @@ const MAX_LINES: usize = 600;
 const PURE_CRATES: [&str; 5] = ["chrono", "chrono-tz", "phonenumber", "serde", "thiserror"];
 
 /// Crates that reach a database.
-const DATABASE_CRATES: [&str; 4] = ["sea_orm", "sea_orm_migration", "sea_query", "sqlx"];
+const DATABASE_CRATES: [&str; 1] = ["sqlx"];
 
 /// Crates that speak WhatsApp's protocol.
 const WHATSAPP_CRATES: [&str; 5] =

@@ -5,12 +5,13 @@ mod embedded;
 
 pub use embedded::{create, sample};
 
-use super::database::{Database, Engine, Row, params, placeholders};
+use super::database::Database;
+use super::engine::{Engine, placeholders};
 use super::error::{Missing, StoreError};
+use super::row::{Row, Value, params};
 use chrono::NaiveDateTime;
 use futures_util::{Stream, TryStreamExt, stream};
 use kabari_domain::{Customer, Notice};
-use sea_orm::Value;
 use sqlx::mysql::MySqlConnectOptions;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;

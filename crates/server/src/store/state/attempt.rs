@@ -1,16 +1,15 @@
 //! An attempt: committed before it touches the wire, settled by its answer.
 
-use super::super::database::{Transaction, params};
+use super::super::database::Transaction;
 use super::super::error::StoreError;
+use super::super::row::{Stored, Value, params};
 use super::bulk_transitions::stamps;
 use super::campaigns::lock_phase;
 use super::claim::LeasedDelivery;
-use super::deliveries::read_progress;
-use super::sessions::{self, SessionLease};
+use super::sessions::SessionLease;
 use super::{State, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{CampaignStatus, DeliveryEvent, DeliveryState, Phone, Progress, Timestamp};
-use sea_orm::Value;
 use std::time::Duration;
 
 const ERROR_LENGTH: usize = 500;
@@ -74,38 +73,78 @@ impl State {
         delivery: &LeasedDelivery,
         attempt: Attempt<'_>,
     ) -> Result<Begin, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
+        let mut tx = self.db().begin().await?;
+        let begin = self.begin_in(&mut tx, delivery, attempt).await?;
+        if let Begin::Started(_) = begin {
+            crash_point("begin.written");
+            tx.commit().await?;
+            crash_point("begin.committed");
+        } else {
+            tx.rollback().await?;
+        }
+        Ok(begin)
+    }
 
+    /// Writes the server's ack of one delivery and [begins](State::begin) the next, in one commit:
+    /// for when there is no pause between them. Returns whether the acked one was still ours, and
+    /// what became of the other.
+    pub async fn acked_and_begin(
+        &self,
+        acked: &LeasedDelivery,
+        next: &LeasedDelivery,
+        attempt: Attempt<'_>,
+    ) -> Result<(bool, Begin), StoreError> {
+        self.db()
+            .retry(|| async {
+                let mut tx = self.db().begin().await?;
+                // A refusal to begin has written nothing, so the ack can be committed alone.
+                let begin = self.begin_in(&mut tx, next, attempt).await?;
+                let settled =
+                    self.settle_in(&mut tx, acked, DeliveryEvent::Acked, None).await?.is_some();
+                crash_point("handover.written");
+                tx.commit().await?;
+                crash_point("handover.committed");
+                Ok((settled, begin))
+            })
+            .await
+    }
+
+    /// Writes an attempt unless it may not be made: then it writes nothing.
+    async fn begin_in(
+        &self,
+        tx: &mut Transaction<'_>,
+        delivery: &LeasedDelivery,
+        attempt: Attempt<'_>,
+    ) -> Result<Begin, StoreError> {
+        let (now_column, mut values) = self.now_column();
         // A lease that has run out is ours as long as nobody has taken the session: its epoch tells.
-        let Some(session) = sessions::lock(&tx, attempt.session).await? else {
-            tx.rollback().await?;
-            return Ok(Begin::SessionLost);
-        };
-        // A slot further away than one gap was taken under a clock that has been set back since;
-        // whoever took it has finished, so one gap from now is far enough.
-        let send_at = session.next_slot_at.clamp(now, now + attempt.gap);
-        let sent_today = if session.day == attempt.day { session.sent_today + 1 } else { 1 };
-
-        let campaign = tx
-            .row(
-                "SELECT status, expires_at FROM campaigns WHERE id = ?",
-                params![delivery.campaign_id],
-            )
-            .await?
-            .ok_or(StoreError::NotFound { what: "campaign", id: delivery.campaign_id })?;
-        let expired = campaign.get::<Option<i64>>("expires_at")?.is_some_and(|at| at <= now.0);
-        if expired
-            || campaign.parse("status", CampaignStatus::from_name)? != CampaignStatus::Running
-        {
-            tx.rollback().await?;
+        let sql = format!(
+            "SELECT next_slot_at, day, sent_today, lease_until, {now_column}, \
+             (SELECT status FROM campaigns WHERE id = ?) AS status, \
+             (SELECT expires_at FROM campaigns WHERE id = ?) AS expires_at \
+             FROM sessions WHERE name = ? AND owner = ? AND epoch = ?{}",
+            tx.engine().lock_row()
+        );
+        let SessionLease { name, owner, epoch } = attempt.session;
+        let campaign = delivery.campaign_id;
+        values.extend(params![campaign, campaign, name.as_str(), owner.as_str(), *epoch]);
+        let Some(row) = tx.row(&sql, values).await? else { return Ok(Begin::SessionLost) };
+        let now = self.now_of(&row)?;
+        let status: Option<CampaignStatus> = row.get("status")?;
+        let status = status.ok_or(StoreError::NotFound { what: "campaign", id: campaign })?;
+        let expires_at: Option<Timestamp> = row.get("expires_at")?;
+        if status != CampaignStatus::Running || expires_at.is_some_and(|at| at <= now) {
             return Ok(Begin::NotRunning);
         }
-
         let Ok(progress) = delivery.progress.after(DeliveryEvent::Begin) else {
-            tx.rollback().await?;
             return Ok(Begin::DeliveryLost);
         };
+
+        // A slot further away than one gap was taken under a clock that has been set back since;
+        // whoever took it has finished, so one gap from now is far enough.
+        let send_at = row.get::<Timestamp>("next_slot_at")?.clamp(now, now + attempt.gap);
+        let sent_before: i64 =
+            if row.get::<i64>("day")? == attempt.day { row.get("sent_today")? } else { 0 };
         let lease_until = now + attempt.lease;
         let begun = tx
             .execute(
@@ -127,69 +166,69 @@ impl State {
             )
             .await?;
         if begun.rows == 0 {
-            tx.rollback().await?;
             return Ok(Begin::DeliveryLost);
         }
         tx.execute(
             "UPDATE sessions SET lease_until = ?, next_slot_at = ?, day = ?, sent_today = ? \
              WHERE name = ?",
             params![
-                lease_until.max(session.lease_until).0,
+                lease_until.max(row.get("lease_until")?).0,
                 (send_at + attempt.gap).0,
                 attempt.day,
-                i64::from(sent_today),
-                attempt.session.name.as_str(),
+                sent_before + 1,
+                name.as_str(),
             ],
         )
         .await?;
-        crash_point("begin.written");
-        tx.commit().await?;
-        crash_point("begin.committed");
         let jid = delivery.jid.clone().or_else(|| attempt.jid.map(str::to_owned));
         Ok(Begin::Started(Begun { send_at, now, jid, attempt: progress.attempts }))
     }
 
     /// Writes what became of a delivery that is ours: `Acked`, `Refused`, `Deferred`,
-    /// `Unanswered` or `NotSent`. `error` is for the report. `false`: it is no longer ours, or
-    /// an ack or receipt has already moved it on; there is nothing left to do.
+    /// `Unanswered` or `NotSent`. `error` is for the report. Returns the state it is in now, or
+    /// `None` if it is no longer ours, or an ack or receipt has already moved it on: there is
+    /// nothing left to do. Where that closes it, [complete](State::complete_if_done) its campaign.
     pub async fn settle(
         &self,
         delivery: &LeasedDelivery,
         event: DeliveryEvent,
         error: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        let closed = self.db().retry(|| self.try_settle(delivery, event, error)).await?;
-        if closed.is_some_and(|state| !state.is_open()) {
-            self.complete_if_done(delivery.campaign_id).await?;
-        }
-        Ok(closed.is_some())
+    ) -> Result<Option<DeliveryState>, StoreError> {
+        self.db()
+            .retry(|| async {
+                let mut tx = self.db().begin().await?;
+                let settled = self.settle_in(&mut tx, delivery, event, error).await?;
+                if settled.is_some() {
+                    crash_point("settle.written");
+                    tx.commit().await?;
+                    crash_point("settle.committed");
+                } else {
+                    tx.rollback().await?;
+                }
+                Ok(settled)
+            })
+            .await
     }
 
-    async fn try_settle(
+    async fn settle_in(
         &self,
+        tx: &mut Transaction<'_>,
         delivery: &LeasedDelivery,
         event: DeliveryEvent,
         error: Option<&str>,
     ) -> Result<Option<DeliveryState>, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
+        let (now_column, mut values) = self.now_column();
         let sql = format!(
-            "SELECT state, attempts, unanswered, due_at FROM deliveries \
-             WHERE id = ? AND owner = ? AND epoch = ?{}",
+            "SELECT {}, {now_column} FROM deliveries WHERE id = ? AND owner = ? AND epoch = ?{}",
+            <Progress as Stored>::COLUMNS.unwrap_or_default(),
             tx.engine().lock_row()
         );
-        let ours = params![delivery.id, delivery.owner.as_str(), delivery.epoch];
-        let row = tx.row(&sql, ours).await?;
-        let before = row.map(|row| read_progress(&row)).transpose()?;
-        let Some(after) = before.and_then(|before| before.after(event).ok()) else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        let after = given_up(&tx, delivery.campaign_id, delivery.id, after).await?;
-        write_progress(&tx, delivery.id, after, error, now).await?;
-        crash_point("settle.written");
-        tx.commit().await?;
-        crash_point("settle.committed");
+        values.extend(params![delivery.id, delivery.owner.as_str(), delivery.epoch]);
+        let Some(row) = tx.row(&sql, values).await? else { return Ok(None) };
+        let before: Progress = row.get("progress")?;
+        let Ok(after) = before.after(event) else { return Ok(None) };
+        let after = given_up(tx, delivery.campaign_id, delivery.id, after).await?;
+        write_progress(tx, delivery.id, after, error, self.now_of(&row)?).await?;
         Ok(Some(after.state))
     }
 
@@ -198,7 +237,7 @@ impl State {
     pub async fn release(&self, deliveries: &[LeasedDelivery]) -> Result<(), StoreError> {
         for delivery in deliveries {
             crash_point("release");
-            self.db().retry(|| self.try_settle(delivery, DeliveryEvent::Release, None)).await?;
+            self.settle(delivery, DeliveryEvent::Release, None).await?;
         }
         Ok(())
     }
@@ -210,7 +249,7 @@ impl State {
 /// The campaign's row is locked first, which those who give up its deliveries hold too: either
 /// they see this delivery waiting, or this sees what they have done.
 pub(super) async fn given_up(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     campaign: i64,
     delivery: i64,
     after: Progress,
@@ -229,7 +268,7 @@ pub(super) async fn given_up(
 }
 
 async fn is_superseded(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     campaign: i64,
     delivery: i64,
 ) -> Result<bool, StoreError> {
@@ -248,7 +287,7 @@ async fn is_superseded(
 
 /// Writes where a row of this transaction's own is after an event that ends its lease.
 pub(super) async fn write_progress(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     id: i64,
     after: Progress,
     error: Option<&str>,

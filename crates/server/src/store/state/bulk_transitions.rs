@@ -1,9 +1,10 @@
 //! Statements that move many deliveries at once, made from the domain's transition function.
 
-use super::super::database::{Transaction, placeholders};
+use super::super::database::Transaction;
+use super::super::engine::placeholders;
 use super::super::error::StoreError;
+use super::super::row::Value;
 use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
-use sea_orm::Value;
 use std::collections::BTreeMap;
 
 /// Where an event leads, and which rows it leads there, as an SQL condition.
@@ -49,7 +50,7 @@ fn zero_or_more(count: u32) -> &'static str {
 /// Moves every delivery in `scope` (an SQL condition with its values) that the event applies to.
 /// Answers how many.
 pub(super) async fn move_all(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     event: DeliveryEvent,
     at: Timestamp,
     scope: &str,

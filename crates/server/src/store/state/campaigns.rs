@@ -1,10 +1,11 @@
 //! Campaigns: reading them, and what happens to them as a whole.
 
-use super::super::database::{Row, Transaction, params, placeholders};
+use super::super::database::Transaction;
+use super::super::engine::placeholders;
 use super::super::error::StoreError;
+use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
 use super::State;
 use super::bulk_transitions::{move_all, one_of, state_list};
-use super::claim::session_names;
 use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -50,6 +51,8 @@ impl CampaignKind {
     }
 }
 
+record! {
+from "campaigns";
 /// A campaign as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
@@ -88,6 +91,7 @@ pub struct Campaign {
     /// When it was completed or cancelled.
     pub finished_at: Option<Timestamp>,
 }
+}
 
 /// How many deliveries of a campaign are in each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,8 +126,8 @@ impl Counts {
 impl State {
     /// The campaign of this id.
     pub async fn campaign(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
-        let sql = format!("{SELECT} WHERE id = ?");
-        self.db().row(&sql, params![id]).await?.map(|row| read(&row)).transpose()
+        let sql = Campaign::select("WHERE id = ?");
+        self.db().row(&sql, params![id]).await?.map(|row| Campaign::read(&row)).transpose()
     }
 
     /// Campaigns, newest first: `limit` of them, older than campaign `before` if given.
@@ -132,9 +136,9 @@ impl State {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Campaign>, StoreError> {
-        let sql = format!("{SELECT} WHERE id < ? ORDER BY id DESC LIMIT ?");
+        let sql = Campaign::select("WHERE id < ? ORDER BY id DESC LIMIT ?");
         let values = params![before.unwrap_or(i64::MAX), i64::from(limit)];
-        self.db().rows(&sql, values).await?.iter().map(read).collect()
+        self.db().rows(&sql, values).await?.iter().map(Campaign::read).collect()
     }
 
     /// Deliveries of the campaign by state. An unknown campaign has none.
@@ -154,10 +158,10 @@ impl State {
              WHERE campaign_id IN ({}) GROUP BY campaign_id, state",
             placeholders(ids.len())
         );
-        let values = ids.iter().map(|id| sea_orm::Value::from(*id)).collect();
+        let values = ids.iter().map(|id| Value::from(*id)).collect();
         for row in self.db().rows(&sql, values).await? {
-            let state = row.parse("state", DeliveryState::from_name)?;
-            let number = row.get::<i64>("number")?.unsigned_abs();
+            let state = row.get("state")?;
+            let number = row.get("number")?;
             counts.entry(row.get("campaign_id")?).or_default().0.insert(state, number);
         }
         Ok(counts)
@@ -170,14 +174,14 @@ impl State {
     }
 
     async fn try_campaign_event(&self, id: i64, event: CampaignEvent) -> Result<Phase, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
-        let before = lock_phase(&tx, id).await?;
+        let mut tx = self.db().begin().await?;
+        let now = self.now_in(&mut tx).await?;
+        let before = lock_phase(&mut tx, id).await?;
         let after = before.after(event)?;
-        write_phase(&tx, id, after, now).await?;
+        write_phase(&mut tx, id, after, now).await?;
         if event == CampaignEvent::Cancel {
             let (scope, values) = one_of("campaign_id", [id]);
-            move_all(&tx, DeliveryEvent::Cancel, now, &scope, &values).await?;
+            move_all(&mut tx, DeliveryEvent::Cancel, now, &scope, &values).await?;
         }
         crash_point("campaign_event.written");
         tx.commit().await?;
@@ -207,14 +211,14 @@ impl State {
     }
 
     async fn try_fail_untouched(&self, id: i64, error: &str) -> Result<bool, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
+        let mut tx = self.db().begin().await?;
+        let now = self.now_in(&mut tx).await?;
         let touched = "SELECT id FROM deliveries WHERE campaign_id = ? AND attempts > 0 LIMIT 1";
         if tx.row(touched, params![id]).await?.is_some() {
             return Ok(false);
         }
         let (scope, values) = one_of("campaign_id", [id]);
-        move_all(&tx, DeliveryEvent::GiveUp, now, &scope, &values).await?;
+        move_all(&mut tx, DeliveryEvent::GiveUp, now, &scope, &values).await?;
         tx.execute(
             "UPDATE deliveries SET error = ? WHERE campaign_id = ? AND state = 'failed' AND error IS NULL",
             params![error, id],
@@ -249,9 +253,10 @@ impl State {
             expired += self
                 .db()
                 .retry(|| async move {
-                    let tx = self.db().begin().await?;
+                    let mut tx = self.db().begin().await?;
                     let (scope, values) = one_of("campaign_id", [id]);
-                    let moved = move_all(&tx, DeliveryEvent::Expire, now, &scope, &values).await?;
+                    let moved =
+                        move_all(&mut tx, DeliveryEvent::Expire, now, &scope, &values).await?;
                     tx.commit().await?;
                     Ok(moved)
                 })
@@ -293,54 +298,29 @@ impl State {
     }
 }
 
-pub(super) const SELECT: &str = "SELECT id, kind, notice_id, subject, template, status, \
-     pause_reason, parent_id, urgent, starts_at, expires_at, fingerprint, request, sessions, total, \
-     created_at, started_at, finished_at FROM campaigns";
+stored_by_name!(CampaignKind, CampaignStatus, PauseReason);
 
-pub(super) fn read(row: &Row) -> Result<Campaign, StoreError> {
-    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
-    Ok(Campaign {
-        id: row.get("id")?,
-        kind: row.parse("kind", CampaignKind::from_name)?,
-        notice_id: row.get("notice_id")?,
-        subject: row.get("subject")?,
-        template: row.get("template")?,
-        phase: read_phase(row)?,
-        parent_id: row.get("parent_id")?,
-        urgent: row.get::<i64>("urgent")? != 0,
-        starts_at: time("starts_at")?,
-        expires_at: time("expires_at")?,
-        fingerprint: row.get("fingerprint")?,
-        request: row.get("request")?,
-        sessions: session_names(row.get("sessions")?),
-        total: row.get::<i64>("total")?.unsigned_abs(),
-        created_at: Timestamp(row.get("created_at")?),
-        started_at: time("started_at")?,
-        finished_at: time("finished_at")?,
-    })
-}
+impl Stored for Phase {
+    const COLUMNS: Option<&'static str> = Some("status, pause_reason");
 
-fn read_phase(row: &Row) -> Result<Phase, StoreError> {
-    let reason = match row.get::<Option<String>>("pause_reason")? {
-        Some(_) => Some(row.parse("pause_reason", PauseReason::from_name)?),
-        None => None,
-    };
-    Ok(Phase { status: row.parse("status", CampaignStatus::from_name)?, reason })
+    fn read(row: &Row, _: &str) -> Result<Phase, StoreError> {
+        Ok(Phase { status: row.get("status")?, reason: row.get("pause_reason")? })
+    }
 }
 
 /// Where the campaign is; nobody else moves it until the transaction ends.
-pub(super) async fn lock_phase(tx: &Transaction<'_>, id: i64) -> Result<Phase, StoreError> {
+pub(super) async fn lock_phase(tx: &mut Transaction<'_>, id: i64) -> Result<Phase, StoreError> {
     let sql = format!(
         "SELECT status, pause_reason FROM campaigns WHERE id = ?{}",
         tx.engine().lock_row()
     );
     let row = tx.row(&sql, params![id]).await?;
-    read_phase(&row.ok_or(StoreError::NotFound { what: "campaign", id })?)
+    row.ok_or(StoreError::NotFound { what: "campaign", id })?.get("phase")
 }
 
 /// Writes where a locked campaign is now, with the times that go with it.
 pub(super) async fn write_phase(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     id: i64,
     phase: Phase,
     now: Timestamp,

@@ -1,14 +1,14 @@
 //! Claiming: which deliveries a session may send next, and taking them for it.
 
-use super::super::database::{Row, Transaction, params, placeholders};
+use super::super::database::Transaction;
+use super::super::engine::placeholders;
 use super::super::error::StoreError;
+use super::super::row::{Row, Stored, Value, params};
 use super::State;
 use super::bulk_transitions::{one_of, state_list};
-use super::deliveries::read_progress;
 use super::numbers::{NOT_REGISTERED_FOR, REGISTERED_FOR};
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp};
-use sea_orm::Value;
 use std::time::Duration;
 
 /// The most numbers looked up ahead of their turn.
@@ -102,7 +102,7 @@ impl State {
         if campaigns.is_empty() {
             return Ok(vec![]);
         }
-        let tx = self.db().begin().await?;
+        let mut tx = self.db().begin().await?;
         let mut leased: Vec<LeasedDelivery> = vec![];
         for campaign in &campaigns {
             let mut quota = claim.per_campaign.min(claim.max - leased.len() as u32);
@@ -111,8 +111,8 @@ impl State {
                 if quota == 0 {
                     break;
                 }
-                for row in due_rows(&tx, campaign, state, claim, now, quota).await? {
-                    let progress = read_progress(&row)?;
+                for row in due_rows(&mut tx, campaign, state, claim, now, quota).await? {
+                    let progress: Progress = row.get("progress")?;
                     let Ok(progress) = progress.after(DeliveryEvent::Lease) else { continue };
                     quota -= 1;
                     leased.push(LeasedDelivery {
@@ -121,9 +121,9 @@ impl State {
                         owner: claim.owner.to_owned(),
                         epoch: row.get::<i64>("epoch")? + 1,
                         lease_until: now + claim.lease,
-                        phone: Phone::from_stored(row.get::<String>("phone")?),
+                        phone: row.get("phone")?,
                         text: row.get::<Option<String>>("text")?.unwrap_or_default(),
-                        message_id: MessageId::from_stored(row.get::<String>("message_id")?),
+                        message_id: row.get("message_id")?,
                         jid: row.get("jid")?,
                         urgent: campaign.urgent,
                         progress,
@@ -177,8 +177,8 @@ impl State {
         for row in self.db().rows(&sql, values).await? {
             let campaign = Running {
                 id: row.get("id")?,
-                urgent: row.get::<i64>("urgent")? != 0,
-                sessions: session_names(row.get("sessions")?),
+                urgent: row.get("urgent")?,
+                sessions: row.get("sessions")?,
             };
             let named = campaign.sessions.is_empty()
                 || campaign.sessions.iter().any(|name| name == claim.session);
@@ -201,7 +201,7 @@ impl State {
         let (there, absent) = ((now - REGISTERED_FOR).0, (now - NOT_REGISTERED_FOR).0);
         let values = params![campaign, there, absent, i64::from(LOOK_AHEAD)];
         let rows = self.db().rows(sql, values).await?;
-        rows.iter().map(|row| Ok(Phone::from_stored(row.get::<String>("phone")?))).collect()
+        rows.iter().map(|row| row.get("phone")).collect()
     }
 
     /// Returns the numbers that alone may send what is still open of a campaign, and whether
@@ -214,8 +214,8 @@ impl State {
         let mut numbers = vec![];
         let mut free = false;
         for row in self.db().rows(&sql, params![campaign]).await? {
-            match row.get::<Option<String>>("sender")? {
-                Some(sender) => numbers.push(Phone::from_stored(sender)),
+            match row.get("sender")? {
+                Some(sender) => numbers.push(sender),
                 None => free = true,
             }
         }
@@ -240,7 +240,7 @@ fn has_due() -> String {
 
 /// The deliveries of a campaign in one state that are due and that this session may send.
 async fn due_rows(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     campaign: &Running,
     state: DeliveryState,
     claim: &Claim<'_>,
@@ -297,9 +297,12 @@ fn has_chat_elsewhere(
 }
 
 /// The names in a campaign's row.
-pub(super) fn session_names(stored: Option<String>) -> Vec<String> {
-    let stored = stored.unwrap_or_default();
-    stored.split(NAME_SEPARATOR).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+impl Stored for Vec<String> {
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+        let stored: String = row.get::<Option<String>>(column)?.unwrap_or_default();
+        let names = stored.split(NAME_SEPARATOR).filter(|name| !name.is_empty());
+        Ok(names.map(str::to_owned).collect())
+    }
 }
 
 /// Names as a campaign's row has them.

@@ -1,12 +1,12 @@
 //! Who has a chat with which of our numbers: a number keeps its contacts, and WhatsApp's limit for
 //! new chats spares those who wrote.
 
-use super::super::database::{Transaction, params};
+use super::super::database::Transaction;
 use super::super::error::StoreError;
+use super::super::row::{Value, params};
 use super::State;
 use super::bulk_transitions::state_list;
 use kabari_domain::{DeliveryState, Phone, Timestamp};
-use sea_orm::Value;
 
 impl State {
     /// Somebody wrote to a number of ours.
@@ -45,7 +45,7 @@ impl State {
 
 /// The recipients of these messages have a chat with the numbers that the messages came from.
 pub(super) async fn chats_opened(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     scope: &str,
     values: &[Value],
     at: Timestamp,

@@ -1,7 +1,8 @@
 //! Recording a campaign: the request, its recipients and its idempotency key, all or nothing.
 
-use super::super::database::{Row, Transaction, params};
+use super::super::database::Transaction;
 use super::super::error::StoreError;
+use super::super::row::{Row, Value, params};
 use super::bulk_transitions::{move_all, one_of, state_list};
 use super::campaigns::{CampaignKind, write_phase};
 use super::claim::stored_session_names;
@@ -13,7 +14,6 @@ use kabari_domain::campaign::Phase;
 use kabari_domain::{
     CampaignEvent, CampaignStatus, DeliveryEvent, DeliveryState, MessageId, Phone, Timestamp,
 };
-use sea_orm::Value;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ impl State {
             .db()
             .retry(|| self.open_recording(&campaign, key.as_ref(), guard, supersedes))
             .await?;
-        let (tx, id, now) = match opening {
+        let (mut tx, id, now) = match opening {
             Opening::Settled(creation) => return Ok(creation),
             Opening::Recording { tx, id, now } => (tx, id, now),
         };
@@ -138,20 +138,20 @@ impl State {
         let due_at = campaign.starts_at.unwrap_or(Timestamp(0));
         let mut total = 0;
         for chunk in recipients.chunks(CHUNK) {
-            insert(&tx, id, total, due_at, chunk).await?;
+            insert(&mut tx, id, total, due_at, chunk).await?;
             total += chunk.len();
         }
         let open = recipients.iter().any(|recipient| recipient.state.is_open());
 
         let superseded = match campaign.notice_id {
-            Some(notice) if supersedes => supersede_older(&tx, notice, id, now).await?,
+            Some(notice) if supersedes => supersede_older(&mut tx, notice, id, now).await?,
             _ => vec![],
         };
         tx.execute("UPDATE campaigns SET total = ? WHERE id = ?", params![total as i64, id])
             .await?;
         if !open {
             let done = Phase::RUNNING.after(CampaignEvent::Complete)?;
-            write_phase(&tx, id, done, now).await?;
+            write_phase(&mut tx, id, done, now).await?;
         }
         crash_point("create.written");
         tx.commit().await?;
@@ -199,14 +199,15 @@ impl State {
         guard: Option<Duration>,
         supersedes: bool,
     ) -> Result<Opening<'_>, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
+        let mut tx = self.db().begin().await?;
+        let now = self.now_in(&mut tx).await?;
         if let Some(key) = key
-            && let Some(creation) = claim_key(&tx, key, now).await?
+            && let Some(creation) = claim_key(&mut tx, key, now).await?
         {
             return Ok(Opening::Settled(creation));
         }
-        if let Some(earlier) = claim_fingerprint(&tx, &campaign.fingerprint, guard, now).await? {
+        if let Some(earlier) = claim_fingerprint(&mut tx, &campaign.fingerprint, guard, now).await?
+        {
             return Ok(Opening::Settled(Creation::Duplicate(earlier)));
         }
         let phase = match campaign.starts_at {
@@ -316,7 +317,7 @@ async fn collect(
 
 /// Takes the key for this transaction, or answers what it has made.
 async fn claim_key(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     key: &IdempotencyKey,
     now: Timestamp,
 ) -> Result<Option<Creation>, StoreError> {
@@ -361,7 +362,7 @@ fn made(row: &Row, key: &IdempotencyKey) -> Result<Creation, StoreError> {
 
 /// Takes the fingerprint for this transaction. Answers the campaign the guard protects, if any.
 async fn claim_fingerprint(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     fingerprint: &str,
     guard: Option<Duration>,
     now: Timestamp,
@@ -380,12 +381,12 @@ async fn claim_fingerprint(
         )
         .await?;
     let Some(row) = earlier else { return Ok(None) };
-    let cancelled = row.parse("status", CampaignStatus::from_name)? == CampaignStatus::Cancelled;
+    let cancelled = row.get::<CampaignStatus>("status")? == CampaignStatus::Cancelled;
     Ok((!cancelled).then_some(row.get("id")?))
 }
 
 async fn insert(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     campaign: i64,
     first_position: usize,
     due_at: Timestamp,
@@ -420,7 +421,7 @@ async fn insert(
 /// one. Recipients the new one does not reach keep theirs: nobody loses a message to a send that
 /// was not for them. Answers the campaigns concerned.
 async fn supersede_older(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     notice: i64,
     newer: i64,
     now: Timestamp,

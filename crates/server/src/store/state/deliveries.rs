@@ -1,20 +1,21 @@
 //! Reading deliveries, and the choices a person has about uncertain ones.
 
-use super::super::database::{Row, params};
 use super::super::error::StoreError;
+use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::State;
 use super::bulk_transitions::stamps;
 use super::campaigns::{lock_phase, write_phase};
-use super::{State, count};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use kabari_domain::{
     CampaignEvent, DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp,
 };
-use sea_orm::Value;
 
 /// Rows a stream reads at once. Between its pages it holds no connection: a slow reader of a
 /// report must not keep others from the database.
 const PAGE: u32 = 1000;
 
+record! {
+from "deliveries";
 /// A delivery as it is stored, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -51,6 +52,7 @@ pub struct Delivery {
     /// Opened.
     pub read_at: Option<Timestamp>,
 }
+}
 
 /// What a person decides about an uncertain delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +76,8 @@ impl State {
 
     /// One delivery.
     pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, StoreError> {
-        let sql = format!("{SELECT} WHERE id = ?");
-        self.db().row(&sql, params![id]).await?.map(|row| read(&row)).transpose()
+        let sql = Delivery::select("WHERE id = ?");
+        self.db().row(&sql, params![id]).await?.map(|row| Delivery::read(&row)).transpose()
     }
 
     /// All deliveries of a campaign in the order of reports: skipped ones first, then by position.
@@ -114,12 +116,11 @@ impl State {
         after: i64,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
-        let sql = format!(
-            "{SELECT} WHERE campaign_id = ? AND position > ? AND {condition} \
-             ORDER BY position LIMIT ?"
-        );
+        let sql = Delivery::select(&format!(
+            "WHERE campaign_id = ? AND position > ? AND {condition} ORDER BY position LIMIT ?"
+        ));
         let values = params![campaign, after, i64::from(limit)];
-        self.db().rows(&sql, values).await?.iter().map(read).collect()
+        self.db().rows(&sql, values).await?.iter().map(Delivery::read).collect()
     }
 
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
@@ -132,11 +133,11 @@ impl State {
     }
 
     async fn try_resolve(&self, id: i64, decision: Resolution) -> Result<(), StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
-        let sql = format!("{SELECT} WHERE id = ?{}", tx.engine().lock_row());
+        let mut tx = self.db().begin().await?;
+        let now = self.now_in(&mut tx).await?;
+        let sql = Delivery::select(&format!("WHERE id = ?{}", tx.engine().lock_row()));
         let row = tx.row(&sql, params![id]).await?;
-        let delivery = read(&row.ok_or(StoreError::NotFound { what: "delivery", id })?)?;
+        let delivery = Delivery::read(&row.ok_or(StoreError::NotFound { what: "delivery", id })?)?;
         let event = match decision {
             Resolution::CountAsSent => DeliveryEvent::CountAsSent,
             Resolution::SendAgain => DeliveryEvent::SendAgain,
@@ -145,10 +146,10 @@ impl State {
             StoreError::Conflict("only an uncertain delivery can be counted as sent or sent again")
         })?;
         if decision == Resolution::SendAgain {
-            let phase = lock_phase(&tx, delivery.campaign_id).await?;
+            let phase = lock_phase(&mut tx, delivery.campaign_id).await?;
             if phase.status.is_final() {
                 let reopened = phase.after(CampaignEvent::Reopen)?;
-                write_phase(&tx, delivery.campaign_id, reopened, now).await?;
+                write_phase(&mut tx, delivery.campaign_id, reopened, now).await?;
             }
             let sql = "SELECT id FROM campaigns WHERE id = ? AND expires_at <= ?";
             if tx.row(sql, params![delivery.campaign_id, now.0]).await?.is_some() {
@@ -170,40 +171,17 @@ impl State {
     }
 }
 
-pub(super) const SELECT: &str = "SELECT id, campaign_id, position, customer_id, customer_name, \
-     phone_raw, phone, text, message_id, state, attempts, unanswered, due_at, sender, error, \
-     first_sent_at, accepted_at, delivered_at, read_at FROM deliveries";
+stored_by_name!(DeliveryState);
 
-fn read(row: &Row) -> Result<Delivery, StoreError> {
-    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
-    let phone = |column: &str| {
-        Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(Phone::from_stored))
-    };
-    Ok(Delivery {
-        id: row.get("id")?,
-        campaign_id: row.get("campaign_id")?,
-        position: row.get("position")?,
-        customer_id: row.get("customer_id")?,
-        customer_name: row.get("customer_name")?,
-        phone_raw: row.get("phone_raw")?,
-        phone: phone("phone")?,
-        text: row.get("text")?,
-        message_id: MessageId::from_stored(row.get::<String>("message_id")?),
-        progress: read_progress(row)?,
-        sender: phone("sender")?,
-        error: row.get("error")?,
-        first_sent_at: time("first_sent_at")?,
-        accepted_at: time("accepted_at")?,
-        delivered_at: time("delivered_at")?,
-        read_at: time("read_at")?,
-    })
-}
+impl Stored for Progress {
+    const COLUMNS: Option<&'static str> = Some("state, attempts, unanswered, due_at");
 
-pub(super) fn read_progress(row: &Row) -> Result<Progress, StoreError> {
-    Ok(Progress {
-        state: row.parse("state", DeliveryState::from_name)?,
-        attempts: count(row.get("attempts")?),
-        unanswered: count(row.get("unanswered")?),
-        due_at: Timestamp(row.get("due_at")?),
-    })
+    fn read(row: &Row, _: &str) -> Result<Progress, StoreError> {
+        Ok(Progress {
+            state: row.get("state")?,
+            attempts: row.get("attempts")?,
+            unanswered: row.get("unanswered")?,
+            due_at: row.get("due_at")?,
+        })
+    }
 }

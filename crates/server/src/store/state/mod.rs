@@ -31,9 +31,12 @@ pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 
-use super::database::{Database, Engine, Transaction};
+use super::database::{Database, Transaction};
+use super::engine::Engine;
 use super::error::{StoreError, Which};
+use super::row::{Row, Value, params};
 use crate::clock::{Clock, stepped};
+use crate::private;
 use kabari_domain::Timestamp;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
@@ -84,9 +87,8 @@ impl State {
         let database = match target {
             StateTarget::Sqlite { path } => {
                 make_private_file(&path).map_err(|e| file_error(&path, &e))?;
-                let database = Database::state_file(&path).await?;
-                migrations::run_on_file(&database).await?;
-                database
+                migrations::run_on_file(&path).await?;
+                Database::state_file(&path).await?
             }
             StateTarget::MySql { url } => {
                 let options = server_options(&url)?;
@@ -118,9 +120,9 @@ impl State {
     /// with a file; the manual one in tests.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         match self.server_clock() {
-            Some(sql) => {
-                let row = self.db().row(sql, vec![]).await?;
-                row.map_or(Ok(Timestamp(0)), |row| Ok(stepped(Timestamp(row.get("now")?))))
+            Some(now) => {
+                let row = self.db().row(&format!("SELECT {now} AS now"), vec![]).await?;
+                row.map_or(Ok(Timestamp(0)), |row| self.now_of(&row))
             }
             None => Ok(self.0.clock.now()),
         }
@@ -149,21 +151,33 @@ impl State {
         &self.0.database
     }
 
-    async fn now_in(&self, tx: &Transaction<'_>) -> Result<Timestamp, StoreError> {
+    async fn now_in(&self, tx: &mut Transaction<'_>) -> Result<Timestamp, StoreError> {
         match self.server_clock() {
-            Some(sql) => {
-                let row = tx.row(sql, vec![]).await?;
-                row.map_or(Ok(Timestamp(0)), |row| Ok(stepped(Timestamp(row.get("now")?))))
+            Some(now) => {
+                let row = tx.row(&format!("SELECT {now} AS now"), vec![]).await?;
+                row.map_or(Ok(Timestamp(0)), |row| self.now_of(&row))
             }
             None => Ok(self.0.clock.now()),
         }
     }
 
+    /// The time as one more column of a query, with the values of its `?`: it saves a question of
+    /// its own. [`now_of`](State::now_of) reads it.
+    fn now_column(&self) -> (String, Vec<Value>) {
+        match self.server_clock() {
+            Some(now) => (format!("{now} AS now"), vec![]),
+            None => ("? AS now".to_owned(), params![self.0.clock.now().0]),
+        }
+    }
+
+    fn now_of(&self, row: &Row) -> Result<Timestamp, StoreError> {
+        let now = row.get("now")?;
+        Ok(if self.server_clock().is_some() { stepped(now) } else { now })
+    }
+
     fn server_clock(&self) -> Option<&'static str> {
         match (self.db().engine(), &self.0.clock) {
-            (Engine::MySql, Clock::System) => {
-                Some("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now")
-            }
+            (Engine::MySql, Clock::System) => Some("CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"),
             _ => None,
         }
     }
@@ -180,18 +194,10 @@ fn server_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
 
 /// Customers' numbers are in it: for its owner only. SQLite gives its other files the same mode.
 pub(super) fn make_private_file(path: &Path) -> std::io::Result<()> {
-    let mut directory = std::fs::DirBuilder::new();
-    let mut file = std::fs::OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        directory.mode(0o700);
-        file.mode(0o600);
-    }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        directory.recursive(true).create(parent)?;
+        private::directory().recursive(true).create(parent)?;
     }
-    file.create(true).append(true).open(path).map(|_| ())
+    private::file().create(true).append(true).open(path).map(|_| ())
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
@@ -209,9 +215,4 @@ fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
 /// At most `max` characters of it: for columns that only a person reads.
 fn clip(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
-}
-
-/// A stored count; never negative.
-fn count(stored: i64) -> u32 {
-    u32::try_from(stored).unwrap_or(0)
 }

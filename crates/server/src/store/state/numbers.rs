@@ -1,7 +1,7 @@
 //! Which numbers are on WhatsApp, as far as we have asked.
 
-use super::super::database::params;
 use super::super::error::StoreError;
+use super::super::row::params;
 use super::State;
 use super::bulk_transitions::one_of;
 use kabari_domain::{Phone, Timestamp};
@@ -41,9 +41,9 @@ impl State {
                 format!("SELECT phone, registered, jid, checked_at FROM numbers WHERE {among}");
             for row in self.db().rows(&sql, values).await? {
                 let registration = Registration {
-                    registered: row.get::<i64>("registered")? != 0,
+                    registered: row.get("registered")?,
                     jid: row.get("jid")?,
-                    checked_at: Timestamp(row.get("checked_at")?),
+                    checked_at: row.get("checked_at")?,
                 };
                 let fresh_for =
                     if registration.registered { REGISTERED_FOR } else { NOT_REGISTERED_FOR };

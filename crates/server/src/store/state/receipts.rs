@@ -42,10 +42,10 @@ impl State {
             let moved = self
                 .db()
                 .retry(|| async {
-                    let tx = self.db().begin().await?;
-                    let moved = move_all(&tx, event, at, &scope, &values).await?;
+                    let mut tx = self.db().begin().await?;
+                    let moved = move_all(&mut tx, event, at, &scope, &values).await?;
                     if moved > 0 && matches!(event, DeliveryEvent::Receipt(_)) {
-                        chats_opened(&tx, &scope, &values, at).await?;
+                        chats_opened(&mut tx, &scope, &values, at).await?;
                     }
                     crash_point("receipt.written");
                     tx.commit().await?;

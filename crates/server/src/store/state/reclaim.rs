@@ -1,13 +1,12 @@
 //! Reclaiming: what is taken back from nodes that died, and from numbers that are gone.
 
-use super::super::database::params;
 use super::super::error::StoreError;
+use super::super::row::params;
 use super::attempt::{given_up, write_progress};
 use super::bulk_transitions::move_all;
-use super::deliveries::read_progress;
 use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
-use kabari_domain::{DeliveryEvent, DeliveryState, Timestamp};
+use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
 use std::time::Duration;
 
 /// Lapsed leases taken back per transaction.
@@ -103,13 +102,13 @@ impl State {
             self.db().engine().lock_rows()
         );
         let values = params![state.as_str(), now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
-        let tx = self.db().begin().await?;
+        let mut tx = self.db().begin().await?;
         let mut reclaimed = vec![];
         for row in tx.rows(&sql, values).await? {
-            let Ok(after) = read_progress(&row)?.after(event) else { continue };
+            let Ok(after) = row.get::<Progress>("progress")?.after(event) else { continue };
             let (id, campaign): (i64, i64) = (row.get("id")?, row.get("campaign_id")?);
-            let after = given_up(&tx, campaign, id, after).await?;
-            write_progress(&tx, id, after, None, now).await?;
+            let after = given_up(&mut tx, campaign, id, after).await?;
+            write_progress(&mut tx, id, after, None, now).await?;
             reclaimed.push((!after.state.is_open()).then_some(campaign));
         }
         crash_point("reclaim.written");
@@ -128,9 +127,9 @@ impl State {
         let since = (now - ABANDON_AFTER).0;
         self.db()
             .retry(|| async {
-                let tx = self.db().begin().await?;
+                let mut tx = self.db().begin().await?;
                 let values = params![since, since];
-                let moved = move_all(&tx, DeliveryEvent::Abandon, now, gone, &values).await?;
+                let moved = move_all(&mut tx, DeliveryEvent::Abandon, now, gone, &values).await?;
                 tx.commit().await?;
                 Ok(moved)
             })

@@ -1,9 +1,10 @@
 //! What the holder of a session sees of its link: which number it has, and how the link is.
 
-use super::super::database::{Transaction, params};
+use super::super::database::Transaction;
 use super::super::error::StoreError;
-use super::sessions::{SELECT, Session, SessionLease, lock, read};
-use super::{State, clip, count};
+use super::super::row::params;
+use super::sessions::{Session, SessionLease, lock};
+use super::{State, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Timestamp};
 
@@ -54,13 +55,13 @@ impl State {
         lease: &SessionLease,
         report: &LinkReport,
     ) -> Result<Reported, StoreError> {
-        let tx = self.db().begin().await?;
-        let Some(before) = lock(&tx, lease).await? else { return Ok(Reported::Lost) };
-        let now = self.now_in(&tx).await?;
+        let mut tx = self.db().begin().await?;
+        let Some(before) = lock(&mut tx, lease).await? else { return Ok(Reported::Lost) };
+        let now = self.now_in(&mut tx).await?;
         if let Some(phone) = report.phone.as_ref().filter(|_| !report.state.is_unlinked())
             && !(before.is_linked() && before.phone.as_ref() == Some(phone))
         {
-            if let Some(by) = link_number(&tx, &before, phone, now).await? {
+            if let Some(by) = link_number(&mut tx, &before, phone, now).await? {
                 return Ok(Reported::NumberTaken { by });
             }
             crash_point("link.written");
@@ -87,7 +88,7 @@ impl State {
 
 /// Binds a number to the session. Returns the name of the session that has it already, if one has.
 async fn link_number(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     session: &Session,
     phone: &Phone,
     now: Timestamp,
@@ -98,10 +99,14 @@ async fn link_number(
     let mut sent = session.clone();
     if session.phone.as_ref() != Some(phone) {
         sent = Session { next_slot_at: Timestamp(0), day: 0, sent_today: 0, ..sent };
-        let other = format!("{SELECT} WHERE phone = ? AND name <> ?{}", tx.engine().lock_row());
+        let locked = tx.engine().lock_row();
+        let other = Session::select(&format!("WHERE phone = ? AND name <> ?{locked}"));
         let other = match digits {
             UNNAMED_NUMBER => None,
-            _ => tx.row(&other, params![digits, name]).await?.map(|row| read(&row)).transpose()?,
+            _ => {
+                let row = tx.row(&other, params![digits, name]).await?;
+                row.map(|row| Session::read(&row)).transpose()?
+            }
         };
         match other {
             Some(other) if other.is_linked() => return Ok(Some(other.name)),
@@ -118,10 +123,10 @@ async fn link_number(
                 let known = "SELECT next_slot_at, linked_at, day, sent_today FROM senders \
                              WHERE phone = ?";
                 if let Some(row) = tx.row(known, params![digits]).await? {
-                    linked_at = Timestamp(row.get("linked_at")?);
-                    sent.next_slot_at = Timestamp(row.get("next_slot_at")?);
+                    linked_at = row.get("linked_at")?;
+                    sent.next_slot_at = row.get("next_slot_at")?;
                     sent.day = row.get("day")?;
-                    sent.sent_today = count(row.get("sent_today")?);
+                    sent.sent_today = row.get("sent_today")?;
                     tx.execute("DELETE FROM senders WHERE phone = ?", params![digits]).await?;
                 }
             }

@@ -1,8 +1,8 @@
 //! What operators ask of a session that another node holds: the request waits in a row until its
 //! holder has answered.
 
-use super::super::database::params;
 use super::super::error::StoreError;
+use super::super::row::params;
 use super::bulk_transitions::one_of;
 use super::{State, clip};
 use kabari_domain::Phone;

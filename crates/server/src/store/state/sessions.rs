@@ -4,12 +4,12 @@
 //! who does; its epoch rises with every change of hands, and every write in the session's name
 //! shows it, so that a node that was away longer than its lease can change nothing any more.
 
-use super::super::database::{Row, Transaction, params};
+use super::super::database::Transaction;
 use super::super::error::StoreError;
-use super::{LONGEST_LEASE, State, count};
+use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
-use sea_orm::Value;
 use std::time::Duration;
 
 /// Sessions per statement.
@@ -38,6 +38,8 @@ impl SessionKind {
     }
 }
 
+record! {
+from "sessions";
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -56,9 +58,9 @@ pub struct Session {
     /// Whether the operator paused it.
     pub paused: bool,
     /// Its own pace, instead of the settings'.
-    pub delay: Option<Duration>,
+    pub delay: Option<Duration> = "delay_ms",
     /// The random part of its own pace.
-    pub jitter: Option<Duration>,
+    pub jitter: Option<Duration> = "jitter_ms",
     /// Its own daily cap, instead of the settings'.
     pub daily_cap: Option<u32>,
     /// The node that holds it, or held it last.
@@ -79,6 +81,18 @@ pub struct Session {
     pub reach_out_until: Timestamp,
     /// Since when it can send nothing, quiet hours aside.
     pub waiting_since: Option<Timestamp>,
+}
+}
+
+stored_by_name!(SessionKind);
+
+impl Stored for LinkState {
+    const COLUMNS: Option<&'static str> = Some("link, link_until");
+
+    fn read(row: &Row, _: &str) -> Result<LinkState, StoreError> {
+        let until = row.get("link_until")?;
+        row.parse("link", |name| LinkState::from_name(name, until))
+    }
 }
 
 impl Session {
@@ -171,14 +185,14 @@ impl State {
 
     /// Returns the session of this name.
     pub async fn session(&self, name: &str) -> Result<Option<Session>, StoreError> {
-        let sql = format!("{SELECT} WHERE name = ?");
-        self.db().row(&sql, params![name]).await?.map(|row| read(&row)).transpose()
+        let sql = Session::select("WHERE name = ?");
+        self.db().row(&sql, params![name]).await?.map(|row| Session::read(&row)).transpose()
     }
 
     /// Returns all sessions by name.
     pub async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
-        let rows = self.db().rows(&format!("{SELECT} ORDER BY name"), vec![]).await?;
-        rows.iter().map(read).collect()
+        let rows = self.db().rows(&Session::select("ORDER BY name"), vec![]).await?;
+        rows.iter().map(Session::read).collect()
     }
 
     /// Changes what the operator decides about a session. Returns whether it is there.
@@ -216,7 +230,7 @@ impl State {
     pub async fn delete_session(&self, name: &str) -> Result<bool, StoreError> {
         self.db()
             .retry(|| async {
-                let tx = self.db().begin().await?;
+                let mut tx = self.db().begin().await?;
                 for table in ["session_requests", "session_entries"] {
                     let sql = format!("DELETE FROM {table} WHERE session = ?");
                     tx.execute(&sql, params![name]).await?;
@@ -248,11 +262,11 @@ impl State {
         owner: &str,
         duration: Duration,
     ) -> Result<Option<SessionLease>, StoreError> {
-        let tx = self.db().begin().await?;
-        let now = self.now_in(&tx).await?;
-        let select = format!("{SELECT} WHERE name = ?{}", tx.engine().lock_row());
+        let mut tx = self.db().begin().await?;
+        let now = self.now_in(&mut tx).await?;
+        let select = Session::select(&format!("WHERE name = ?{}", tx.engine().lock_row()));
         let Some(row) = tx.row(&select, params![name]).await? else { return Ok(None) };
-        let session = read(&row)?;
+        let session = Session::read(&row)?;
         let ours = session.owner.as_deref() == Some(owner);
         if !ours && session.is_held(now) {
             return Ok(None);
@@ -341,45 +355,11 @@ impl State {
 /// The session of this lease, if the lease is the newest; nobody else changes it until the
 /// transaction ends.
 pub(super) async fn lock(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     lease: &SessionLease,
 ) -> Result<Option<Session>, StoreError> {
-    let sql =
-        format!("{SELECT} WHERE name = ? AND owner = ? AND epoch = ?{}", tx.engine().lock_row());
+    let locked = tx.engine().lock_row();
+    let sql = Session::select(&format!("WHERE name = ? AND owner = ? AND epoch = ?{locked}"));
     let values = params![lease.name.as_str(), lease.owner.as_str(), lease.epoch];
-    tx.row(&sql, values).await?.map(|row| read(&row)).transpose()
-}
-
-pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, last_error, \
-     paused, delay_ms, jitter_ms, daily_cap, owner, epoch, lease_until, next_slot_at, linked_at, \
-     day, sent_today, reach_out_until, waiting_since FROM sessions";
-
-pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
-    let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
-    let millis = |column: &str| {
-        let stored = row.get::<Option<i64>>(column)?;
-        Ok::<_, StoreError>(stored.map(|ms| Duration::from_millis(ms.unsigned_abs())))
-    };
-    let link_until = time("link_until")?;
-    Ok(Session {
-        name: row.get("name")?,
-        kind: row.parse("kind", SessionKind::from_name)?,
-        phone: row.get::<Option<String>>("phone")?.map(Phone::from_stored),
-        link: row.parse("link", |name| LinkState::from_name(name, link_until))?,
-        qr: row.get("qr")?,
-        last_error: row.get("last_error")?,
-        paused: row.get::<i64>("paused")? != 0,
-        delay: millis("delay_ms")?,
-        jitter: millis("jitter_ms")?,
-        daily_cap: row.get::<Option<i64>>("daily_cap")?.map(count),
-        owner: row.get("owner")?,
-        epoch: row.get("epoch")?,
-        lease_until: Timestamp(row.get("lease_until")?),
-        next_slot_at: Timestamp(row.get("next_slot_at")?),
-        linked_at: time("linked_at")?,
-        day: row.get("day")?,
-        sent_today: count(row.get("sent_today")?),
-        reach_out_until: Timestamp(row.get("reach_out_until")?),
-        waiting_since: time("waiting_since")?,
-    })
+    tx.row(&sql, values).await?.map(|row| Session::read(&row)).transpose()
 }

@@ -19,8 +19,10 @@ super::on_both_engines! { whatever_dies_where_nobody_is_lost_and_nobody_gets_it_
 /// What leads to a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// A send does.
+    /// A send does, with no pause between its messages.
     Sending,
+    /// A send does, with a pause between its messages.
+    SendingInPace,
     /// A send that the operator pauses.
     Pausing,
     /// The start after a death in mid-send.
@@ -28,7 +30,7 @@ enum By {
 }
 
 /// The points, and at which of its visits the process dies.
-const POINTS: [(&str, u32, By); 36] = [
+const POINTS: [(&str, u32, By); 40] = [
     ("create.written", 1, By::Sending),
     ("create.committed", 1, By::Sending),
     ("session.written", 1, By::Sending),
@@ -40,9 +42,9 @@ const POINTS: [(&str, u32, By); 36] = [
     ("numbers.remembered", 1, By::Sending),
     ("numbers.absent", 1, By::Sending),
     ("begin.written", 1, By::Sending),
-    ("begin.written", 3, By::Sending),
+    ("begin.written", 3, By::SendingInPace),
     ("begin.committed", 1, By::Sending),
-    ("begin.committed", 3, By::Sending),
+    ("begin.committed", 3, By::SendingInPace),
     ("entries.written", 2, By::Sending),
     ("entries.written", 9, By::Sending),
     ("entries.committed", 2, By::Sending),
@@ -50,10 +52,14 @@ const POINTS: [(&str, u32, By); 36] = [
     ("send.begun", 2, By::Sending),
     ("send.answered", 1, By::Sending),
     ("send.answered", 4, By::Sending),
-    ("settle.written", 1, By::Sending),
-    ("settle.written", 3, By::Sending),
-    ("settle.committed", 1, By::Sending),
-    ("settle.committed", 5, By::Sending),
+    ("handover.written", 1, By::Sending),
+    ("handover.written", 3, By::Sending),
+    ("handover.committed", 1, By::Sending),
+    ("handover.committed", 4, By::Sending),
+    ("settle.written", 1, By::SendingInPace),
+    ("settle.written", 3, By::SendingInPace),
+    ("settle.committed", 1, By::SendingInPace),
+    ("settle.committed", 5, By::SendingInPace),
     ("receipt.arrived", 1, By::Sending),
     ("receipt.written", 1, By::Sending),
     ("receipt.committed", 2, By::Sending),
@@ -117,9 +123,12 @@ async fn survive(engine: Engine, seed: u64, point: &'static str, hit: u32, by: B
         setup = setup.on_server(database.url());
     }
     setup.link(&simulator, OWN).await;
-    if by == By::Pausing {
-        setup = setup.with("SEND_DELAY_MS", "100");
-    }
+    let pause = match by {
+        By::Sending | By::StartingAgain => "0",
+        By::SendingInPace => "10",
+        By::Pausing => "100",
+    };
+    setup = setup.with("SEND_DELAY_MS", pause);
     let customers: Vec<i64> = (1..=6).chain([UNREGISTERED]).collect();
     let dying = |point: &str, hit: u32| {
         setup.clone().with("CRASH_AT", point).with("CRASH_ON_HIT", hit.to_string())

@@ -29,7 +29,13 @@ async fn unanswered(test: &TestState) -> i64 {
     let delivery = lease_one(&test.state).await;
     begin(&test.state, &delivery).await;
     let again = test.clock.now() + RESEND_WAIT;
-    assert!(test.state.settle(&delivery, DeliveryEvent::Unanswered(again), None).await.unwrap());
+    assert!(
+        test.state
+            .settle(&delivery, DeliveryEvent::Unanswered(again), None)
+            .await
+            .unwrap()
+            .is_some()
+    );
     delivery.id
 }
 
@@ -47,8 +53,8 @@ async fn cancelling_ends_what_is_unsent(test: TestState) {
     assert_eq!(state_of(state, leased.id).await, Cancelled);
     assert_eq!(state.counts(id).await.unwrap().get(Cancelled), 2);
     // What was being sent still gets its answer; nothing else moves.
-    assert!(state.settle(&on_the_wire, DeliveryEvent::Acked, None).await.unwrap());
-    assert!(!state.settle(&leased, DeliveryEvent::Acked, None).await.unwrap());
+    assert!(state.settle(&on_the_wire, DeliveryEvent::Acked, None).await.unwrap().is_some());
+    assert!(!state.settle(&leased, DeliveryEvent::Acked, None).await.unwrap().is_some());
     let again = state.campaign_event(id, CampaignEvent::Cancel).await;
     assert!(matches!(again, Err(StoreError::NotAllowed(_))), "{again:?}");
     assert!(lease(state, 10).await.is_empty());
@@ -102,7 +108,8 @@ async fn the_last_answer_completes_it(test: TestState) {
     for expected in [CampaignStatus::Running, CampaignStatus::Completed] {
         let delivery = lease_one(state).await;
         begin(state, &delivery).await;
-        assert!(state.settle(&delivery, DeliveryEvent::Acked, None).await.unwrap());
+        assert!(state.settle(&delivery, DeliveryEvent::Acked, None).await.unwrap().is_some());
+        state.complete_if_done(id).await.unwrap();
         assert_eq!(state.campaign(id).await.unwrap().unwrap().phase.status, expected);
     }
     assert_eq!(state.counts(id).await.unwrap().sent(), 2);
@@ -122,6 +129,7 @@ async fn a_person_decides_about_uncertain_ones(test: TestState) {
         test.clock.advance(RESEND_WAIT);
     }
     assert_eq!(state_of(state, uncertain).await, Uncertain);
+    assert!(state.complete_if_done(id).await.unwrap());
     let status = async || state.campaign(id).await.unwrap().unwrap().phase.status;
     assert_eq!(status().await, CampaignStatus::Completed);
 

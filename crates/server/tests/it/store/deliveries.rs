@@ -44,15 +44,21 @@ async fn from_the_queue_to_accepted(test: TestState) {
     assert_eq!((begun.attempt, begun.jid.as_deref()), (1, Some("1@lid")));
     assert_eq!(state_of(state, leased[0].id).await, Sending);
     test.clock.advance(Duration::from_secs(1));
-    assert!(state.settle(&leased[0], DeliveryEvent::Acked, None).await.unwrap());
+    assert!(state.settle(&leased[0], DeliveryEvent::Acked, None).await.unwrap().is_some());
     let stored = state.delivery(leased[0].id).await.unwrap().unwrap();
     assert_eq!(stored.progress.state, Accepted);
     assert_eq!(stored.accepted_at, Some(test.clock.now()));
     assert_eq!(stored.first_sent_at, Some(test.clock.now() - Duration::from_secs(1)));
     assert_eq!(stored.sender, Some(sender()));
-    assert!(!state.settle(&leased[0], DeliveryEvent::Refused, None).await.unwrap());
+    assert!(!state.settle(&leased[0], DeliveryEvent::Refused, None).await.unwrap().is_some());
     // A number that is not on WhatsApp fails before the wire.
-    assert!(state.settle(&leased[1], DeliveryEvent::Refused, Some("tidak ada")).await.unwrap());
+    assert!(
+        state
+            .settle(&leased[1], DeliveryEvent::Refused, Some("tidak ada"))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let refused = state.delivery(leased[1].id).await.unwrap().unwrap();
     assert_eq!((refused.progress.state, refused.error.as_deref()), (Failed, Some("tidak ada")));
     assert_eq!(state.counts(id).await.unwrap().open(), 0);
@@ -88,7 +94,7 @@ async fn a_resend_keeps_id_text_and_address(test: TestState) {
     let first = lease_one(state).await;
     begin(state, &first).await;
     let again = test.clock.now() + RESEND_WAIT;
-    assert!(state.settle(&first, DeliveryEvent::Unanswered(again), None).await.unwrap());
+    assert!(state.settle(&first, DeliveryEvent::Unanswered(again), None).await.unwrap().is_some());
     assert!(lease(state, 1).await.is_empty(), "not before the wait is over");
     test.clock.advance(RESEND_WAIT);
 
@@ -115,7 +121,7 @@ async fn what_was_on_the_wire_stays_with_its_number(test: TestState) {
     let first = lease_one(state).await;
     begin(state, &first).await;
     let now = test.clock.now();
-    assert!(state.settle(&first, DeliveryEvent::Unanswered(now), None).await.unwrap());
+    assert!(state.settle(&first, DeliveryEvent::Unanswered(now), None).await.unwrap().is_some());
 
     let other = Phone::from_stored("6281288880000");
     assert!(state.claim(&claim("node-b", &other, 9, 9)).await.unwrap().is_empty());
@@ -127,7 +133,13 @@ async fn what_never_was_may_change_numbers(test: TestState) {
     create(state, new_campaign(), recipients(1)).await;
     let first = lease_one(state).await;
     begin(state, &first).await;
-    assert!(state.settle(&first, DeliveryEvent::NotSent(test.clock.now()), None).await.unwrap());
+    assert!(
+        state
+            .settle(&first, DeliveryEvent::NotSent(test.clock.now()), None)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let stored = state.delivery(first.id).await.unwrap().unwrap();
     assert_eq!((stored.progress.state, stored.progress.attempts), (Queued, 0));
     assert_eq!((stored.sender, stored.first_sent_at), (None, None));
@@ -152,7 +164,7 @@ async fn a_lapsed_lease_writes_nothing(test: TestState) {
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
     assert!(matches!(try_begin(state, &fresh, &renewed).await, Begin::Started(_)));
     // The same node under an older lease: its answer belongs to nobody.
-    assert!(!state.settle(&stale, DeliveryEvent::Refused, None).await.unwrap());
+    assert!(!state.settle(&stale, DeliveryEvent::Refused, None).await.unwrap().is_some());
     state.release(&[stale]).await.unwrap();
     assert_eq!(state_of(state, fresh.id).await, Sending);
 
@@ -201,7 +213,7 @@ async fn the_pace_is_committed_before_the_wire(test: TestState) {
         let begun = begin(state, delivery).await;
         assert_eq!(begun.send_at, start + GAP * n);
         test.clock.advance(begun.send_at.since(begun.now));
-        assert!(state.settle(delivery, DeliveryEvent::Acked, None).await.unwrap());
+        assert!(state.settle(delivery, DeliveryEvent::Acked, None).await.unwrap().is_some());
     }
     let stored = state.session(SESSION).await.unwrap().unwrap();
     assert_eq!(stored.next_slot_at, start + GAP * 3);
@@ -250,7 +262,7 @@ async fn a_late_no_is_uncertain(test: TestState) {
     for event in [DeliveryEvent::Unanswered(now), DeliveryEvent::Refused] {
         let delivery = lease_one(state).await;
         begin(state, &delivery).await;
-        assert!(state.settle(&delivery, event, Some("ditolak")).await.unwrap());
+        assert!(state.settle(&delivery, event, Some("ditolak")).await.unwrap().is_some());
     }
     let [campaign] = state.campaigns(None, 9).await.unwrap().try_into().unwrap();
     assert_eq!(state.counts(campaign.id).await.unwrap().get(Uncertain), 1);
@@ -262,7 +274,9 @@ async fn a_refused_one_may_go_out_from_another_number(test: TestState) {
     let first = lease_one(state).await;
     begin(state, &first).await;
     let now = test.clock.now();
-    assert!(state.settle(&first, DeliveryEvent::Deferred(now), Some("463")).await.unwrap());
+    assert!(
+        state.settle(&first, DeliveryEvent::Deferred(now), Some("463")).await.unwrap().is_some()
+    );
     let other = Phone::from_stored("6281288880000");
     let [again] = state.claim(&claim("b", &other, 9, 9)).await.unwrap().try_into().unwrap();
     assert_eq!((again.id, again.jid), (first.id, None));

@@ -1,6 +1,7 @@
 //! Many at once.
 
 use super::fixtures::*;
+use super::migrations::drop_all;
 use crate::harness::database::TestState;
 use kabari::clock::Clock;
 use kabari::store::State;
@@ -57,12 +58,7 @@ async fn eight_claimers_take_every_delivery_once(test: TestState) {
 async fn eight_nodes_migrate_at_once(test: TestState) {
     let mut openings = JoinSet::new();
     // Nothing is there yet, as on the first start of a cluster.
-    test.execute(
-        "DROP TABLE campaigns; DROP TABLE deliveries; DROP TABLE senders; DROP TABLE numbers; \
-         DROP TABLE idempotency_keys; DROP TABLE fingerprints; DROP TABLE sessions; \
-         DROP TABLE session_requests; DROP TABLE contacts; DROP TABLE seaql_migrations",
-    )
-    .await;
+    drop_all(&test).await;
     for _ in 0..8 {
         openings.spawn(State::open(test.target.clone(), Clock::System));
     }
@@ -141,6 +137,7 @@ async fn send_all(node: &State, number: &Phone, owner: &str) -> usize {
             }
             // A receipt may have been quicker than the ack.
             node.settle(&delivery, DeliveryEvent::Acked, None).await.unwrap();
+            node.complete_if_done(delivery.campaign_id).await.unwrap();
         }
     }
 }

@@ -105,7 +105,7 @@ async fn one_run(test: &TestState, steps: Vec<Step>, end: End) -> Result<(), Tes
     if expected.state == DeliveryState::Sending {
         let leased: LeasedDelivery = leased.unwrap();
         let again = DeliveryEvent::Unanswered(test.clock.now());
-        prop_assert!(state.settle(&leased, again, None).await.unwrap());
+        prop_assert!(state.settle(&leased, again, None).await.unwrap().is_some());
         state.expire_due(test.clock.now()).await.unwrap();
         prop_assert_eq!(state_of(state, delivery.id).await, DeliveryState::Uncertain);
     }
@@ -125,7 +125,11 @@ async fn take(
     let state = &test.state;
     let now = test.clock.now();
     let settle = async |event| match leased.as_ref() {
-        Some(leased) => (event, state.settle(leased, event, None).await.unwrap()),
+        Some(leased) => {
+            let settled = state.settle(leased, event, None).await.unwrap();
+            state.complete_if_done(leased.campaign_id).await.unwrap();
+            (event, settled.is_some())
+        }
         None => (event, false),
     };
     match step {

@@ -1,75 +1,123 @@
-//! The schema of the state database, in steps that are never changed once released.
+//! The schema of the state database, in steps that are never changed once released: a file of SQL
+//! for each step and engine.
 
-mod columns;
-mod m0001_campaigns;
-mod m0002_sessions;
-mod m0003_session_entries;
-
-use super::super::database::Database;
+use super::super::database::{Database, file, plain};
+use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::mysql::MySqlConnectOptions;
-
-use super::super::database::params;
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use std::path::Path;
 
 /// The name of the lock that lets one node at a time change the schema: locks are the server's, so
 /// each database has its own. MySQL takes at most 64 characters.
-const LOCK: &str = "CONCAT('kabari_', LEFT(DATABASE(), 50))";
-/// How long a node waits for another to finish, in seconds.
-const LOCK_SECONDS: i64 = 50;
+const TAKE_LOCK: &str =
+    "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
-struct Migrations;
+/// The steps by version: name, SQL for SQLite, SQL for MariaDB.
+const STEPS: [(&str, &str, &str); 3] = [
+    (
+        "campaigns",
+        include_str!("sqlite/0001_campaigns.sql"),
+        include_str!("mysql/0001_campaigns.sql"),
+    ),
+    ("sessions", include_str!("sqlite/0002_sessions.sql"), include_str!("mysql/0002_sessions.sql")),
+    (
+        "session entries",
+        include_str!("sqlite/0003_session_entries.sql"),
+        include_str!("mysql/0003_session_entries.sql"),
+    ),
+];
 
-impl MigratorTrait for Migrations {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_campaigns::Migration),
-            Box::new(m0002_sessions::Migration),
-            Box::new(m0003_session_entries::Migration),
-        ]
-    }
+/// The steps that kabari has done up to version 0.2, which kept a list of its own.
+const EARLIER_STEPS: &str = "SELECT COUNT(*) FROM seaql_migrations";
+const DONE_STEPS: &str = "SELECT COUNT(*) FROM _sqlx_migrations WHERE success = TRUE";
+
+fn migrator(engine: Engine) -> Migrator {
+    let steps = (1..).zip(STEPS).map(|(version, (name, sqlite, mysql))| {
+        let sql = match engine {
+            Engine::Sqlite => sqlite,
+            Engine::MySql => mysql,
+        };
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    let mut migrator = Migrator::with_migrations(steps.collect());
+    // A named lock with an end, and SQLite's own, stand in for it.
+    migrator.set_locking(false);
+    migrator
 }
 
-/// How many steps a database is behind. Changes nothing.
+/// Returns how many steps a database is behind. Changes nothing.
 pub(super) async fn pending(database: &Database) -> Result<usize, StoreError> {
-    let sql = "SELECT COUNT(*) AS done FROM seaql_migrations";
-    let done = match database.row(sql, vec![]).await {
-        Ok(row) => row.map_or(Ok(0), |row| row.get::<i64>("done"))?,
-        // Nothing has been done yet.
-        Err(StoreError::Missing { .. }) => 0,
-        Err(error) => return Err(error),
-    };
-    Ok(Migrations::migrations().len().saturating_sub(usize::try_from(done).unwrap_or(0)))
+    let mut done = 0;
+    for sql in [DONE_STEPS, EARLIER_STEPS] {
+        let sql = sql.replace("COUNT(*)", "COUNT(*) AS done");
+        match database.row(&sql, vec![]).await {
+            Ok(row) => done = done.max(row.map_or(Ok(0), |row| row.get::<u64>("done"))?),
+            // It is not there yet, or not any more.
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(STEPS.len().saturating_sub(usize::try_from(done).unwrap_or(usize::MAX)))
 }
 
 /// On a file: all steps in one transaction, which also keeps other processes out.
-pub(super) async fn run_on_file(database: &Database) -> Result<(), StoreError> {
-    database
-        .retry(|| async {
-            let tx = database.begin().await?;
-            Migrations::up(tx.inner(), None)
-                .await
-                .map_err(|e| StoreError::from_db(Which::State, e))?;
-            tx.commit().await
-        })
-        .await
+pub(super) async fn run_on_file(path: &Path) -> Result<(), StoreError> {
+    let mut connection = file(path).connect().await.map_err(failed)?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut *tx).await;
+    migrate(&migrator(Engine::Sqlite), &mut *tx, or_none(earlier)?).await?;
+    tx.commit().await.map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
-/// On a server: schema changes commit by themselves there, so a named lock, held by the only
-/// connection of a pool of its own, keeps other nodes out. Every step can be repeated, in case a
-/// node dies half way.
+/// On a server: schema changes commit by themselves there, so a named lock keeps other nodes out,
+/// and every step can be repeated, in case a node dies half way.
 pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), StoreError> {
-    let session = Database::state_session(options).await?;
-    let locked = session
-        .row(&format!("SELECT GET_LOCK({LOCK}, ?) AS locked"), params![LOCK_SECONDS])
-        .await?;
-    let locked = locked.map(|row| row.get::<Option<i64>>("locked")).transpose()?.flatten();
-    if locked != Some(1) {
+    let mut connection = plain(options).connect().await.map_err(failed)?;
+    let locked = sqlx::query_scalar(TAKE_LOCK).fetch_one(&mut connection).await;
+    if !locked.map_err(failed)? {
         return Err(StoreError::Busy { which: Which::State });
     }
-    let migrated = Migrations::up(session.writer(), None).await;
+    let half_done = sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE");
+    or_none(half_done.execute(&mut connection).await.map(|_| 0))?;
+    let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut connection).await;
+    migrate(&migrator(Engine::MySql), &mut connection, or_none(earlier)?).await?;
     // The lock goes with the connection.
-    let closed = session.close().await;
-    migrated.map_err(|e| StoreError::from_db(Which::State, e))?;
-    closed
+    connection.close().await.map_err(failed)
+}
+
+/// Does what is left to do, of which `earlier` steps were done before sqlx kept the list.
+async fn migrate(
+    migrator: &Migrator,
+    connection: &mut impl Migrate,
+    earlier: i64,
+) -> Result<(), StoreError> {
+    if earlier > 0 {
+        let skip = migrator.run_direct(Some(earlier), connection, true);
+        skip.await.map_err(not_migrated)?;
+    }
+    migrator.run_direct(None, connection, false).await.map_err(not_migrated)
+}
+
+/// The number a query answers with, 0 where there is no such table.
+fn or_none(answer: Result<i64, sqlx::Error>) -> Result<i64, StoreError> {
+    match answer.map_err(failed) {
+        Ok(number) => Ok(number),
+        Err(StoreError::Missing { .. }) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    StoreError::from_sqlx(Which::State, &error)
+}
+
+fn not_migrated(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        MigrateError::VersionMissing(version) => StoreError::NewerSchema { version },
+        error => StoreError::Failed { which: Which::State, reason: error.to_string() },
+    }
 }

@@ -1,0 +1,22 @@
+-- The first schema, as SeaORM made it, with a campaign that waits for its number.
+CREATE TABLE "seaql_migrations" ( "version" varchar NOT NULL PRIMARY KEY, "applied_at" integer NOT NULL );
+CREATE TABLE "campaigns" ( "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "kind" varchar(20) NOT NULL, "notice_id" integer NULL, "subject" varchar(255) NOT NULL, "template" mediumtext NOT NULL, "status" varchar(20) NOT NULL, "pause_reason" varchar(20) NULL, "parent_id" integer NULL, "urgent" integer NOT NULL DEFAULT 0, "starts_at" integer NULL, "expires_at" integer NULL, "fingerprint" varchar(64) NOT NULL, "request" mediumtext NOT NULL, "supersedes" integer NOT NULL DEFAULT 0, "total" integer NOT NULL DEFAULT 0, "created_at" integer NOT NULL, "started_at" integer NULL, "finished_at" integer NULL);
+CREATE TABLE "deliveries" ( "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "campaign_id" integer NOT NULL, "position" integer NOT NULL, "customer_id" integer NULL, "customer_name" varchar(255) NOT NULL, "phone_raw" varchar(255) NULL, "phone" varchar(20) NULL, "text" mediumtext NULL, "message_id" varchar(64) NOT NULL, "state" varchar(20) NOT NULL, "sender" varchar(20) NULL, "jid" varchar(128) NULL, "owner" varchar(64) NULL, "epoch" integer NOT NULL DEFAULT 0, "lease_until" integer NULL, "attempts" integer NOT NULL DEFAULT 0, "unanswered" integer NOT NULL DEFAULT 0, "due_at" integer NOT NULL, "error" varchar(500) NULL, "first_sent_at" integer NULL, "accepted_at" integer NULL, "delivered_at" integer NULL, "read_at" integer NULL );
+CREATE TABLE "senders" ( "phone" varchar(20) NOT NULL PRIMARY KEY, "owner" varchar(64) NULL, "epoch" integer NOT NULL DEFAULT 0, "lease_until" integer NOT NULL, "next_slot_at" integer NOT NULL, "linked_at" integer NOT NULL, "day" integer NOT NULL DEFAULT 0, "sent_today" integer NOT NULL DEFAULT 0, "reach_out_until" integer NOT NULL DEFAULT 0 );
+CREATE TABLE "numbers" ( "phone" varchar(20) NOT NULL PRIMARY KEY, "registered" integer NOT NULL DEFAULT 0, "jid" varchar(128) NULL, "checked_at" integer NOT NULL );
+CREATE TABLE "contacts" ( "sender" varchar(20) NOT NULL, "phone" varchar(20) NOT NULL, "wrote_at" integer NOT NULL, PRIMARY KEY ("sender", "phone") );
+CREATE TABLE "idempotency_keys" ( "idempotency_key" varchar(255) NOT NULL PRIMARY KEY, "fingerprint" varchar(64) NOT NULL, "campaign_id" integer NOT NULL, "created_at" integer NOT NULL );
+CREATE TABLE "fingerprints" ( "fingerprint" varchar(64) NOT NULL PRIMARY KEY, "campaign_id" integer NOT NULL, "created_at" integer NOT NULL );
+CREATE INDEX "campaigns_status" ON "campaigns" ("status");
+CREATE INDEX "campaigns_notice" ON "campaigns" ("notice_id");
+CREATE INDEX "idempotency_keys_created" ON "idempotency_keys" ("created_at");
+CREATE UNIQUE INDEX "deliveries_phone" ON "deliveries" ("campaign_id", "phone");
+CREATE UNIQUE INDEX "deliveries_message_id" ON "deliveries" ("message_id");
+CREATE INDEX "deliveries_position" ON "deliveries" ("campaign_id", "position");
+CREATE INDEX "deliveries_due" ON "deliveries" ("campaign_id", "state", "due_at", "id");
+CREATE INDEX "deliveries_state" ON "deliveries" ("state", "due_at", "id");
+INSERT INTO seaql_migrations VALUES ('m0001_campaigns', 1767225600);
+INSERT INTO campaigns (kind, subject, template, status, pause_reason, fingerprint, request, total, created_at, started_at) VALUES ('custom', 'Kabel putus', 'Halo {nama}', 'paused', 'not_linked', 'f1', '{}', 2, 1767225600000, 1767225600000);
+INSERT INTO deliveries (campaign_id, position, customer_name, phone_raw, phone, text, message_id, state, due_at) VALUES (1, 0, 'Budi', '0812 3456 7801', '6281234567801', 'Halo Budi', '3EB0000000000000000001', 'queued', 1767225600000), (1, 1, 'Sari', '081234567802', '6281234567802', NULL, '3EB0000000000000000002', 'delivered', 1767225600000);
+INSERT INTO contacts (sender, phone, wrote_at) VALUES ('6281100000001', '6281234567802', 1767225600000);
+INSERT INTO senders (phone, lease_until, next_slot_at, linked_at, day, sent_today) VALUES ('6281100000001', 0, 0, 1767225600000, 20454, 7);
