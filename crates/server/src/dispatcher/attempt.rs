@@ -11,7 +11,7 @@ use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone};
 use kabari_gateway::{Gateway, Outgoing, SendError};
 
 /// The session we send from.
-pub struct From<'a> {
+pub struct Origin<'a> {
     pub lease: &'a SessionLease,
     pub phone: &'a Phone,
     pub gateway: &'a dyn Gateway,
@@ -37,7 +37,7 @@ pub enum Then {
 pub async fn attempt(
     context: &Context,
     pacer: &mut Pacer,
-    from: &From<'_>,
+    from: &Origin<'_>,
     addressed: Addressed,
     before: Option<LeasedDelivery>,
 ) -> Result<Then, StoreError> {
@@ -123,7 +123,7 @@ pub async fn write_ack(context: &Context, session: &SessionLease, acked: &Leased
 /// Writes the ack of a delivery, whatever happens, and begins the next in the same commit.
 async fn write_ack_and_begin(
     context: &Context,
-    from: &From<'_>,
+    from: &Origin<'_>,
     acked: &LeasedDelivery,
     next: &LeasedDelivery,
     attempt: Attempt<'_>,

@@ -1,6 +1,6 @@
 //! Sends from one session, one message at a time.
 
-use super::attempt::{From, Then, attempt, write_ack};
+use super::attempt::{Origin, Then, attempt, write_ack};
 use super::holding::Holding;
 use super::pace::Pacer;
 use super::registration::{self, Addressed, Checked};
@@ -162,7 +162,7 @@ impl Sender {
     ) -> Result<Next, StoreError> {
         let day = self.context.settings.quotas.day(now);
         let (lease, gateway) = (self.lease.clone(), self.gateway.clone());
-        let from = From { lease: &lease, phone, gateway: &*gateway, day };
+        let from = Origin { lease: &lease, phone, gateway: &*gateway, day };
         let mut acked = None;
         let sent = self.send_each(from, now, ready, &mut acked).await;
         // However it ended: what WhatsApp has taken is written down.
@@ -176,7 +176,7 @@ impl Sender {
     /// next may go out at once, one commit is for both.
     async fn send_each(
         &mut self,
-        mut from: From<'_>,
+        mut from: Origin<'_>,
         now: Timestamp,
         ready: Vec<Addressed>,
         acked: &mut Option<LeasedDelivery>,

@@ -48,7 +48,7 @@ fn zero_or_more(count: u32) -> &'static str {
 }
 
 /// Moves every delivery in `scope` (an SQL condition with its values) that the event applies to.
-/// Answers how many.
+/// Returns the number of them.
 pub(super) async fn move_all(
     tx: &mut Transaction<'_>,
     event: DeliveryEvent,

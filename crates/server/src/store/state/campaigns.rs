@@ -228,7 +228,7 @@ impl State {
         Ok(true)
     }
 
-    /// Starts the scheduled campaigns whose time has come. Answers how many.
+    /// Starts the scheduled campaigns whose time has come. Returns the number of them.
     pub async fn start_due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let sql =
             "SELECT id FROM campaigns WHERE status = 'scheduled' AND starts_at <= ? ORDER BY id";
@@ -243,7 +243,8 @@ impl State {
         Ok(started)
     }
 
-    /// Gives up what is unsent of the campaigns that have expired. Answers how many deliveries.
+    /// Gives up what is unsent of the campaigns that have expired. Returns the number of
+    /// deliveries.
     pub async fn expire_due(&self, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "SELECT id FROM campaigns WHERE status IN ('scheduled', 'running', 'paused') \
                    AND expires_at <= ? ORDER BY id";
@@ -266,7 +267,7 @@ impl State {
         Ok(expired)
     }
 
-    /// Completes the campaign if none of its deliveries is open. Answers whether it did.
+    /// Completes the campaign if none of its deliveries is open. Returns whether it did.
     ///
     /// Call it after the commit that closed a delivery: of two that close the last two at the
     /// same time, only the later one sees both.
@@ -287,7 +288,8 @@ impl State {
     }
 
     /// [`complete_if_done`](State::complete_if_done) for every campaign under way: finds those
-    /// whose last delivery was closed by a process that ended right after. Answers how many.
+    /// whose last delivery was closed by a process that ended right after. Returns the number of
+    /// campaigns.
     pub async fn complete_all_done(&self) -> Result<usize, StoreError> {
         let sql = "SELECT id FROM campaigns WHERE status IN ('running', 'paused') ORDER BY id";
         let mut completed = 0;

@@ -172,7 +172,7 @@ impl State {
         row.map(|row| made(&row, key)).transpose()
     }
 
-    /// Deletes keys that answer no more, a limited number at once. Answers how many.
+    /// Deletes keys that answer no more, a limited number at once. Returns the number of them.
     pub async fn forget_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         // Found first, without locks: a key that a recording holds must not hold this up.
         let oldest = (now - KEY_LIFETIME).0;
@@ -315,7 +315,7 @@ async fn collect(
     }
 }
 
-/// Takes the key for this transaction, or answers what it has made.
+/// Takes the key for this transaction, or returns what it has made.
 async fn claim_key(
     tx: &mut Transaction<'_>,
     key: &IdempotencyKey,
@@ -360,7 +360,8 @@ fn made(row: &Row, key: &IdempotencyKey) -> Result<Creation, StoreError> {
     }
 }
 
-/// Takes the fingerprint for this transaction. Answers the campaign the guard protects, if any.
+/// Takes the fingerprint for this transaction. Returns the campaign that the guard protects, if
+/// there is one.
 async fn claim_fingerprint(
     tx: &mut Transaction<'_>,
     fingerprint: &str,
@@ -419,7 +420,7 @@ async fn insert(
 
 /// Gives up, in earlier campaigns for this notice, what is unsent to the recipients of the new
 /// one. Recipients the new one does not reach keep theirs: nobody loses a message to a send that
-/// was not for them. Answers the campaigns concerned.
+/// was not for them. Returns the campaigns concerned.
 async fn supersede_older(
     tx: &mut Transaction<'_>,
     notice: i64,

@@ -26,7 +26,7 @@ pub use campaigns::{Campaign, CampaignKind, Counts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
-pub use numbers::Registration;
+pub use numbers::KnownNumber;
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};

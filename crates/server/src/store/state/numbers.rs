@@ -18,7 +18,7 @@ const CHUNK: usize = 500;
 
 /// What WhatsApp said about a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
+pub struct KnownNumber {
     /// Whether it has an account.
     pub registered: bool,
     /// The account's address, if it has one.
@@ -32,7 +32,7 @@ impl State {
     pub async fn known_numbers(
         &self,
         phones: &[Phone],
-    ) -> Result<Vec<Option<Registration>>, StoreError> {
+    ) -> Result<Vec<Option<KnownNumber>>, StoreError> {
         let now = self.now().await?;
         let mut known = HashMap::new();
         for chunk in phones.chunks(CHUNK) {
@@ -40,7 +40,7 @@ impl State {
             let sql =
                 format!("SELECT phone, registered, jid, checked_at FROM numbers WHERE {among}");
             for row in self.db().rows(&sql, values).await? {
-                let registration = Registration {
+                let registration = KnownNumber {
                     registered: row.get("registered")?,
                     jid: row.get("jid")?,
                     checked_at: row.get("checked_at")?,

@@ -11,8 +11,8 @@ use kabari_domain::{DeliveryEvent, MessageId, ReceiptRank, Timestamp};
 const CHUNK: usize = 500;
 
 impl State {
-    /// Raises the deliveries with these message ids to what the receipt proves. Answers how many
-    /// it raised; ids nobody knows are ignored.
+    /// Raises the deliveries with these message ids to what the receipt proves. Returns the
+    /// number of deliveries raised; unknown ids are ignored.
     pub async fn receipt(
         &self,
         message_ids: &[MessageId],
@@ -22,7 +22,7 @@ impl State {
         self.answered(message_ids, DeliveryEvent::Receipt(rank), at).await
     }
 
-    /// The server's ack for a message that nobody waits for any more. Answers whether it changed
+    /// The server's ack for a message that nobody waits for any more. Returns whether it changed
     /// anything.
     pub async fn acked(&self, message_id: &MessageId) -> Result<bool, StoreError> {
         let now = self.now().await?;

@@ -60,7 +60,7 @@ impl State {
     }
 
     /// Takes back what nodes that died had leased: untouched deliveries are free again, those
-    /// being sent count as unanswered and go out again after `resend_wait`. Answers how many.
+    /// being sent count as unanswered and go out again after `resend_wait`. Returns how many were taken back.
     pub async fn reclaim(
         &self,
         now: Timestamp,
