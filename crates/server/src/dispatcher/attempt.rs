@@ -141,6 +141,8 @@ async fn write(
 ) -> Result<(), StoreError> {
     if let Some(until) = verdict.reach_out_until {
         context.state.limit_reach_out(&from.lease.name, until).await?;
+        // They may have written once. WhatsApp's word counts, or it would be asked for ever.
+        context.state.is_stranger(from.phone, &delivery.phone).await?;
     }
     let ours = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
     if !ours && verdict.event == DeliveryEvent::Acked {

@@ -79,6 +79,9 @@ pub struct Session {
     pub reach_out_until: Timestamp,
     /// Since when it can send nothing, quiet hours aside.
     pub waiting_since: Option<Timestamp>,
+    /// How much the phone has told of the chats from before it was linked, in percent; `None`
+    /// while it has told nothing.
+    pub history: Option<u8>,
 }
 
 impl Session {
@@ -352,7 +355,7 @@ pub(super) async fn lock(
 
 pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, last_error, \
      paused, delay_ms, jitter_ms, daily_cap, owner, epoch, lease_until, next_slot_at, linked_at, \
-     day, sent_today, reach_out_until, waiting_since FROM sessions";
+     day, sent_today, reach_out_until, waiting_since, history FROM sessions";
 
 pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
     let time = |column: &str| Ok::<_, StoreError>(row.get::<Option<i64>>(column)?.map(Timestamp));
@@ -381,5 +384,6 @@ pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
         sent_today: count(row.get("sent_today")?),
         reach_out_until: Timestamp(row.get("reach_out_until")?),
         waiting_since: time("waiting_since")?,
+        history: row.get::<Option<i64>>("history")?.and_then(|told| u8::try_from(told).ok()),
     })
 }
