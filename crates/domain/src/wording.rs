@@ -180,6 +180,8 @@ pub const SESSION_STORAGE: &str = "Data sesi WhatsApp tidak dapat dibaca atau di
 /// WhatsApp's limit for people who never wrote to us.
 pub const REACH_OUT_LIMIT: &str =
     "Ditunda: WhatsApp membatasi pesan ke nomor yang belum pernah menghubungi nomor ini";
+/// The server wants a token that the recipient has not given us.
+pub const MISSING_TOKEN: &str = "WhatsApp belum mengizinkan pesan ke nomor ini. Minta pelanggan mengirim pesan ke nomor ini lebih dulu";
 /// The server said not now.
 pub const TRY_LATER: &str = "WhatsApp meminta menunggu. Coba lagi nanti";
 /// The server said no for good. `code` is its own number for the reason.

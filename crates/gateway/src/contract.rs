@@ -100,6 +100,7 @@ pub(crate) enum Code {
     NotConnected,
     NotRegistered,
     ReachOutLimit,
+    MissingToken,
     Retry,
     Recipient,
     Permanent,
@@ -125,6 +126,7 @@ impl Answer {
             SendError::ReachOutLimit { .. } => {
                 (wording::REACH_OUT_LIMIT.into(), Code::ReachOutLimit)
             }
+            SendError::MissingToken { .. } => (wording::MISSING_TOKEN.into(), Code::MissingToken),
             SendError::Retry { .. } => (wording::TRY_LATER.into(), Code::Retry),
             SendError::Recipient { .. } => (wording::TRY_LATER.into(), Code::Recipient),
             SendError::Permanent(text) => (text.clone(), Code::Permanent),
@@ -132,7 +134,9 @@ impl Answer {
         };
         let mut answer = Answer { code: Some(code), ..Answer::failure(text) };
         match error {
-            SendError::Retry { after, .. } | SendError::Recipient { after, .. } => {
+            SendError::Retry { after, .. }
+            | SendError::Recipient { after, .. }
+            | SendError::MissingToken { after } => {
                 answer.retry_after = Some(after.as_secs());
             }
             SendError::ReachOutLimit { until } => answer.until = *until,
@@ -150,6 +154,7 @@ impl Answer {
             Code::NotConnected => SendError::NotConnected(error()),
             Code::NotRegistered => SendError::NotRegistered,
             Code::ReachOutLimit => SendError::ReachOutLimit { until: self.until },
+            Code::MissingToken => SendError::MissingToken { after },
             Code::Retry => SendError::Retry { after, reason: error() },
             Code::Recipient => SendError::Recipient { after, reason: error() },
             Code::Permanent => SendError::Permanent(error()),
@@ -189,6 +194,7 @@ mod tests {
             SendError::NotConnected(wording::RECONNECTING.into()),
             SendError::NotRegistered,
             SendError::ReachOutLimit { until: Some(Timestamp(5)) },
+            SendError::MissingToken { after: Duration::from_secs(7) },
             SendError::Retry { after: Duration::from_secs(7), reason: wording::TRY_LATER.into() },
             SendError::Recipient {
                 after: Duration::from_secs(7),

@@ -139,6 +139,16 @@ pub enum Event {
         /// When, by the server's clock.
         at: Timestamp,
     },
+    /// People have written to the number before it was linked here.
+    WroteBefore {
+        /// Who, and when for the last time.
+        people: Vec<(Phone, Timestamp)>,
+    },
+    /// How much the phone has told of the chats from before it was linked here.
+    HistoryProgress {
+        /// In percent. 100 is all it is going to tell.
+        percent: u8,
+    },
 }
 
 /// Limits that WhatsApp puts on a number.
@@ -168,6 +178,13 @@ pub enum SendError {
     ReachOutLimit {
         /// When it ends, if the server told.
         until: Option<Timestamp>,
+    },
+    /// The server wants a token with messages to this recipient, who has given us none, or none
+    /// that holds (463 as well). Nothing is wrong with the number: others can be written to.
+    #[error("WhatsApp wants a token that the recipient has not given us")]
+    MissingToken {
+        /// The shortest wait.
+        after: Duration,
     },
     /// The server said not now.
     #[error("WhatsApp asks to wait: {reason}")]

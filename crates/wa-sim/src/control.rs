@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::account::NumberSettings;
 use crate::core::Core;
 use crate::faults::Rule;
+use crate::history::Chat;
 use crate::limits::Limits;
 use crate::pairing::{Linked, PairError};
 use crate::simulated::{WriteError, Written};
@@ -143,6 +144,7 @@ async fn pair(
 struct SettingsChange {
     registered: Option<bool>,
     receipts: Option<crate::account::Receipts>,
+    chats: Option<Vec<Chat>>,
 }
 
 async fn set_number(
@@ -151,10 +153,17 @@ async fn set_number(
     Body(change): Body<SettingsChange>,
 ) -> Result<Json<NumberSettings>, Refused> {
     let number = digits(&phone)?;
+    let mut chats = change.chats;
+    for chat in chats.iter_mut().flatten() {
+        chat.with = digits(&chat.with)?;
+    }
     let mut state = core.state();
     let mut settings = state.settings(&number);
     settings.registered = change.registered.unwrap_or(settings.registered);
     settings.receipts = change.receipts.unwrap_or(settings.receipts);
+    if let Some(chats) = chats {
+        state.set_history(&number, chats, core.clock.now_s());
+    }
     state.numbers.insert(number, settings);
     drop(state);
     core.notify();

@@ -1,6 +1,7 @@
 //! What all parts of the simulator share.
 
-use std::sync::{Mutex, MutexGuard};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,6 +23,8 @@ pub(crate) struct Core {
     changed: watch::Sender<u64>,
     /// Where it is kept, if anywhere.
     data: Option<Data>,
+    /// Where clients reach it, once it listens.
+    pub address: OnceLock<SocketAddr>,
 }
 
 impl Core {
@@ -34,7 +37,13 @@ impl Core {
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             data,
+            address: OnceLock::new(),
         })
+    }
+
+    /// Where clients are told to download files.
+    pub fn media_host(&self) -> String {
+        self.address.get().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Writes what a client is about to be told, so that a kill cannot make it untrue.

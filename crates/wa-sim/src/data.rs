@@ -1,7 +1,7 @@
 //! The data directory: what survives a restart of the simulator.
 //!
-//! `ledger.jsonl`, `messages.jsonl` and `lids.jsonl` are appended to as things happen, so that not
-//! even a kill loses a line. `accounts/*.json` and `simulator.json` are written before a client or
+//! `ledger.jsonl`, `messages.jsonl`, `lids.jsonl` and `tokens.jsonl` are appended to as things
+//! happen, so that not even a kill loses a line. `accounts/*.json` and `simulator.json` are written before a client or
 //! a caller of the control API is told of what has changed them, and a moment later where nobody
 //! is.
 
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, NumberSettings, SavedAccount, lock};
 use crate::core::Core;
+use crate::history::Chat;
 use crate::ledger::{Entry, Outcome};
 use crate::limits::Limits;
 use crate::seed::Seed;
@@ -28,6 +29,7 @@ const SIMULATOR: &str = "simulator.json";
 const LEDGER: &str = "ledger.jsonl";
 const MESSAGES: &str = "messages.jsonl";
 const LIDS: &str = "lids.jsonl";
+const TOKENS: &str = "tokens.jsonl";
 
 /// How long changes that nobody is told of are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(200);
@@ -37,6 +39,7 @@ pub(crate) struct Journal {
     ledger: File,
     messages: File,
     lids: File,
+    tokens: File,
 }
 
 impl Journal {
@@ -49,7 +52,12 @@ impl Journal {
                 .open(&path)
                 .with_context(|| format!("cannot write {}", path.display()))
         };
-        Ok(Self { ledger: open(LEDGER)?, messages: open(MESSAGES)?, lids: open(LIDS)? })
+        Ok(Self {
+            ledger: open(LEDGER)?,
+            messages: open(MESSAGES)?,
+            lids: open(LIDS)?,
+            tokens: open(TOKENS)?,
+        })
     }
 
     pub fn entry(&mut self, entry: &Entry) {
@@ -62,6 +70,10 @@ impl Journal {
 
     pub fn lid(&mut self, number: &str) {
         append(&mut self.lids, &number);
+    }
+
+    pub fn token(&mut self, giver: &str, holder: &str, given_at: u64) {
+        append(&mut self.tokens, &(giver, holder, given_at));
     }
 }
 
@@ -85,6 +97,8 @@ struct World {
     turned_ms: u64,
     numbers: BTreeMap<String, NumberSettings>,
     limits: BTreeMap<String, Limits>,
+    #[serde(default)]
+    histories: BTreeMap<String, Vec<Chat>>,
 }
 
 /// A data directory in use.
@@ -115,6 +129,12 @@ impl Data {
         let mut state = State::new(seed, world.run);
         state.numbers = world.numbers.clone();
         state.limits = world.limits.clone();
+        for (number, chats) in &world.histories {
+            state.restore_history(number, chats.clone());
+        }
+        for (giver, holder, given_at) in lines(&directory.join(TOKENS))? {
+            state.note_token(giver, holder, given_at);
+        }
         for file in fs::read_dir(directory.join(ACCOUNTS))? {
             let path = file?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
@@ -171,6 +191,7 @@ impl Data {
             turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
             numbers: state.numbers.clone(),
             limits: state.limits.clone(),
+            histories: state.histories.clone(),
         };
         drop(state);
         write(&self.directory.join(SIMULATOR), &world)

@@ -68,6 +68,10 @@ pub enum Stanza {
     Limits,
     /// Any other request of a client.
     Iq,
+    /// The phone tells a client that was just linked of a part of its chats. `to` is its number.
+    History,
+    /// A client downloads a part of a history. `to` is its number.
+    Media,
 }
 
 /// What can go wrong. Written as `"no_ack"`, or with its fields as `{"ack_error": {"code": 463}}`.
@@ -103,7 +107,7 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
-    /// Receipt: comes this many times more.
+    /// Receipt or part of a history: comes this many times more.
     Duplicate {
         /// How many times more.
         copies: u32,
@@ -115,7 +119,8 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
-    /// Request: answered with this error, such as 429 for usync, or 406 and 500 for prekeys.
+    /// Request or download: answered with this error, such as 429 for usync, 406 and 500 for
+    /// prekeys, or 404 for a download.
     Error {
         /// The error code.
         code: u16,
@@ -125,9 +130,11 @@ pub enum Action {
     },
     /// Prekeys: the one-time keys are used up.
     NoOneTimeKey,
-    /// Anything but a receipt or a connection: vanishes.
+    /// Download: one bit of the file is another.
+    Corrupt,
+    /// Anything but a connection: vanishes.
     Swallow,
-    /// Message, request or receipt: handled later, by `ms` plus at most `jitter_ms` milliseconds
+    /// Anything but a connection or a login: handled later, by `ms` plus at most `jitter_ms` milliseconds
     /// of simulated time.
     Delay {
         /// Milliseconds.
@@ -136,7 +143,7 @@ pub enum Action {
         #[serde(default)]
         jitter_ms: u64,
     },
-    /// Anything but a receipt: the server ends the login with `<failure>`.
+    /// Message, login or request: the server ends the login with `<failure>`.
     Failure {
         /// 401, 402, 403, 405, 406, 500 or 503.
         reason: u16,
@@ -147,7 +154,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     },
-    /// Anything but a receipt: the server ends the stream with `<stream:error>`.
+    /// Message, login or request: the server ends the stream with `<stream:error>`.
     StreamError {
         /// For example 401, 503 or 515.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,9 +163,9 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conflict: Option<String>,
     },
-    /// Anything but a receipt: the connection stays open, and nothing more comes over it.
+    /// Message, request, login or connection: it stays open, and nothing more comes over it.
     Silence,
-    /// Anything but a receipt: the connection breaks before the stanza has any effect.
+    /// Message, request, login or connection: it breaks before the stanza has any effect.
     Drop,
     /// Message, login or request: the phone unlinks this client.
     Revoke,
@@ -169,7 +176,9 @@ pub enum Action {
 impl Action {
     /// Whether the action makes sense for this kind of stanza.
     fn applies_to(&self, stanza: Stanza) -> bool {
-        use Stanza::{Connect, Iq, Limits, Login, Message, Prekeys, Receipt, Usync};
+        use Stanza::{
+            Connect, History, Iq, Limits, Login, Media, Message, Prekeys, Receipt, Usync,
+        };
         match self {
             Self::AckError { .. }
             | Self::NoAck
@@ -181,15 +190,17 @@ impl Action {
             | Self::AddDevice
             | Self::RemoveDevice
             | Self::Offline { .. } => stanza == Message,
-            Self::Duplicate { .. } | Self::Reorder | Self::Hold { .. } => stanza == Receipt,
-            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Iq),
+            Self::Duplicate { .. } => matches!(stanza, Receipt | History),
+            Self::Reorder | Self::Hold { .. } => stanza == Receipt,
+            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Iq | Media),
+            Self::Corrupt => stanza == Media,
             Self::NoOneTimeKey => stanza == Prekeys,
             Self::Swallow => stanza != Connect,
             Self::Delay { .. } => !matches!(stanza, Connect | Login),
             Self::Failure { .. } | Self::StreamError { .. } | Self::Revoke => {
-                !matches!(stanza, Connect | Receipt)
+                !matches!(stanza, Connect | Receipt | History | Media)
             }
-            Self::Silence | Self::Drop => stanza != Receipt,
+            Self::Silence | Self::Drop => !matches!(stanza, Receipt | History | Media),
             Self::RefuseIk => stanza == Connect,
         }
     }

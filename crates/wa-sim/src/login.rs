@@ -1,12 +1,14 @@
 //! A linked client logs in, asks for what it missed, and gets the key its app state needs.
 
+use std::sync::Arc;
+
 use buffa::MessageField;
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
-use crate::account::{PRIMARY, address, bundle, pn};
+use crate::account::{PRIMARY, address, bundle, lock, pn};
 use crate::connection::{Client, Flow, failure, stream_error};
 use crate::core::Core;
 use crate::faults::{Facts, Stanza};
@@ -84,23 +86,27 @@ fn ib(child: Node) -> Node {
 }
 
 impl Core {
-    /// The phone gives a new companion the key to the account's app state.
-    pub(crate) fn share_app_state_key(&self, to: &DeviceId) -> anyhow::Result<()> {
-        let now_ms = self.clock.now_ms();
+    /// The phone gives a new companion the key to the account's app state, and tells it of the
+    /// chats there are.
+    pub(crate) fn welcome(self: &Arc<Self>, to: &DeviceId) -> anyhow::Result<()> {
         let mut state = self.state();
-        let seed = state.seed;
-        let id = state.fresh_id("3A");
-        let Some(account) = state.account_mut(&to.number) else { return Ok(()) };
-        let phone = account.phone();
-        let raw_id = account.raw_id(seed);
-        let Some(companion) = account.companions.get_mut(&to.device) else { return Ok(()) };
+        let Some(companion) = state.companion(to) else { return Ok(()) };
         if companion.key_shared {
             return Ok(());
         }
         companion.key_shared = true;
-        let keys = companion.publish(true);
         drop(state);
+        self.share_app_state_key(to)?;
+        self.send_history(to)
+    }
 
+    fn share_app_state_key(&self, to: &DeviceId) -> anyhow::Result<()> {
+        let now_ms = self.clock.now_ms();
+        let state = self.state();
+        let seed = state.seed;
+        let Some(account) = state.accounts.get(&to.number) else { return Ok(()) };
+        let raw_id = account.raw_id(seed);
+        drop(state);
         let key = wa::message::AppStateSyncKey {
             key_id: MessageField::some(wa::message::AppStateSyncKeyId {
                 key_id: Some(vec![0, 0, 0, 0, 0, 1]),
@@ -125,11 +131,34 @@ impl Core {
             }),
             ..Default::default()
         };
-        let plaintext = MessageUtils::encode_and_pad(&message);
+        self.tell_companion(to, &message)
+    }
+
+    /// The phone tells one of its companions something that nobody else is to know.
+    pub(crate) fn tell_companion(
+        &self,
+        to: &DeviceId,
+        message: &wa::Message,
+    ) -> anyhow::Result<()> {
+        let now_s = self.clock.now_s();
+        let to_address = address(&to.number, to.device);
+        let mut state = self.state();
+        let id = state.fresh_id("3A");
+        let Some(account) = state.account_mut(&to.number) else { return Ok(()) };
+        let phone = account.phone();
+        let needs_keys = !lock(&phone).has_session(&to_address);
+        let keys = match state.companion(to) {
+            Some(companion) if needs_keys => Some(companion.publish(true)),
+            Some(_) => None,
+            None => return Ok(()),
+        };
+        drop(state);
+        let plaintext = MessageUtils::encode_and_pad(message);
         let ciphertext = {
-            let mut phone = crate::account::lock(&phone);
-            let to_address = address(&to.number, to.device);
-            phone.start_session(&to_address, &bundle(to.device, &keys)?)?;
+            let mut phone = lock(&phone);
+            if let Some(keys) = keys {
+                phone.start_session(&to_address, &bundle(to.device, &keys)?)?;
+            }
             phone.encrypt(&to_address, &plaintext)?
         };
         let enc = NodeBuilder::new("enc")
@@ -142,7 +171,7 @@ impl Core {
             .attr("id", id)
             .attr("type", "text")
             .attr("category", "peer")
-            .attr("t", now_ms / 1000)
+            .attr("t", now_s)
             .children([enc])
             .build();
         self.deliver(to, node);

@@ -250,7 +250,8 @@ impl Client {
             return Err(Refusal::new(NOT_FOUND, Rule::UnknownRecipient, detail));
         }
         let peer = stanza::attr(node, "category").as_deref() == Some("peer");
-        if !peer && !state.may_write(&sender.number, &to.number, now_s) {
+        let token = node.get_optional_child("tctoken").and_then(stanza::bytes);
+        if !peer && !state.may_write(&sender.number, &to.number, token, now_s) {
             return Err(Refusal { code: REACHOUT_LIMIT, violation: None });
         }
         let encs = copies_in(node, &chat);

@@ -17,6 +17,7 @@ use crate::connection;
 use crate::control;
 use crate::core::Core;
 use crate::inbox;
+use crate::media;
 
 /// Where clients connect.
 pub(crate) const WEBSOCKET_PATH: &str = "/ws/chat";
@@ -32,6 +33,7 @@ impl Server {
     pub async fn start(core: Arc<Core>, listen: SocketAddr) -> anyhow::Result<Self> {
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;
+        core.address.get_or_init(|| address);
         let task = Mutex::new(Some(serve(Arc::clone(&core), listener)));
         Ok(Self { core, address, task })
     }
@@ -83,6 +85,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> JoinHandle<()> {
         .route(WEBSOCKET_PATH, any(websocket))
         .merge(control::routes(&core))
         .merge(inbox::routes())
+        .merge(media::routes())
         .with_state(core);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {

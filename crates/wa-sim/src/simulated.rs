@@ -290,6 +290,7 @@ impl Core {
             status: if theirs == 0 { Status::Delivered } else { Status::Sent },
         });
         drop(state);
+        self.give_token(from, to);
         for device in &devices {
             self.send_written(from, to, &id, text, device)?;
         }

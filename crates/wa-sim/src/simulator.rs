@@ -13,6 +13,7 @@ use crate::control::{AccountInfo, DeviceInfo};
 use crate::core::Core;
 use crate::data::{self, Data};
 use crate::faults::Rule;
+use crate::history::Chat;
 use crate::ledger::Entry;
 use crate::limits::Limits;
 use crate::pairing::{Linked, PairError};
@@ -116,6 +117,12 @@ impl Simulator {
     pub fn set_number(&self, phone: &str, settings: NumberSettings) {
         self.core.state().numbers.insert(phone.to_owned(), settings);
         self.core.notify();
+    }
+
+    /// Sets the chats that the phone of a number tells a client of when it links it.
+    pub fn set_history(&self, phone: &str, chats: Vec<Chat>) {
+        let now_s = self.core.clock.now_s();
+        self.core.state().set_history(phone, chats, now_s);
     }
 
     /// What recipients decrypted, in the order they did: one entry per message id.

@@ -1,6 +1,7 @@
 //! The simulated world: numbers, accounts, connections, messages and what is known about them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -11,8 +12,10 @@ use wacore_binary::{Jid, Node};
 use crate::account::{Account, NumberSettings, lid_of};
 use crate::data::Journal;
 use crate::faults::Faults;
+use crate::history::Chat;
 use crate::ledger::Entry;
 use crate::limits::Limits;
+use crate::media::File;
 use crate::pairing::Candidate;
 use crate::seed::Seed;
 use crate::violations::Violation;
@@ -102,6 +105,12 @@ pub(crate) struct State {
     pub copies: HashMap<MessageKey, u32>,
     /// Who has written to whom, sender first.
     pub chats: HashSet<(String, String)>,
+    /// When somebody gave somebody else the latest token, giver first, in simulated Unix seconds.
+    pub tokens: HashMap<(String, String), u64>,
+    /// The chats that the phone of a number tells new clients of.
+    pub histories: BTreeMap<String, Vec<Chat>>,
+    /// The parts of histories that clients were told to download, by number.
+    pub files: HashMap<(String, usize), Arc<File>>,
     /// Receipts kept back until another one has gone to the same device.
     pub held: HashMap<DeviceId, Vec<Node>>,
     pub ledger: Vec<Entry>,
@@ -130,6 +139,9 @@ impl State {
             by_key: HashMap::new(),
             copies: HashMap::new(),
             chats: HashSet::new(),
+            tokens: HashMap::new(),
+            histories: BTreeMap::new(),
+            files: HashMap::new(),
             held: HashMap::new(),
             ledger: Vec::new(),
             journal: None,
@@ -268,12 +280,17 @@ impl State {
         count
     }
 
-    /// Whether the server's limits let `from` write to `to` now. A new chat counts as used.
-    pub fn may_write(&mut self, from: &str, to: &str, now_s: u64) -> bool {
+    /// Whether the server's limits let `from` write to `to` now with this token, if it is one. A
+    /// new chat counts as used.
+    pub fn may_write(&mut self, from: &str, to: &str, token: Option<&[u8]>, now_s: u64) -> bool {
+        if token.is_some_and(|token| self.token_holds(to, from, token, now_s)) {
+            return true;
+        }
         let Some(limits) = self.limits.get_mut(from) else { return true };
         let wrote_to_us = self.chats.contains(&(to.to_owned(), from.to_owned()));
         let known = wrote_to_us || self.chats.contains(&(from.to_owned(), to.to_owned()));
-        if limits.reachout_until.is_some_and(|until| until > now_s) && !wrote_to_us {
+        let is_locked = limits.reachout_until.is_some_and(|until| until > now_s);
+        if is_locked || limits.token_required && wrote_to_us {
             return false;
         }
         match limits.new_chats {

@@ -35,6 +35,7 @@ impl EventHandler for Listener {
         match &*event {
             LibraryEvent::ServerAck(ack) => self.shared.acked(ack),
             LibraryEvent::Receipt(receipt) => self.shared.receipt(receipt),
+            LibraryEvent::HistorySync(part) => self.shared.history(part),
             LibraryEvent::Messages(batch) => {
                 for message in batch {
                     self.shared.wrote(&message.info);
@@ -50,6 +51,7 @@ impl EventHandler for Listener {
             EventKind::ServerAck,
             EventKind::Receipt,
             EventKind::Messages,
+            EventKind::HistorySync,
             EventKind::Connected,
             EventKind::Disconnected,
             EventKind::PairSuccess,

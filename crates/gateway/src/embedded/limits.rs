@@ -1,16 +1,20 @@
 //! What WhatsApp says about the limits of the number.
 
-use crate::{GatewayError, Limits};
+use crate::{GatewayError, Limits, SendError};
 use kabari_domain::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use whatsapp_rust::Client;
 use whatsapp_rust::serde_json::{Value, json};
 use whatsapp_rust::wacore::iq::mex_operations::fetch_new_chat_message_capping_info as capping;
-use whatsapp_rust::{MexError, MexRequest};
+use whatsapp_rust::wacore::iq::tctoken::{TcTokenConfig, is_tc_token_expired_with};
+use whatsapp_rust::{Jid, MexError, MexRequest};
 
 /// How long one question may take.
 const LIMITS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The shortest wait for a token. The library has given the recipient ours with the message that
+/// was refused, and whoever has written to us gives one back.
+const PAUSE_FOR_TOKEN: Duration = Duration::from_secs(10 * 60);
 /// The kind of quota that counts messages to people one has no chat with.
 const NEW_CHATS: &str = "INDIVIDUAL_NEW_CHAT_MSG";
 
@@ -20,14 +24,35 @@ pub(super) async fn fetch(client: &Arc<Client>) -> Result<Limits, GatewayError> 
     Ok(Limits { reach_out_until: reach_out_until?, new_chats_left: new_chats_left? })
 }
 
-/// Until when people who never wrote to us cannot be written to; `None` if they can, or if the
-/// server does not tell.
-pub(super) async fn reach_out_until(client: &Arc<Client>) -> Option<Timestamp> {
-    bounded(fetch_reach_out_until(client))
-        .await
-        .inspect_err(|error| tracing::warn!("the limit for new chats is unknown: {error}"))
-        .ok()
-        .flatten()
+/// What a refusal with 463 means: the code is the same for a number that may not write to
+/// strangers, and for a single message without the token that the recipient has given us.
+pub(super) async fn refused(client: &Arc<Client>) -> SendError {
+    match fetch(client).await {
+        Ok(Limits { reach_out_until: None, new_chats_left }) if new_chats_left != Some(0) => {
+            SendError::MissingToken { after: PAUSE_FOR_TOKEN }
+        }
+        Ok(limits) => SendError::ReachOutLimit { until: limits.reach_out_until },
+        Err(error) => {
+            // Whatever it is, the next stranger would be refused too.
+            tracing::warn!("the limit for new chats is unknown: {error}");
+            SendError::ReachOutLimit { until: None }
+        }
+    }
+}
+
+/// Whether there is a token to send to this person.
+pub(super) async fn has_token(client: &Client, to: &Jid) -> bool {
+    let hidden_id = match client.get_lid_pn_entry(to).await {
+        Ok(known) => known.map(|known| known.lid.to_string()),
+        Err(_) => None,
+    };
+    let key = hidden_id.unwrap_or_else(|| to.user.to_string());
+    let stored = client.tc_token().get(&key).await.ok().flatten();
+    stored.is_some_and(|stored| {
+        let has_expired =
+            is_tc_token_expired_with(stored.token_timestamp, &TcTokenConfig::default());
+        !stored.token.is_empty() && !has_expired
+    })
 }
 
 async fn bounded<T>(

@@ -6,10 +6,14 @@
 //! | `storage` | what the session is, and when it is written down |
 //! | `transport` | the socket |
 //! | `events` | turns the library's events into link states, acks and receipts |
+//! | `history` | who has written before the phone was linked here |
+//! | `downloads` | files over HTTP, from WhatsApp's hosts alone |
 //! | `send` | one message, from the number check to the server's ack |
 //! | `limits` | what WhatsApp says about the number's limits |
 
+mod downloads;
 mod events;
+mod history;
 mod limits;
 mod send;
 mod session;
@@ -26,6 +30,7 @@ use async_trait::async_trait;
 use kabari_domain::{Phone, Timestamp};
 use session::Command;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -76,6 +81,10 @@ struct Shared {
     acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
     /// Counts connections that ended: what was unanswered then stays unanswered.
     losses: watch::Sender<u64>,
+    /// Whether the client knows the settings that WhatsApp gave it.
+    has_settings: AtomicBool,
+    /// Whoever reads a part of the history has this.
+    history_turn: tokio::sync::Mutex<()>,
     ack_timeout: Duration,
     longest_reconnect: Duration,
 }
@@ -102,6 +111,8 @@ impl Embedded {
             client: Mutex::new(None),
             acks: Mutex::new(HashMap::new()),
             losses: watch::Sender::new(0),
+            has_settings: AtomicBool::new(false),
+            history_turn: tokio::sync::Mutex::default(),
             ack_timeout: config.ack_timeout,
             longest_reconnect: config.longest_reconnect,
         });

@@ -13,7 +13,8 @@
 //! | writing failed, or the connection ended before the ack | `Unknown` |
 //! | no ack within [`ACK_TIMEOUT`](super::ACK_TIMEOUT) | `Unknown`, and `Event::Acked` if it comes later; a new connection if the server is silent altogether |
 //! | ack | `Ok` |
-//! | ack with 463 | `ReachOutLimit`, with the end if the server tells it |
+//! | ack with 463, and the server tells of a limit or does not answer | `ReachOutLimit`, with the end if the server tells it |
+//! | ack with 463, and the server tells of no limit | `MissingToken` |
 //! | ack with 429 | `Retry` after [`PAUSE_AFTER_RATE_LIMIT`] |
 //! | ack with 5xx | `Retry` after [`PAUSE_AFTER_SERVER_ERROR`] |
 //! | ack with anything else: 400 and 479 (malformed), 404 (no such recipient), ... | `Permanent` |
@@ -25,6 +26,7 @@ use kabari_domain::{MessageId, Phone, wording};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -48,6 +50,13 @@ const PAUSE_AFTER_RATE_LIMIT: Duration = Duration::from_secs(60);
 /// The shortest wait after the server failed.
 const PAUSE_AFTER_SERVER_ERROR: Duration = Duration::from_secs(10);
 
+/// How long the server may take to tell its settings.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(5);
+/// The shortest wait before a message goes out again with a token that it lacked.
+const PAUSE_WITH_TOKEN: Duration = Duration::from_secs(2);
+
+/// What a message carries for people who have given us a token, or for others in its stead.
+const TOKENS: [&str; 2] = ["tctoken", "cstoken"];
 const REACH_OUT_LIMIT: &str = "463";
 const TOO_MANY_REQUESTS: &str = "429";
 
@@ -91,17 +100,19 @@ fn registration(is_registered: bool, jid: &Jid) -> Registration {
 pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), SendError> {
     let client = shared.ready()?;
     let to = address(&client, message).await?;
+    know_settings(shared, &client).await;
     let mut ack = PendingAck::register(shared, &message.message_id);
     let written = write(&client, shared, &to, message).await?;
     if !written.has_copy_for_recipient {
         return Err(no_copy(&client, &message.phone).await);
     }
+    let has_token = written.has_token;
     tokio::select! {
         // An ack that came just before the connection ended is an ack.
         biased;
         answer = ack.received() => match answer {
             Some(Ack::Accepted) => Ok(()),
-            Some(Ack::Refused(code)) => Err(refused(&client, &code).await),
+            Some(Ack::Refused(code)) => Err(refused(&client, &to, has_token, &code).await),
             None => Err(SendError::Unknown("the same message was sent again".into())),
         },
         () = written.connection_lost() => {
@@ -112,6 +123,20 @@ pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), Send
             Err(SendError::Unknown("the server did not answer in time".into()))
         }
     }
+}
+
+/// Whether messages come with tokens is one of the settings that WhatsApp gives a client when it
+/// connects. The library asks for them in the background: what goes out before would be refused
+/// for want of a token that is there.
+async fn know_settings(shared: &Shared, client: &Client) {
+    if shared.has_settings.load(Ordering::Acquire) {
+        return;
+    }
+    if !matches!(timeout(SETTINGS_TIMEOUT, client.fetch_props()).await, Ok(Ok(()))) {
+        tracing::debug!("WhatsApp does not tell its settings: sending without");
+    }
+    // Once is enough: the library asks again at every connection.
+    shared.has_settings.store(true, Ordering::Release);
 }
 
 /// Whether only the ack is missing, or the line is dead, a question tells that any server answers.
@@ -175,6 +200,8 @@ impl Drop for PendingAck<'_> {
 struct Written {
     losses: watch::Receiver<u64>,
     has_copy_for_recipient: bool,
+    /// Whether a token went along.
+    has_token: bool,
 }
 
 impl Written {
@@ -223,8 +250,11 @@ async fn write(
         // The connection was renewed while the message was prepared, and it went over the new one.
         losses.mark_unchanged();
     }
+    let has_token = stanza
+        .as_ref()
+        .is_none_or(|stanza| TOKENS.iter().any(|token| stanza.get_optional_child(token).is_some()));
     let has_copy_for_recipient = stanza.is_none_or(|stanza| has_copy_for_others(client, &stanza));
-    Ok(Written { losses, has_copy_for_recipient })
+    Ok(Written { losses, has_copy_for_recipient, has_token })
 }
 
 /// The server acknowledges a message that only our own phone can read just like any other. That
@@ -310,12 +340,14 @@ fn request_failed(error: &IqError) -> SendError {
     }
 }
 
-async fn refused(client: &Arc<Client>, code: &str) -> SendError {
+async fn refused(client: &Arc<Client>, to: &Jid, has_token: bool, code: &str) -> SendError {
     let retry = |after| SendError::Retry { after, reason: format!("error {code}") };
     match code {
-        REACH_OUT_LIMIT => {
-            SendError::ReachOutLimit { until: limits::reach_out_until(client).await }
+        REACH_OUT_LIMIT if !has_token && limits::has_token(client, to).await => {
+            // It came while the message was under way.
+            SendError::MissingToken { after: PAUSE_WITH_TOKEN }
         }
+        REACH_OUT_LIMIT => limits::refused(client).await,
         TOO_MANY_REQUESTS => retry(PAUSE_AFTER_RATE_LIMIT),
         code if code.len() == 3 && code.starts_with('5') => retry(PAUSE_AFTER_SERVER_ERROR),
         code => SendError::Permanent(wording::refused(code)),

@@ -1,5 +1,6 @@
 //! The life of the session: opening the client, and what follows when it ends.
 
+use super::downloads::Downloads;
 use super::events::Listener;
 use super::storage::Storage;
 use super::transport::{Dialer, Server};
@@ -244,6 +245,8 @@ impl Session {
             Listener { shared: shared.clone(), turns: turns_tx, retired: retired.clone() };
         let cache = CacheConfig {
             sent_message_ttl_secs: SENT_MESSAGE_TTL.as_secs(),
+            // Of the history only tokens are kept.
+            seed_msg_secrets_from_history: false,
             ..CacheConfig::default()
         };
         let mut builder = Bot::builder()
@@ -255,8 +258,8 @@ impl Session {
             })
             .with_event_handler(listener)
             .with_cache_config(cache)
-            .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME))
-            .skip_history_sync();
+            .with_http_client(Downloads::new(server))
+            .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME));
         if let Some(version) = server.fixed_version() {
             builder = builder.with_version(version);
         }
@@ -276,6 +279,7 @@ impl Session {
             link.phone = phone;
             (link.qr, link.qr_png) = (None, None);
         });
+        shared.has_settings.store(false, Ordering::Release);
         *lock(&shared.client) = Some(client);
         Ok(Session { handle: bot.spawn(), storage, turns, retired })
     }

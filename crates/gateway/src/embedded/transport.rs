@@ -22,6 +22,10 @@ use whatsapp_rust::{anyhow, async_channel};
 /// WhatsApp for the newest one, as in production, would be a request to the outside.
 const SIMULATOR_VERSION: (u32, u32, u32) = (2, 3000, 1_025_000_000);
 
+const HTTPS: &str = "https://";
+/// Where WhatsApp has its files.
+const FILE_DOMAINS: [&str; 2] = [".whatsapp.net", ".whatsapp.com"];
+
 /// Which server to talk to.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -52,9 +56,29 @@ impl Server {
         Ok(Server { url, host, port, tls })
     }
 
+    /// Whether it is WhatsApp itself.
+    pub fn is_whatsapp(&self) -> bool {
+        self.host.ends_with(".whatsapp.com")
+    }
+
     /// The client version to claim, unless WhatsApp shall be asked for it.
     pub fn fixed_version(&self) -> Option<(u32, u32, u32)> {
-        (!self.host.ends_with(".whatsapp.com")).then_some(SIMULATOR_VERSION)
+        (!self.is_whatsapp()).then_some(SIMULATOR_VERSION)
+    }
+
+    /// Where to find a file that it named, if that is at a host of its own. Its clients always
+    /// write `https`; a simulator without TLS serves files without it too.
+    pub fn file_url(&self, url: &str) -> Option<String> {
+        let parsed: Uri = url.parse().ok().filter(|_| url.starts_with(HTTPS))?;
+        let host = parsed.host()?;
+        if self.is_whatsapp() {
+            let is_its_own = FILE_DOMAINS.iter().any(|domain| host.ends_with(domain));
+            return is_its_own.then(|| url.to_owned());
+        }
+        let is_its_own =
+            host.trim_matches(['[', ']']) == self.host && parsed.port_u16() == Some(self.port);
+        let rest = url.strip_prefix(HTTPS).filter(|_| is_its_own)?;
+        Some(if self.tls { url.to_owned() } else { format!("http://{rest}") })
     }
 }
 
@@ -147,6 +171,26 @@ mod tests {
         assert!(!server.tls);
         assert_eq!((server.host.as_str(), server.port), ("::1", 9080));
         assert_eq!(server.fixed_version(), Some(SIMULATOR_VERSION));
+    }
+
+    #[test]
+    fn files_come_from_the_server_s_own_hosts() {
+        let server = Server::new(None).unwrap();
+        for (url, is_its_own) in [
+            ("https://mmg.whatsapp.net/v/x?auth=1", true),
+            ("https://web.whatsapp.com/sw.js", true),
+            ("http://mmg.whatsapp.net/v/x", false),
+            ("https://mmg.whatsapp.net.example.com/v/x", false),
+            ("https://notwhatsapp.net/v/x", false),
+            ("https://127.0.0.1/v/x", false),
+        ] {
+            assert_eq!(server.file_url(url), is_its_own.then(|| url.to_owned()), "{url}");
+        }
+        let simulator = Server::new(Some("ws://127.0.0.1:9080/ws/chat")).unwrap();
+        let file = simulator.file_url("https://127.0.0.1:9080/media/x?auth=1");
+        assert_eq!(file.as_deref(), Some("http://127.0.0.1:9080/media/x?auth=1"));
+        assert_eq!(simulator.file_url("https://127.0.0.1:9081/media/x"), None);
+        assert_eq!(simulator.file_url("https://mmg.whatsapp.net/v/x"), None);
     }
 
     #[test]

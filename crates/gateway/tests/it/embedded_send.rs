@@ -110,7 +110,12 @@ async fn refusals_say_what_to_do_next() {
 async fn the_limit_for_new_chats_comes_with_its_end() {
     let world = World::linked().await;
     let ends = world.simulator.now_ms() / 1000 + 3600;
-    let limits = Limits { reachout_until: Some(ends), new_chats: Some(50), new_chats_used: 12 };
+    let limits = Limits {
+        reachout_until: Some(ends),
+        new_chats: Some(50),
+        new_chats_used: 12,
+        ..Limits::default()
+    };
     world.simulator.set_limits(OWN, limits);
     let until = Some(Timestamp(i64::try_from(ends * 1000).unwrap()));
     let answer = world.send(&message(FRIEND, 1, "x")).await;

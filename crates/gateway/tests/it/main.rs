@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod embedded_history;
 mod embedded_link;
 mod embedded_send;
 mod embedded_store;

@@ -49,6 +49,9 @@ pub struct CampaignBody {
     /// How many deliveries are in each state.
     #[schema(example = json!({"queued": 1, "accepted": 1, "skipped": 1}))]
     pub counts: BTreeMap<&'static str, u64>,
+    /// How many recipients are no strangers; only where one campaign is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipients: Option<forecast::Recipients>,
     /// When the last message will be sent, about; null while that cannot be known.
     #[schema(example = "2026-01-10T01:05:04.500Z")]
     eta: Option<String>,
@@ -125,6 +128,7 @@ impl CampaignBody {
             urgent: campaign.urgent,
             total: campaign.total,
             counts: counts_by_name,
+            recipients: None,
             created_at: campaign.created_at.to_rfc3339(),
             starts_at: time(campaign.starts_at),
             expires_at: time(campaign.expires_at),
@@ -257,7 +261,12 @@ pub async fn one(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
 ) -> Answer<Json<CampaignBody>> {
-    load(&api, campaign_id(&id)?).await.map(Json)
+    let campaign = load(&api, campaign_id(&id)?).await?;
+    let warm = api.state.warm_recipients(campaign.id, &campaign.sessions).await?;
+    let skipped = campaign.counts.get(DeliveryState::Skipped.as_str()).copied().unwrap_or(0);
+    let cold = campaign.total.saturating_sub(skipped + warm);
+    let recipients = Some(forecast::Recipients { warm, cold });
+    Ok(Json(CampaignBody { recipients, ..campaign }))
 }
 
 /// A campaign's id in a path.

@@ -1,8 +1,23 @@
-//! When a send would end, and what it waits for: from the rows of the sessions.
+//! When a send would end, what it waits for, and how many of its recipients are no strangers: from
+//! the rows of the sessions and of who has written to them.
 
 use super::Api;
 use crate::store::{Campaign, Session, StoreError};
 use kabari_domain::{Capacity, Readiness, Timestamp, Usage, WaitReason, Waiting};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How many recipients have written to one of the numbers that may send it. WhatsApp's limit for
+/// new chats is about the others.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Recipients {
+    /// They have.
+    #[schema(example = 812)]
+    pub warm: u64,
+    /// They have not.
+    #[schema(example = 188)]
+    pub cold: u64,
+}
 
 /// The sessions that may send a campaign.
 pub fn eligible<'s>(sessions: &'s [Session], named: &[String]) -> Vec<&'s Session> {

@@ -3,7 +3,7 @@
 use super::Api;
 use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Body, Fields, FromFields, PathText};
-use super::whatsapp::{self, Outcome, PairRequest, Pairing, Qr, ShownLimits};
+use super::whatsapp::{self, History, Outcome, PairRequest, Pairing, Qr, ShownLimits};
 use crate::store::Session;
 use crate::store::state::{SessionAction, SessionChange, SessionKind};
 use axum::Json;
@@ -45,6 +45,12 @@ pub struct SessionBody {
     sent_today: u32,
     /// What WhatsApp itself allows the number; null where it does not say.
     limits: Option<ShownLimits>,
+    /// How many people have written to the number.
+    #[schema(example = 812)]
+    contacts: u32,
+    /// What the phone has told of the chats from before it was linked; null while it has told
+    /// nothing.
+    history: Option<History>,
     linked_at: Option<String>,
     /// What is wrong with the link.
     last_error: Option<String>,
@@ -68,7 +74,7 @@ pub struct SessionList {
 }
 
 impl SessionBody {
-    async fn of(api: &Api, session: Session, now: Timestamp) -> SessionBody {
+    async fn of(api: &Api, session: Session, now: Timestamp) -> Answer<SessionBody> {
         let link = whatsapp::link_of(api, &session, now);
         let held = session.is_held(now);
         let readiness =
@@ -79,8 +85,12 @@ impl SessionBody {
             true => whatsapp::limits(api, &session.name).await,
             false => None,
         };
+        let contacts = match &session.phone {
+            Some(phone) => api.state.contact_count(phone).await?,
+            None => 0,
+        };
         let pace = api.settings.pace;
-        SessionBody {
+        Ok(SessionBody {
             phone: link.phone.filter(|_| !link.state.is_unlinked()),
             state: link.state.as_str(),
             node: session.owner.clone().filter(|_| held),
@@ -93,10 +103,12 @@ impl SessionBody {
             daily_cap: session.daily_cap.or(quotas.daily_cap),
             sent_today: if session.day == quotas.day(now) { session.sent_today } else { 0 },
             limits,
+            contacts,
+            history: session.history.map(History::of),
             linked_at: session.linked_at.filter(|_| session.is_linked()).map(Timestamp::to_rfc3339),
             last_error: link.error,
             name: session.name,
-        }
+        })
     }
 }
 
@@ -116,7 +128,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> Answer<Json<SessionList>> {
     let now = api.state.now().await?;
     let sessions = api.state.sessions().await?;
     let bodies = sessions.into_iter().map(|session| SessionBody::of(&api, session, now));
-    Ok(Json(SessionList { sessions: futures_util::future::join_all(bodies).await }))
+    Ok(Json(SessionList { sessions: futures_util::future::try_join_all(bodies).await? }))
 }
 
 /// What a new session is called.
@@ -155,7 +167,7 @@ pub async fn create(
     api.sessions.notify();
     let session = find(&api, &request.name).await?;
     let now = api.state.now().await?;
-    Ok((StatusCode::CREATED, Json(SessionBody::of(&api, session, now).await)))
+    Ok((StatusCode::CREATED, Json(SessionBody::of(&api, session, now).await?)))
 }
 
 /// One session
@@ -170,7 +182,7 @@ pub async fn one(
 ) -> Answer<Json<SessionBody>> {
     let session = find(&api, &name).await?;
     let now = api.state.now().await?;
-    Ok(Json(SessionBody::of(&api, session, now).await))
+    Ok(Json(SessionBody::of(&api, session, now).await?))
 }
 
 /// The delay and the jitter of a [`ChangeSession`].

@@ -46,6 +46,27 @@ pub struct Status {
     banned_until: Option<String>,
     /// What WhatsApp itself allows this number; null where it does not say.
     limits: Option<ShownLimits>,
+    /// What the phone has told of the chats from before it was linked; null while it has told
+    /// nothing.
+    history: Option<History>,
+}
+
+/// What a phone has told of the chats from before it was linked. Nothing waits for it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct History {
+    /// In percent.
+    #[schema(example = 100)]
+    progress: u8,
+    /// Whether that is all.
+    #[schema(example = true)]
+    done: bool,
+}
+
+impl History {
+    /// The history that is told up to here, in percent.
+    pub fn of(progress: u8) -> History {
+        History { progress, done: progress >= 100 }
+    }
 }
 
 /// Limits that WhatsApp puts on the number.
@@ -122,12 +143,13 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
             "connected": true, "phone_number": "6281299990000",
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
             "state": "connected", "banned_until": null,
-            "limits": {"reach_out_until": null, "new_chats_left": 40}
+            "limits": {"reach_out_until": null, "new_chats_left": 40},
+            "history": {"progress": 100, "done": true}
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
             "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
-            "state": "not_linked", "banned_until": null, "limits": null
+            "state": "not_linked", "banned_until": null, "limits": null, "history": null
         }))),
     ))
 ))]
@@ -139,8 +161,10 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         LinkState::Banned { until } => Some(until.to_rfc3339()),
         _ => None,
     };
+    let session = api.state.session(DEFAULT_SESSION).await.ok().flatten();
     Json(Status {
         connected,
+        history: session.and_then(|session| session.history).map(History::of),
         message: message(&link),
         state: link.state.as_str(),
         banned_until,

@@ -21,10 +21,11 @@ pub fn shown(plan: &Value) -> String {
     let count = |name: &str| plan[name].as_u64().unwrap_or(0);
     let _ = write!(
         shown,
-        "\n{} of {} would get a message, {} skipped. {}. Nothing was sent.",
+        "\n{} of {} would get a message, {} skipped. {}{}. Nothing was sent.",
         count("to_send"),
         count("total_customers"),
         count("skipped_count"),
+        strangers(&plan["recipients"]),
         end(plan),
     );
     shown
@@ -35,11 +36,16 @@ fn table(recipients: &[Value]) -> Table {
     table
         .load_preset(presets::UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["Name", "Number", "Would be", "Why"]);
+        .set_header(["Name", "Number", "Would be", "Chat", "Why"]);
     for recipient in recipients {
         let text = |name: &str| recipient[name].as_str().unwrap_or_default();
         let outcome = if recipient["text"].is_string() { "sent" } else { "skipped" };
-        table.add_row([text("customer_name"), text("phone"), outcome, text("error")]);
+        let chat = match recipient["warm"].as_bool() {
+            Some(true) => "warm",
+            Some(false) => "cold",
+            None => "",
+        };
+        table.add_row([text("customer_name"), text("phone"), outcome, chat, text("error")]);
     }
     table
 }
@@ -60,6 +66,16 @@ fn bubble(text: &str) -> Table {
         .set_width(BUBBLE_WIDTH)
         .add_row([text]);
     bubble
+}
+
+/// Empty from a kabari that does not tell.
+fn strangers(recipients: &Value) -> String {
+    match (recipients["warm"].as_u64(), recipients["cold"].as_u64()) {
+        (Some(warm), Some(cold)) => {
+            format!("{warm} have written to us before (warm), {cold} have not (cold). ")
+        }
+        _ => String::new(),
+    }
 }
 
 fn end(plan: &Value) -> String {
@@ -85,24 +101,27 @@ mod tests {
         let plan = json!({
             "results": [
                 {"phone": "0", "customer_name": "Nol", "text": null, "error": "Nomor tidak valid atau 0"},
-                {"phone": "6281234567801", "customer_name": "Budi", "text": text, "error": null},
-                {"phone": "6281234567802", "customer_name": "Ani", "text": "Halo Ani", "error": null},
+                {"phone": "6281234567801", "customer_name": "Budi", "text": text, "error": null, "warm": true},
+                {"phone": "6281234567802", "customer_name": "Ani", "text": "Halo Ani", "error": null, "warm": false},
             ],
             "total_customers": 3, "to_send": 2, "skipped_count": 1, "duration_seconds": 125,
+            "recipients": {"warm": 1, "cold": 1},
             "ends_at": "2026-01-10T12:05:00.000Z",
         });
         let shown = shown(&plan);
         let line =
             |words: &[&str]| shown.lines().any(|line| words.iter().all(|word| line.contains(word)));
         assert!(line(&["Nol", "skipped", "Nomor tidak valid atau 0"]), "{shown}");
-        assert!(line(&["Ani", "6281234567802", "sent"]), "{shown}");
+        assert!(line(&["Ani", "6281234567802", "sent", "cold"]), "{shown}");
+        assert!(line(&["Budi", "sent", "warm"]), "{shown}");
         assert!(
             shown.contains("What Budi would read:\n╭") && line(&["│", "*Gangguan*"]),
             "{shown}"
         );
         assert!(!shown.contains("Halo Ani"), "one example is enough: {shown}");
         assert!(
-            line(&["2 of 3 would get a message, 1 skipped", "2 minutes", "2026-01-10"]),
+            line(&["2 of 3 would get a message, 1 skipped", "2 minutes", "2026-01-10"])
+                && line(&["1 have written to us before (warm), 1 have not (cold)"]),
             "{shown}"
         );
         let widest = shown.lines().skip_while(|line| !line.starts_with('╭'));

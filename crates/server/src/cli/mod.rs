@@ -12,6 +12,7 @@ use crate::logging::{self, LogFormat};
 use crate::{env_file, secrets};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 /// Tells your customers on WhatsApp that their network is down, in maintenance, or back.
 #[derive(Debug, Parser)]
@@ -58,8 +59,23 @@ impl Command {
     }
 }
 
+/// Runs the program to its end.
+pub fn main() -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("kabari: the system gives no threads: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(run());
+    // A download that hangs has a thread of its own, which nobody has to wait for.
+    runtime.shutdown_background();
+    code
+}
+
 /// Reads `.env` and the command line, and does what they say.
-pub async fn run() -> ExitCode {
+async fn run() -> ExitCode {
     let env_file = env_file::load();
     let command = Cli::parse().command;
     logging::init(command.log_format());

@@ -26,12 +26,18 @@ pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
             let until = session["until"].as_str();
             format!(", waiting: {reason}{}", until.map_or(String::new(), |u| format!(" until {u}")))
         });
+        let history = match (session["history"]["done"].as_bool(), &session["history"]["progress"])
+        {
+            (Some(false), progress) => format!(", {progress} % of the history read"),
+            _ => String::new(),
+        };
         println!(
-            "session   {} {} {}, {} sent today{}",
+            "session   {} {} {}, {} sent today, {} people have written{history}{}",
             text(session, "name"),
             text(session, "phone"),
             text(session, "state"),
             session["sent_today"],
+            session["contacts"],
             waiting.unwrap_or_default()
         );
     }

@@ -178,6 +178,8 @@ async fn write(
 ) -> Result<(), StoreError> {
     if let Some(until) = verdict.reach_out_until {
         context.state.limit_reach_out(&session.name, until).await?;
+        // They may have written once. WhatsApp's word counts, or it would be asked for ever.
+        context.state.forget_contact(&session.name, &delivery.phone).await?;
     }
     let settled = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
     if settled.is_none() && verdict.event == DeliveryEvent::Acked {

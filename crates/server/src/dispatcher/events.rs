@@ -23,6 +23,7 @@ const ROUND: Duration = Duration::from_millis(50);
 
 /// What WhatsApp said to a number of ours.
 pub struct Heard {
+    session: String,
     /// The number; none if it was unlinked in the meantime.
     own: Option<Phone>,
     event: Event,
@@ -30,6 +31,7 @@ pub struct Heard {
 
 /// Passes on what a session hears, until it ends: what has arrived by then is passed on too.
 pub async fn listen(
+    session: String,
     gateway: Arc<dyn Gateway>,
     heard: mpsc::UnboundedSender<Heard>,
     stopping: CancellationToken,
@@ -44,7 +46,7 @@ pub async fn listen(
         let Some(event) = event else { return };
         let own = gateway.link().borrow().phone.clone().map(Phone::from_stored);
         // Nobody writes any more when the database failed during the shutdown.
-        let _ = heard.send(Heard { own, event });
+        let _ = heard.send(Heard { session: session.clone(), own, event });
     }
 }
 
@@ -74,10 +76,13 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
     }
 }
 
-/// Receipts only raise a rank, so writing a round twice does no harm.
+/// Receipts only raise a rank, and the rest only a time or a share, so writing a round twice does
+/// no harm.
 async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
-    for Heard { own, event } in round {
+    let mut told = vec![];
+    let mut wrote: BTreeMap<&Phone, Vec<(Phone, Timestamp)>> = BTreeMap::new();
+    for Heard { session, own, event } in round {
         match event {
             Event::Acked { message_id } => {
                 state.acked(message_id).await?;
@@ -87,10 +92,23 @@ async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
             }
             Event::Wrote { phone, at } => {
                 if let Some(own) = own {
-                    state.wrote(own, phone, *at).await?;
+                    wrote.entry(own).or_default().push((phone.clone(), *at));
                 }
             }
+            Event::WroteBefore { people } => {
+                if let Some(own) = own {
+                    wrote.entry(own).or_default().extend(people.iter().cloned());
+                }
+            }
+            Event::HistoryProgress { percent } => told.push((session, *percent)),
         }
+    }
+    for (own, people) in wrote {
+        state.wrote(own, &people).await?;
+    }
+    // Who is done has been written down.
+    for (session, percent) in told {
+        state.history_told(session, percent).await?;
     }
     for ((rank, at), message_ids) in receipts {
         state.receipt(&message_ids, rank, at).await?;

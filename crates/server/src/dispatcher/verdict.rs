@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// How often the server may say "not now" before that counts as a no.
 const MAX_DEFERRALS: u32 = 8;
+/// How often it may want a token before that counts as a no: each time speaks against the number,
+/// and whoever does not give one back at once may never do.
+const MAX_WITHOUT_TOKEN: u32 = 3;
 /// How long to leave people alone who never wrote to us, if the server does not say.
 const REACH_OUT_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long to wait before trying anything after the link turned out to be down.
@@ -66,6 +69,14 @@ pub fn verdict(
                 ..Verdict::new(DeliveryEvent::Deferred(now))
             }
         }
+        SendError::MissingToken { after } => Verdict {
+            error: Some(wording::MISSING_TOKEN.into()),
+            is_failure: true,
+            ..Verdict::new(match attempt < MAX_WITHOUT_TOKEN {
+                true => DeliveryEvent::Deferred(now + after),
+                false => DeliveryEvent::Refused,
+            })
+        },
         SendError::Retry { reason, .. } | SendError::Recipient { reason, .. }
             if attempt >= MAX_DEFERRALS =>
         {
@@ -131,6 +142,15 @@ mod tests {
         assert_eq!(verdict.event, DeliveryEvent::Deferred(NOW), "another number may try");
         assert_eq!(verdict.reach_out_until, Some(until));
         assert_eq!(verdict.hold, Duration::ZERO, "people who wrote to us go on");
+    }
+
+    #[test]
+    fn a_missing_token_holds_the_delivery_and_not_the_number() {
+        let after = Duration::from_secs(600);
+        let answer = |attempt| verdict(Err(SendError::MissingToken { after }), attempt, NOW);
+        assert_eq!(answer(1).event, DeliveryEvent::Deferred(NOW + after));
+        assert_eq!((answer(1).reach_out_until, answer(1).hold), (None, Duration::ZERO));
+        assert_eq!(answer(MAX_WITHOUT_TOKEN).event, DeliveryEvent::Refused);
     }
 
     #[test]

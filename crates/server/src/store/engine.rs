@@ -37,6 +37,18 @@ impl Engine {
         };
         head + &columns.iter().map(|column| value(column)).collect::<Vec<_>>().join(", ")
     }
+
+    /// Ends an INSERT: on a row with the same `key`, keeps the greater of both values of `column`.
+    pub fn or_raise(self, key: &str, column: &str) -> String {
+        match self {
+            Engine::Sqlite => format!(
+                " ON CONFLICT({key}) DO UPDATE SET {column} = MAX({column}, excluded.{column})"
+            ),
+            Engine::MySql => {
+                format!(" ON DUPLICATE KEY UPDATE {column} = GREATEST({column}, VALUES({column}))")
+            }
+        }
+    }
 }
 
 /// `?, ?, ?`

@@ -181,6 +181,13 @@ impl Stored for bool {
     }
 }
 
+/// A share in percent.
+impl Stored for u8 {
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+        Ok(u8::try_from(row.get::<i64>(column)?).unwrap_or(0))
+    }
+}
+
 /// A count; never negative.
 impl Stored for u32 {
     fn read(row: &Row, column: &str) -> Result<Self, StoreError> {

@@ -5,25 +5,38 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use crate::connection::Client;
+use crate::media;
 use crate::stanza;
 
 /// Seconds until a client may ask for these again.
 const REFRESH_S: u32 = 86_400;
+/// The setting by which clients send tokens with their messages.
+const SEND_TOKENS: u32 = 10_518;
 
 impl Client {
     pub(super) fn account_data(&mut self, namespace: &str, node: &Node) -> Node {
         let set = stanza::attr(node, "type").as_deref() == Some("set");
         match namespace {
             "abt" | "w" => {
+                let tokens = NodeBuilder::new("prop")
+                    .attr("config_code", SEND_TOKENS)
+                    .attr("config_value", "true")
+                    .build();
                 let props = NodeBuilder::new("props")
                     .attr("protocol", 1)
                     .attr("hash", "sim")
                     .attr("refresh", REFRESH_S)
+                    .children([tokens])
                     .build();
                 stanza::result(node, [props])
             }
             "blocklist" => stanza::result(node, [NodeBuilder::new("list").build()]),
-            "privacy" if set => stanza::result(node, []),
+            "privacy" if set => {
+                if let Some(tokens) = node.get_optional_child("tokens") {
+                    self.set_tokens(tokens);
+                }
+                stanza::result(node, [])
+            }
             "privacy" => {
                 let categories =
                     ["last", "online", "profile", "status", "groupadd", "readreceipts", "calladd"]
@@ -37,9 +50,12 @@ impl Client {
             }
             "w:sync:app:state" => stanza::result(node, [app_state(node)]),
             "w:m" => {
+                let host =
+                    NodeBuilder::new("host").attr("hostname", self.core.media_host()).build();
                 let connection = NodeBuilder::new("media_conn")
-                    .attr("auth", "sim")
+                    .attr("auth", media::AUTH)
                     .attr("ttl", REFRESH_S)
+                    .children([host])
                     .build();
                 stanza::result(node, [connection])
             }

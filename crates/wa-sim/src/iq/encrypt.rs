@@ -118,8 +118,8 @@ impl Client {
         for id in repeated {
             self.violation(node, Rule::RepeatedPrekey, format!("prekey {id} with another key"));
         }
-        if let Err(error) = self.core.share_app_state_key(device) {
-            tracing::error!("could not share the app state key: {error:#}");
+        if let Err(error) = self.core.welcome(device) {
+            tracing::error!("the phone could not tell the new client what it needs: {error:#}");
         }
         stanza::result(node, [])
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use wa_sim::Simulator;
 use whatsapp_rust::async_channel::Receiver;
+use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse, UreqHttpClient};
 use whatsapp_rust::prelude::{Bot, BotHandle, Client, Event, Jid, wa};
 use whatsapp_rust::send::SendOptions;
 use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory, from_websocket};
@@ -66,6 +67,17 @@ impl Transport for Mutable {
     }
 }
 
+/// Downloads from a host that the client takes for one with TLS.
+struct WithoutTls(UreqHttpClient);
+
+#[async_trait]
+impl HttpClient for WithoutTls {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        let url = request.url.replacen("https://127.0.0.1", "http://127.0.0.1", 1);
+        self.0.execute(HttpRequest { url, ..request }).await
+    }
+}
+
 /// Everything a client has reported, and a way to wait for more.
 #[derive(Clone)]
 struct Seen {
@@ -103,20 +115,30 @@ impl TestClient {
 
     /// A client of a server at this URL.
     pub async fn at(url: String, store: Store) -> Self {
+        Self::built(url, store, false).await
+    }
+
+    /// A client that was never linked, and takes the phone's history in.
+    pub async fn reading_history(simulator: &Simulator) -> Self {
+        Self::built(simulator.ws_url(), Arc::new(InMemoryBackend::new()), true).await
+    }
+
+    async fn built(url: String, store: Store, reads_history: bool) -> Self {
         let seen = Seen {
             events: Arc::new(Mutex::new(Vec::new())),
             count: Arc::new(watch::Sender::new(0)),
         };
         let muted = Arc::new(AtomicBool::new(false));
-        let bot = Bot::builder()
+        let mut builder = Bot::builder()
             .with_backend_arc(store.clone())
             .with_transport_factory(Loopback { url, muted: muted.clone() })
+            .with_http_client(WithoutTls(UreqHttpClient::new()))
             .with_version(VERSION)
-            .skip_history_sync()
-            .with_event_handler(seen.clone())
-            .build()
-            .await
-            .unwrap();
+            .with_event_handler(seen.clone());
+        if !reads_history {
+            builder = builder.skip_history_sync();
+        }
+        let bot = builder.build().await.unwrap();
         Self { store, handle: bot.spawn(), seen, muted }
     }
 

@@ -261,8 +261,17 @@ async fn the_recipient_links_and_unlinks_a_device() {
 #[tokio::test]
 async fn limits_on_writing_to_strangers() {
     let (simulator, client) = linked().await;
+    // Without its settings the client sends no tokens.
+    client.client().fetch_props().await.unwrap();
     simulator.write(FRIEND, OWN, "halo").await.unwrap();
     client.text("halo").await;
+    // It acknowledges the token once it has stored it.
+    let acknowledged = |simulator: &Simulator| {
+        let accounts = simulator.accounts();
+        let own = accounts.iter().find(|account| account.phone == OWN).unwrap();
+        own.devices.iter().all(|device| device.unacknowledged == 0)
+    };
+    simulator.wait_for(acknowledged, PATIENCE).await.unwrap();
     let until = simulator.now_ms() / 1000 + 3600;
     simulator.set_limits(OWN, Limits { reachout_until: Some(until), ..Limits::default() });
     let limit = client.client().mex().fetch_reachout_timelock().await.unwrap();

@@ -7,6 +7,7 @@ mod browser;
 mod client;
 mod control;
 mod faults;
+mod history;
 mod inbox;
 mod load;
 mod messages;

@@ -32,6 +32,7 @@ pub struct Forecast {
     total_customers: u64,
     to_send: u64,
     skipped_count: u64,
+    recipients: forecast::Recipients,
     /// How long it takes by itself, with quiet hours and caps; null if that cannot be told.
     duration_seconds: Option<u64>,
     /// When it would end if nothing else is sent meanwhile. RFC 3339.
@@ -49,6 +50,8 @@ pub struct WouldGet {
     text: Option<String>,
     /// Why nothing would be sent.
     error: Option<String>,
+    /// Whether the recipient has written to one of the numbers; null if nothing would be sent.
+    warm: Option<bool>,
 }
 
 /// Who would get which text, who would not and why, and how long it would take.
@@ -59,14 +62,18 @@ pub async fn answer(
     wording: Wording,
 ) -> Answer<Response> {
     streamed::answer(JSON, move |mut writer| async move {
-        let (mut total, mut to_send) = (0, 0);
-        let recipients = plan.audience.recipients(&api, &plan.template).inspect_ok(|recipient| {
+        let known = api.state.warm_numbers(&options.sessions).await?;
+        let (mut total, mut to_send, mut warm) = (0, 0, 0);
+        let template = &plan.template;
+        let recipients = plan.audience.recipients(&api, template).map_ok(|recipient| {
+            let is_warm = recipient.phone.as_ref().map(|phone| known.contains(phone));
             total += 1;
-            to_send += u64::from(recipient.phone.is_some());
+            to_send += u64::from(is_warm.is_some());
+            warm += u64::from(is_warm == Some(true));
+            would_get(recipient, template, is_warm)
         });
         writer.text(r#"{"results":"#).await?;
-        let template = &plan.template;
-        writer.array(recipients.map_ok(|recipient| would_get(recipient, template))).await?;
+        writer.array(recipients).await?;
 
         let now = api.state.now().await?;
         let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
@@ -81,6 +88,7 @@ pub async fn answer(
             total_customers: total,
             to_send,
             skipped_count: total - to_send,
+            recipients: forecast::Recipients { warm, cold: to_send - warm },
             duration_seconds: ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64),
             ends_at: ends_at.map(Timestamp::to_rfc3339),
             whatsapp: link.as_str(),
@@ -92,12 +100,13 @@ pub async fn answer(
     .await
 }
 
-fn would_get(recipient: NewDelivery, template: &str) -> WouldGet {
+fn would_get(recipient: NewDelivery, template: &str, warm: Option<bool>) -> WouldGet {
     let text = recipient.text.unwrap_or_else(|| template.to_owned());
     WouldGet {
         text: recipient.phone.is_some().then_some(text),
         phone: recipient.phone.map(|phone| phone.digits().to_owned()).or(recipient.phone_raw),
         customer_name: recipient.customer_name,
         error: recipient.error,
+        warm,
     }
 }

@@ -117,11 +117,12 @@ pub enum PhoneAnswer {
             }))),
             ("dry run" = (value = json!({
                 "results": [
-                    {"phone": "6281234567801", "customer_name": "Budi Santoso", "text": "Halo Budi Santoso", "error": null},
-                    {"phone": "0", "customer_name": "Nomor Nol", "text": null, "error": "Nomor tidak valid atau 0"},
+                    {"phone": "6281234567801", "customer_name": "Budi Santoso", "text": "Halo Budi Santoso", "error": null, "warm": true},
+                    {"phone": "0", "customer_name": "Nomor Nol", "text": null, "error": "Nomor tidak valid atau 0", "warm": null},
                 ],
                 "success": true, "dry_run": true, "message": "Notifikasi berhasil diproses untuk 2 pelanggan",
-                "total_customers": 2, "to_send": 1, "skipped_count": 1, "duration_seconds": 0,
+                "total_customers": 2, "to_send": 1, "skipped_count": 1,
+                "recipients": {"warm": 1, "cold": 0}, "duration_seconds": 0,
                 "ends_at": "2026-01-10T01:05:00.000Z", "whatsapp": "connected",
                 "limits": {"reach_out_until": null, "new_chats_left": 40}
             }))),

@@ -24,6 +24,7 @@ mod sessions;
 pub use attempt::{Attempt, Begin, Begun};
 pub use campaigns::{Campaign, CampaignKind, Counts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
+pub use contacts::PhoneSet;
 pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
 pub use numbers::KnownNumber;

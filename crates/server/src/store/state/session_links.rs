@@ -50,6 +50,17 @@ impl State {
         self.db().retry(|| self.try_report_link(lease, report)).await
     }
 
+    /// The phone of this session has told of its chats up to here, in percent. Parts that come
+    /// late or again change nothing.
+    pub async fn history_told(&self, session: &str, percent: u8) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET history = ? \
+                   WHERE name = ? AND (history IS NULL OR history < ?)";
+        let percent = i64::from(percent);
+        let values = params![percent, session, percent];
+        self.db().retry(|| self.db().execute(sql, values.clone())).await?;
+        Ok(())
+    }
+
     async fn try_report_link(
         &self,
         lease: &SessionLease,
@@ -71,12 +82,14 @@ impl State {
             _ => None,
         };
         tx.execute(
-            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, last_error = ? WHERE name = ?",
+            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, last_error = ?, \
+             history = CASE WHEN ? = 1 THEN NULL ELSE history END WHERE name = ?",
             params![
                 report.state.as_str(),
                 until,
                 report.qr.as_deref(),
                 report.error.as_deref().map(|error| clip(error, ERROR_LENGTH)),
+                i64::from(report.state.is_unlinked()),
                 lease.name.as_str(),
             ],
         )

@@ -81,6 +81,9 @@ pub struct Session {
     pub reach_out_until: Timestamp,
     /// Since when it can send nothing, quiet hours aside.
     pub waiting_since: Option<Timestamp>,
+    /// How much the phone has told of the chats from before it was linked, in percent; `None`
+    /// while it has told nothing.
+    pub history: Option<u8>,
 }
 }
 

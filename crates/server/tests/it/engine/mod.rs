@@ -5,6 +5,7 @@ mod control;
 mod crashes;
 mod disk;
 mod faults;
+mod history;
 mod link;
 mod main_job;
 mod ordinary;

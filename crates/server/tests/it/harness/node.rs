@@ -154,6 +154,14 @@ impl Node {
         timeout(PATIENCE, self.child.wait()).await.ok().map(Result::unwrap)
     }
 
+    /// The most memory it has had so far, in MiB; on Linux.
+    pub fn peak_memory(&self) -> Option<u64> {
+        const KIBIBYTES: u64 = 1024;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(peak.split_whitespace().next()?.parse::<u64>().ok()? / KIBIBYTES)
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

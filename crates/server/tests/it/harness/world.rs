@@ -118,7 +118,18 @@ impl World {
         clock: Clock,
         change: impl FnOnce(&mut Settings),
     ) -> World {
+        World::linked_to(engine, clock, |_| {}, change).await
+    }
+
+    /// Linked to a WhatsApp that was prepared before, with changed settings.
+    pub async fn linked_to(
+        engine: Engine,
+        clock: Clock,
+        prepare: impl FnOnce(&Simulator),
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
+        prepare(&simulator);
         let directory = TempDir::new().unwrap();
         billing_file(&directory, &billing_sql(CUSTOMERS)).await;
         let database = match engine {
@@ -149,9 +160,18 @@ impl World {
 
     /// Linked, at the settings that users have, with a clock that runs fast.
     pub async fn ordinary(engine: Engine, change: impl FnOnce(&mut Settings)) -> World {
+        World::ordinary_to(engine, |_| {}, change).await
+    }
+
+    /// The same with a WhatsApp that was prepared before.
+    pub async fn ordinary_to(
+        engine: Engine,
+        prepare: impl FnOnce(&Simulator),
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let clock = Clock::manual(Clock::System.now());
         let turning = Turning::start(&clock);
-        let mut world = World::linked_with(engine, clock, |settings| {
+        let mut world = World::linked_to(engine, clock, prepare, |settings| {
             settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
             settings.waits = Waits::default();
             change(settings);

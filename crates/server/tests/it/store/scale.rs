@@ -5,6 +5,7 @@ use crate::harness::database::TestState;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kabari::store::state::Creation;
 use kabari_domain::DeliveryState::Queued;
+use kabari_domain::{Phone, Timestamp};
 use std::time::{Duration, Instant};
 
 on_both_engines!(a_hundred_thousand_recipients);
@@ -38,6 +39,22 @@ async fn a_hundred_thousand_recipients(test: TestState) {
     })
     .await;
     quickly("leasing", async || assert_eq!(lease(state, 10).await.len(), 10)).await;
+    let contacts = (0..RECIPIENTS).step_by(2);
+    let contacts = contacts.map(|n| (recipient(n).phone.unwrap(), Timestamp(1)));
+    let contacts: Vec<(Phone, Timestamp)> = contacts.collect();
+    hold(state, NODE).await;
+    state.wrote(&sender(), &contacts).await.unwrap();
+    quickly("warm recipients", async || {
+        let warm = state.warm_recipients(id, &[]).await.unwrap();
+        assert_eq!(warm, RECIPIENTS as u64 / 2);
+    })
+    .await;
+    quickly("warm numbers", async || {
+        let warm = state.warm_numbers(&[SESSION.to_owned()]).await.unwrap();
+        assert!(warm.contains(&contacts[7].0));
+        assert!(!warm.contains(&recipient(1).phone.unwrap()));
+    })
+    .await;
     quickly("completion check", async || {
         assert!(!state.complete_if_done(id).await.unwrap());
     })

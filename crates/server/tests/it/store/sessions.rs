@@ -118,7 +118,7 @@ async fn with_a_contact(test: &TestState) -> (SessionLease, Phone, Phone) {
     let other = Phone::from_stored("6281288880000");
     hold_as(&test.state, "second", &other, NODE).await;
     let contact = recipient(0).phone.unwrap();
-    test.state.wrote(&sender(), &contact, test.clock.now()).await.unwrap();
+    test.state.wrote(&sender(), &[(contact.clone(), test.clock.now())]).await.unwrap();
     (first, other, contact)
 }
 
@@ -185,7 +185,7 @@ async fn a_receipt_opens_a_chat(test: TestState) {
     let number = sender();
     let limited = Claim { contacts_only: true, ..claim(NODE, &number, 9, 9) };
     assert!(state.claim(&limited).await.unwrap().is_empty());
-    state.wrote(&sender(), &delivery.phone, now).await.unwrap();
+    state.wrote(&sender(), &[(delivery.phone.clone(), now)]).await.unwrap();
     assert!(state.has_open_contacts(later, &sender()).await.unwrap());
     assert_eq!(state.claim(&limited).await.unwrap().len(), 1);
 }
