@@ -148,6 +148,8 @@ async fn who_gives_no_token_is_told_apart_from_a_limit() {
     let campaign = world.send(1..=3).await;
     world.count(campaign, "read", 2).await;
     for attempts in 2..=3 {
+        // Its wait counts from the refusal, which must not come after the jump of the clock.
+        world.count(campaign, "retry_wait", 1).await;
         world.clock.advance(Duration::from_secs(3600));
         let attempted = |world: &World| stanzas(world, 1) >= attempts;
         world.simulator.wait_for(|_| attempted(&world), PATIENCE).await.unwrap();

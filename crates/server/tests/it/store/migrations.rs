@@ -102,18 +102,18 @@ async fn the_schema_of_sessions_goes_on_without_loss(test: TestState) {
 
 async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
     // On a server each statement commits by itself; a file has all of them or none.
-    if let StateTarget::MySql { .. } = test.target {
-        test.execute(
-            "ALTER TABLE deliveries DROP KEY deliveries_waiting; \
-             DROP TABLE session_entries; \
+    let half_done = match test.target {
+        StateTarget::Sqlite { .. } => {
+            "ALTER TABLE sessions DROP COLUMN history; \
+             DELETE FROM _sqlx_migrations WHERE version > 3"
+        }
+        StateTarget::MySql { .. } => {
+            "ALTER TABLE deliveries DROP KEY deliveries_waiting; DROP TABLE session_entries; \
              DELETE FROM _sqlx_migrations WHERE version > 2; \
-             UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2",
-        )
-        .await;
-    } else {
-        test.execute("DROP TABLE session_entries; DELETE FROM _sqlx_migrations WHERE version > 2")
-            .await;
-    }
+             UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2"
+        }
+    };
+    test.execute(half_done).await;
     let state = reopen(&test).await.unwrap();
     create(&state, new_campaign(), recipients(3)).await;
     let (_, behind) = State::inspect(test.target.clone(), Clock::System).await.unwrap();
