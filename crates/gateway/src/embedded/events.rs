@@ -1,6 +1,7 @@
 //! What the library reports, as link states, acks, receipts, and who wrote.
 
 use super::session::Turn;
+use super::storage::Storage;
 use super::{Ack, Shared, lock, now};
 use crate::{Event, Link, LinkState, qr};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp, wording};
@@ -24,6 +25,7 @@ const MESSAGE_CLASS: &str = "message";
 /// wait: it only changes values and fills unbounded channels.
 pub(super) struct Listener {
     pub shared: Arc<Shared>,
+    pub storage: Arc<Storage>,
     pub turns: mpsc::UnboundedSender<Turn>,
     /// Set when another client is about to take over: from then on this one has no say in the
     /// link. Acks and receipts count as long as they come.
@@ -35,7 +37,7 @@ impl EventHandler for Listener {
         match &*event {
             LibraryEvent::ServerAck(ack) => self.shared.acked(ack),
             LibraryEvent::Receipt(receipt) => self.shared.receipt(receipt),
-            LibraryEvent::HistorySync(part) => self.shared.history(part),
+            LibraryEvent::HistorySync(part) => self.shared.history(part, &self.storage),
             LibraryEvent::Messages(batch) => {
                 for message in batch {
                     self.shared.wrote(&message.info);

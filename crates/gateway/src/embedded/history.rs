@@ -5,6 +5,7 @@
 //! hands it over here.
 
 use super::Shared;
+use super::storage::{ReceivedToken, Storage};
 use crate::Event;
 use kabari_domain::{Phone, Timestamp};
 use std::sync::Arc;
@@ -31,17 +32,17 @@ struct Chat {
 
 impl Shared {
     /// Takes in a part of the history, beside everything else.
-    pub(super) fn history(self: &Arc<Self>, part: &LazyHistorySync) {
+    pub(super) fn history(self: &Arc<Self>, part: &LazyHistorySync, storage: &Arc<Storage>) {
         let Some(progress) = progress(part) else { return };
         let Some(client) = self.client() else { return };
-        let (shared, part) = (self.clone(), part.clone());
+        let (shared, part, storage) = (self.clone(), part.clone(), storage.clone());
         tokio::spawn(async move {
             // One part in memory at a time, however many come at once.
             let _turn = shared.history_turn.lock().await;
             match tokio::task::spawn_blocking(move || read(&part)).await {
                 Ok(Ok(chats)) => {
                     tracing::info!(chats = chats.len(), progress, "the phone told of its chats");
-                    shared.tell_contacts(&client, chats).await;
+                    shared.take_in(&client, &storage, chats).await;
                     // As in `acked_late`.
                     let _ = shared.events.send(Event::HistoryProgress { percent: progress });
                 }
@@ -54,8 +55,8 @@ impl Shared {
         });
     }
 
-    async fn tell_contacts(&self, client: &Client, chats: Vec<Chat>) {
-        let mut people = Vec::with_capacity(chats.len());
+    async fn take_in(&self, client: &Client, storage: &Storage, chats: Vec<Chat>) {
+        let (mut people, mut tokens) = (Vec::with_capacity(chats.len()), vec![]);
         let mut unnamed = 0;
         for chat in chats {
             let known = match client.get_lid_pn_entry(&chat.id).await {
@@ -68,14 +69,9 @@ impl Shared {
             // The library stores the tokens of a part before it learns from it who is who, and
             // looks for them by hidden id from then on.
             if let (Some((token, given_at)), Some(known), true) =
-                (&chat.token, &known, chat.id.is_pn())
+                (chat.token, &known, chat.id.is_pn())
             {
-                let backend = client.persistence_manager().backend();
-                if let Err(error) =
-                    backend.store_received_tc_token(&known.lid, token, *given_at).await
-                {
-                    tracing::warn!(%error, "a token from the history is lost");
-                }
+                tokens.push(ReceivedToken { lid: known.lid.to_string(), token, given_at });
             }
             let number = chat.number.map(|jid| jid.user.to_string());
             match number.or(known.map(|known| known.phone_number.to_string())) {
@@ -85,6 +81,9 @@ impl Shared {
         }
         if unnamed > 0 {
             tracing::info!(unnamed, "WhatsApp does not tell the numbers of some chats");
+        }
+        if let Err(error) = storage.receive_tokens(tokens).await {
+            tracing::warn!(%error, "tokens from the history are lost");
         }
         for people in people.chunks(PEOPLE_PER_EVENT) {
             // As in `acked_late`.

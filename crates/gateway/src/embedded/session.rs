@@ -241,8 +241,12 @@ impl Session {
 
         let (turns_tx, turns) = mpsc::unbounded_channel();
         let retired = Arc::new(AtomicBool::new(false));
-        let listener =
-            Listener { shared: shared.clone(), turns: turns_tx, retired: retired.clone() };
+        let listener = Listener {
+            shared: shared.clone(),
+            storage: storage.clone(),
+            turns: turns_tx,
+            retired: retired.clone(),
+        };
         let cache = CacheConfig {
             sent_message_ttl_secs: SENT_MESSAGE_TTL.as_secs(),
             // Of the history only tokens are kept.

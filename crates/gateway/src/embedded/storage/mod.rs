@@ -10,6 +10,7 @@ mod protocol;
 mod signal;
 
 pub use legacy::{LegacyDevice, LegacySession};
+pub(super) use protocol::ReceivedToken;
 
 use crate::session_store::{Change, Entry, SessionStore, SessionStoreError};
 use serde::Serialize;

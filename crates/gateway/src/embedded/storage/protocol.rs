@@ -66,6 +66,25 @@ impl ProtocolStore for Storage {
         self.put_json(collection::LID_MAPPINGS, entry.lid.as_str(), entry)
     }
 
+    async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
+        let lids = entries.iter().map(|entry| entry.lid.as_bytes().to_vec()).collect();
+        let mut numbers: HashMap<Vec<u8>, String> = HashMap::new();
+        for before in self.get_many(collection::LID_MAPPINGS, lids).await? {
+            let mapping: LidPnMappingEntry = from_json(&before.value)?;
+            numbers.insert(before.key, mapping.phone_number);
+        }
+        for entry in entries {
+            let number = entry.phone_number.as_str();
+            let before = numbers.insert(entry.lid.as_bytes().to_vec(), number.to_owned());
+            if let Some(before) = before.filter(|before| before != number) {
+                self.delete(collection::LIDS, before);
+            }
+            self.put(collection::LIDS, number, entry.lid.as_str());
+            self.put_json(collection::LID_MAPPINGS, entry.lid.as_str(), entry)?;
+        }
+        Ok(())
+    }
+
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
         let entries = self.get_all(collection::LID_MAPPINGS).await?;
         entries.iter().map(|entry| from_json(&entry.value)).collect()
@@ -175,7 +194,39 @@ impl ProtocolStore for Storage {
     }
 }
 
+/// A token that somebody has given us.
+pub(in crate::embedded) struct ReceivedToken {
+    /// Whose it is: the hidden id.
+    pub lid: String,
+    pub token: Vec<u8>,
+    /// When it was given, in Unix seconds.
+    pub given_at: i64,
+}
+
 impl Storage {
+    /// Stores tokens, each unless there is a newer one.
+    pub(in crate::embedded) async fn receive_tokens(
+        &self,
+        received: Vec<ReceivedToken>,
+    ) -> Result<()> {
+        let lids = received.iter().map(|received| received.lid.as_bytes().to_vec()).collect();
+        let mut stored: HashMap<Vec<u8>, TcTokenEntry> = HashMap::new();
+        for entry in self.get_many(collection::TC_TOKENS, lids).await? {
+            stored.insert(entry.key, from_json(&entry.value)?);
+        }
+        for ReceivedToken { lid, token, given_at } in received {
+            let before = stored.get(lid.as_bytes());
+            // Without a token it only tells when we gave ours.
+            if before.is_some_and(|b| !b.token.is_empty() && b.token_timestamp > given_at) {
+                continue;
+            }
+            let sender_timestamp = before.and_then(|before| before.sender_timestamp);
+            let entry = TcTokenEntry { token, token_timestamp: given_at, sender_timestamp };
+            self.put_json(collection::TC_TOKENS, lid, &entry)?;
+        }
+        Ok(())
+    }
+
     async fn key_holders(&self, group_jid: &str) -> Result<KeyHolders> {
         let holders = self.get_json(collection::SENDER_KEY_DEVICES, group_jid.as_bytes()).await?;
         Ok(holders.unwrap_or_default())
