@@ -20,6 +20,7 @@ use crate::account::{Account, NumberSettings, SavedAccount, lock};
 use crate::core::Core;
 use crate::ledger::{Entry, Outcome};
 use crate::limits::Limits;
+use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::state::{Message, State};
 
@@ -84,6 +85,8 @@ struct World {
     run: u64,
     turned_ms: u64,
     numbers: BTreeMap<String, NumberSettings>,
+    #[serde(default)]
+    passkeys: BTreeMap<String, Passkey>,
     limits: BTreeMap<String, Limits>,
 }
 
@@ -114,6 +117,7 @@ impl Data {
         let seed = Seed(world.seed);
         let mut state = State::new(seed, world.run);
         state.numbers = world.numbers.clone();
+        state.passkeys = world.passkeys.clone();
         state.limits = world.limits.clone();
         for file in fs::read_dir(directory.join(ACCOUNTS))? {
             let path = file?.path();
@@ -170,6 +174,7 @@ impl Data {
             run: self.run,
             turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
             numbers: state.numbers.clone(),
+            passkeys: state.passkeys.clone(),
             limits: state.limits.clone(),
         };
         drop(state);

@@ -66,6 +66,10 @@ pub enum Stanza {
     Prekeys,
     /// A client asks for its reach-out or new-chat limits.
     Limits,
+    /// The server asks a client for the passkey of an account, whose number is `to`.
+    PasskeyRequest,
+    /// A client answers with a passkey.
+    Passkey,
     /// Any other request of a client.
     Iq,
 }
@@ -103,7 +107,8 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
-    /// Receipt: comes this many times more.
+    /// Receipt, or request for a passkey (each time with another challenge): comes this many times
+    /// more.
     Duplicate {
         /// How many times more.
         copies: u32,
@@ -112,6 +117,11 @@ pub enum Action {
     Reorder,
     /// Receipt: comes this many simulated milliseconds later.
     Hold {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Request for a passkey: may be answered only for this many simulated milliseconds.
+    Expire {
         /// Milliseconds.
         ms: u64,
     },
@@ -125,7 +135,7 @@ pub enum Action {
     },
     /// Prekeys: the one-time keys are used up.
     NoOneTimeKey,
-    /// Anything but a receipt or a connection: vanishes.
+    /// Anything but a connection: vanishes.
     Swallow,
     /// Message, request or receipt: handled later, by `ms` plus at most `jitter_ms` milliseconds
     /// of simulated time.
@@ -136,7 +146,7 @@ pub enum Action {
         #[serde(default)]
         jitter_ms: u64,
     },
-    /// Anything but a receipt: the server ends the login with `<failure>`.
+    /// What a client does: the server ends the login with `<failure>`.
     Failure {
         /// 401, 402, 403, 405, 406, 500 or 503.
         reason: u16,
@@ -147,7 +157,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     },
-    /// Anything but a receipt: the server ends the stream with `<stream:error>`.
+    /// What a client does: the server ends the stream with `<stream:error>`.
     StreamError {
         /// For example 401, 503 or 515.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,9 +166,9 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conflict: Option<String>,
     },
-    /// Anything but a receipt: the connection stays open, and nothing more comes over it.
+    /// What a client does: the connection stays open, and nothing more comes over it.
     Silence,
-    /// Anything but a receipt: the connection breaks before the stanza has any effect.
+    /// What a client does: the connection breaks before the stanza has any effect.
     Drop,
     /// Message, login or request: the phone unlinks this client.
     Revoke,
@@ -169,7 +179,9 @@ pub enum Action {
 impl Action {
     /// Whether the action makes sense for this kind of stanza.
     fn applies_to(&self, stanza: Stanza) -> bool {
-        use Stanza::{Connect, Iq, Limits, Login, Message, Prekeys, Receipt, Usync};
+        use Stanza::{
+            Connect, Iq, Limits, Login, Message, Passkey, PasskeyRequest, Prekeys, Receipt, Usync,
+        };
         match self {
             Self::AckError { .. }
             | Self::NoAck
@@ -181,15 +193,17 @@ impl Action {
             | Self::AddDevice
             | Self::RemoveDevice
             | Self::Offline { .. } => stanza == Message,
-            Self::Duplicate { .. } | Self::Reorder | Self::Hold { .. } => stanza == Receipt,
-            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Iq),
+            Self::Duplicate { .. } => matches!(stanza, Receipt | PasskeyRequest),
+            Self::Reorder | Self::Hold { .. } => stanza == Receipt,
+            Self::Expire { .. } => stanza == PasskeyRequest,
+            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Passkey | Iq),
             Self::NoOneTimeKey => stanza == Prekeys,
             Self::Swallow => stanza != Connect,
-            Self::Delay { .. } => !matches!(stanza, Connect | Login),
+            Self::Delay { .. } => !matches!(stanza, Connect | Login | PasskeyRequest),
             Self::Failure { .. } | Self::StreamError { .. } | Self::Revoke => {
-                !matches!(stanza, Connect | Receipt)
+                !matches!(stanza, Connect | Receipt | PasskeyRequest)
             }
-            Self::Silence | Self::Drop => stanza != Receipt,
+            Self::Silence | Self::Drop => !matches!(stanza, Receipt | PasskeyRequest),
             Self::RefuseIk => stanza == Connect,
         }
     }

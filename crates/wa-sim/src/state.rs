@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::ledger::Entry;
 use crate::limits::Limits;
 use crate::pairing::Candidate;
+use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::violations::Violation;
 
@@ -88,6 +89,8 @@ pub(crate) type MessageKey = (String, String, String);
 pub(crate) struct State {
     pub seed: Seed,
     pub numbers: BTreeMap<String, NumberSettings>,
+    /// The passkeys of the numbers that need one to link a client.
+    pub passkeys: BTreeMap<String, Passkey>,
     /// Which number a hidden id belongs to, for all that were ever told to a client.
     pub lids: HashMap<String, String>,
     pub accounts: BTreeMap<String, Account>,
@@ -121,6 +124,7 @@ impl State {
         Self {
             seed,
             numbers: BTreeMap::new(),
+            passkeys: BTreeMap::new(),
             lids: HashMap::new(),
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),
