@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::error::{Answer, ApiError, ErrorBody};
+use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, Outcome, PairRequest, Pairing, Qr, ShownLimits};
 use crate::store::Session;
@@ -46,6 +47,8 @@ pub struct SessionBody {
     /// What WhatsApp itself allows the number; null where it does not say.
     limits: Option<ShownLimits>,
     linked_at: Option<String>,
+    /// What to do next where WhatsApp wants a passkey; null where it does not.
+    passkey: Option<PasskeyBody>,
     /// What is wrong with the link.
     last_error: Option<String>,
 }
@@ -81,7 +84,7 @@ impl SessionBody {
         };
         let pace = api.settings.pace;
         SessionBody {
-            phone: link.phone.filter(|_| !link.state.is_unlinked()),
+            phone: link.phone.clone().filter(|_| !link.state.is_unlinked()),
             state: link.state.as_str(),
             node: session.owner.clone().filter(|_| held),
             waiting_for: waiting.map(|waiting| waiting.reason.as_str()),
@@ -94,6 +97,7 @@ impl SessionBody {
             sent_today: if session.day == quotas.day(now) { session.sent_today } else { 0 },
             limits,
             linked_at: session.linked_at.filter(|_| session.is_linked()).map(Timestamp::to_rfc3339),
+            passkey: whatsapp::passkey(&link, &whatsapp::session_path(&session.name)),
             last_error: link.error,
             name: session.name,
         }
@@ -104,7 +108,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
+/// Returns the session of this name.
+pub async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
     api.state.session(name).await?.ok_or(ApiError::NotFound(wording::SESSION_NOT_FOUND))
 }
 

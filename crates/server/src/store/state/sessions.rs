@@ -9,6 +9,7 @@ use super::super::error::StoreError;
 use super::{LONGEST_LEASE, State, count};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
+use kabari_gateway::PasskeyStep;
 use sea_orm::Value;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Session {
     pub link: LinkState,
     /// What the QR code to scan says, while there is one.
     pub qr: Option<String>,
+    /// What is to be done next where WhatsApp wants a passkey.
+    pub passkey: Option<PasskeyStep>,
     /// What is wrong with the link, for people.
     pub last_error: Option<String>,
     /// Whether the operator paused it.
@@ -350,7 +353,7 @@ pub(super) async fn lock(
     tx.row(&sql, values).await?.map(|row| read(&row)).transpose()
 }
 
-pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, last_error, \
+pub(super) const SELECT: &str = "SELECT name, kind, phone, link, link_until, qr, passkey, last_error, \
      paused, delay_ms, jitter_ms, daily_cap, owner, epoch, lease_until, next_slot_at, linked_at, \
      day, sent_today, reach_out_until, waiting_since FROM sessions";
 
@@ -367,6 +370,10 @@ pub(super) fn read(row: &Row) -> Result<Session, StoreError> {
         phone: row.get::<Option<String>>("phone")?.map(Phone::from_stored),
         link: row.parse("link", |name| LinkState::from_name(name, link_until))?,
         qr: row.get("qr")?,
+        // What a later version has written there is not known here.
+        passkey: row
+            .get::<Option<String>>("passkey")?
+            .and_then(|step| serde_json::from_str(&step).ok()),
         last_error: row.get("last_error")?,
         paused: row.get::<i64>("paused")? != 0,
         delay: millis("delay_ms")?,

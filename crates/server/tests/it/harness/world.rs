@@ -118,6 +118,18 @@ impl World {
         clock: Clock,
         change: impl FnOnce(&mut Settings),
     ) -> World {
+        let world = World::unlinked(engine, clock, change).await;
+        world.scan().await;
+        world.until_link(LinkState::Connected).await;
+        world
+    }
+
+    /// Not linked yet.
+    pub async fn unlinked(
+        engine: Engine,
+        clock: Clock,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
         let directory = TempDir::new().unwrap();
         billing_file(&directory, &billing_sql(CUSTOMERS)).await;
@@ -132,7 +144,7 @@ impl World {
         settings.waits = WAITS;
         change(&mut settings);
         let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
-        let world = World {
+        World {
             simulator,
             clock,
             caller: Caller::of(app.api.unwrap()),
@@ -141,10 +153,7 @@ impl World {
             directory,
             turning: None,
             _database: database,
-        };
-        world.scan().await;
-        world.until_link(LinkState::Connected).await;
-        world
+        }
     }
 
     /// Linked, at the settings that users have, with a clock that runs fast.
