@@ -21,6 +21,11 @@ pub enum LinkState {
     Starting,
     /// No phone is linked: a QR waits, or soon will.
     NotLinked,
+    /// A phone is being linked whose account wants its passkey first.
+    PasskeyRequired {
+        /// Until when that is possible.
+        until: Timestamp,
+    },
     /// Linked, and making a connection.
     Connecting,
     /// Messages can be sent.
@@ -46,6 +51,7 @@ impl LinkState {
         match self {
             LinkState::Starting => "starting",
             LinkState::NotLinked => "not_linked",
+            LinkState::PasskeyRequired { .. } => "passkey_required",
             LinkState::Connecting => "connecting",
             LinkState::Connected => "connected",
             LinkState::Unreachable => "unreachable",
@@ -56,12 +62,13 @@ impl LinkState {
         }
     }
 
-    /// Returns the state of this name; `until` is the end of a ban.
+    /// Returns the state of this name; `until` is the end of a ban, or of the time for a passkey.
     pub fn from_name(name: &str, until: Option<Timestamp>) -> Option<LinkState> {
         let until = until.unwrap_or_default();
         [
             LinkState::Starting,
             LinkState::NotLinked,
+            LinkState::PasskeyRequired { until },
             LinkState::Connecting,
             LinkState::Connected,
             LinkState::Unreachable,
@@ -76,7 +83,10 @@ impl LinkState {
 
     /// Returns whether no phone is linked.
     pub fn is_unlinked(self) -> bool {
-        matches!(self, LinkState::NotLinked | LinkState::LoggedOut)
+        matches!(
+            self,
+            LinkState::NotLinked | LinkState::PasskeyRequired { .. } | LinkState::LoggedOut
+        )
     }
 
     /// Returns why nothing can be sent over such a link; `None` if messages can be sent.
@@ -86,7 +96,9 @@ impl LinkState {
             LinkState::Starting | LinkState::Connecting | LinkState::Unreachable => {
                 (WaitReason::Disconnected, None)
             }
-            LinkState::NotLinked | LinkState::LoggedOut => (WaitReason::LoggedOut, None),
+            LinkState::NotLinked | LinkState::PasskeyRequired { .. } | LinkState::LoggedOut => {
+                (WaitReason::LoggedOut, None)
+            }
             LinkState::Replaced => (WaitReason::Replaced, None),
             LinkState::Banned { until } => (WaitReason::Banned, Some(until)),
             LinkState::ClientOutdated => (WaitReason::ClientOutdated, None),
@@ -100,7 +112,7 @@ impl LinkState {
 pub enum WaitReason {
     /// No connection to WhatsApp or to the gateway, or no node holds the session.
     Disconnected,
-    /// No phone is linked: somebody must scan a QR.
+    /// No phone is linked: somebody must scan a QR, or find the passkey.
     LoggedOut,
     /// The same session was opened elsewhere.
     Replaced,
@@ -210,6 +222,8 @@ mod tests {
         }
         let banned = LinkState::Banned { until: NOW };
         assert_eq!(LinkState::from_name("banned", Some(NOW)), Some(banned));
+        let passkey = LinkState::PasskeyRequired { until: NOW };
+        assert_eq!(LinkState::from_name("passkey_required", Some(NOW)), Some(passkey));
         assert_eq!(LinkState::from_name("asleep", None), None);
     }
 

@@ -162,6 +162,83 @@ pub const RECONNECTING: &str = "Koneksi ke WhatsApp terputus, sedang menyambung 
 /// No connection to WhatsApp can be made.
 pub const WHATSAPP_UNREACHABLE: &str =
     "Server WhatsApp tidak dapat dihubungi. Periksa koneksi internet";
+/// WhatsApp wants the account's passkey.
+pub const PASSKEY_REQUIRED: &str = "WhatsApp meminta passkey akun ini. Ikuti langkahnya di /api/whatsapp/qr (browser) atau dengan perintah kabari link";
+
+/// A browser has to answer. `path` is where the link is found in the API.
+pub fn passkey_answer(path: &str) -> String {
+    format!(
+        "WhatsApp meminta passkey akun ini. Buka https://web.whatsapp.com di browser yang dapat memakai passkey itu, jalankan isi snippet di konsolnya, lalu kirim jawabannya ke POST {path}/passkey"
+    )
+}
+
+/// WhatsApp looks at the answer.
+pub const PASSKEY_CHECK: &str =
+    "Jawaban passkey sudah diterima WhatsApp. Tunggu kode muncul di sini dan di ponsel";
+
+/// There is a code on both sides. `path` is where the link is found in the API.
+pub fn passkey_compare(path: &str) -> String {
+    format!(
+        "Cocokkan kode ini dengan kode di ponsel. Bila sama, konfirmasi dengan POST {path}/passkey/confirm. Bila berbeda, jangan lanjutkan: mulai ulang dengan POST {path}/restart"
+    )
+}
+
+/// Somebody has confirmed the code.
+pub const PASSKEY_FINISH: &str =
+    "Kode sudah dikonfirmasi. Selesaikan juga di ponsel, lalu tunggu sampai tertaut";
+/// The same link behind a gateway that has to be given the passkey itself.
+pub const PASSKEY_ELSEWHERE: &str = "WhatsApp meminta passkey, dan gateway tidak dapat menerimanya dari sini. Jalankan kabari serve tanpa WA_GATEWAY_URL pada DATA_DIR gateway, tautkan di sana, lalu jalankan gateway lagi";
+
+/// Nothing asks for a passkey. `path` is where the link is found in the API.
+pub fn passkey_not_asked(path: &str) -> String {
+    format!(
+        "WhatsApp sedang tidak meminta passkey. Bila nomor belum tertaut, pindai dulu kode QR di {path}/qr"
+    )
+}
+
+/// An answer or a confirmation for another step than the one that waits.
+pub const PASSKEY_OTHER_STEP: &str =
+    "Bukan langkah yang sedang ditunggu. Lihat langkah yang sekarang, lalu lanjutkan dari sana";
+/// WhatsApp did not take the answer.
+pub const PASSKEY_REFUSED: &str = "WhatsApp menolak jawaban passkey ini. Salin snippet sekali lagi, jalankan dengan passkey milik nomor yang memindai, lalu kirim jawaban yang baru";
+/// The answer is no JSON object.
+pub const ASSERTION_NOT_AN_OBJECT: &str = "Jawaban passkey harus berupa objek JSON. Salin seluruh baris yang ditampilkan konsol, dari { sampai }";
+/// The answer is longer than any.
+pub const ASSERTION_TOO_LARGE: &str =
+    "Jawaban passkey terlalu panjang. Salin hanya baris JSON yang ditampilkan konsol";
+/// The answer was made on another page.
+pub const ASSERTION_OTHER_ORIGIN: &str = "Jawaban ini tidak dibuat di https://web.whatsapp.com. Buka halaman itu, lalu jalankan snippet di konsolnya";
+/// The answer is to an older request.
+pub const ASSERTION_OTHER_REQUEST: &str = "Jawaban ini untuk permintaan yang lama. Salin snippet yang sekarang, jalankan lagi, lalu kirim jawaban yang baru";
+
+/// A field of the answer is missing or wrong.
+pub fn assertion_field(field: &str) -> String {
+    format!(
+        "Jawaban passkey tidak lengkap: {field} tidak ada atau salah. Salin seluruh baris yang ditampilkan konsol, dari {{ sampai }}"
+    )
+}
+
+/// A field of the answer is not encoded as browsers do.
+pub fn assertion_not_base64(field: &str) -> String {
+    format!(
+        "Jawaban passkey rusak: {field} bukan base64url. Salin lagi seluruh baris yang ditampilkan konsol"
+    )
+}
+
+/// Nobody answered in time.
+pub const PASSKEY_EXPIRED: &str =
+    "Waktu untuk passkey habis. Pindai kode QR yang baru, lalu ulangi";
+/// The connection ended before the link was finished.
+pub const PASSKEY_INTERRUPTED: &str =
+    "Sambungan terputus sebelum passkey selesai. Pindai kode QR yang baru, lalu ulangi";
+/// WhatsApp, the phone and kabari did not come to terms.
+pub const PASSKEY_FAILED: &str =
+    "Penautan dengan passkey gagal. Pindai kode QR yang baru, lalu ulangi";
+/// WhatsApp asked once more after it had taken an answer.
+pub const PASSKEY_ASKED_AGAIN: &str = "WhatsApp meminta passkey sekali lagi, dan permintaan yang pertama batal. Pindai kode QR yang baru, lalu ulangi";
+/// Why a link that wanted a passkey begins anew; each stays in sight until somebody links again.
+pub const PASSKEY_BEGINS_ANEW: [&str; 4] =
+    [PASSKEY_EXPIRED, PASSKEY_INTERRUPTED, PASSKEY_FAILED, PASSKEY_ASKED_AGAIN];
 /// The phone unlinked us.
 pub const UNLINKED: &str = "Perangkat ini dikeluarkan dari WhatsApp. Silakan scan QR code baru";
 /// The same session runs elsewhere.

@@ -20,7 +20,7 @@ pub(crate) struct Status {
     /// The name of the link's state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// When a ban ends.
+    /// When a ban ends, or the time for a passkey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Status {
 impl Status {
     pub fn of(link: &Link) -> Status {
         let until = match link.state {
-            LinkState::Banned { until } => Some(until),
+            LinkState::Banned { until } | LinkState::PasskeyRequired { until } => Some(until),
             _ => None,
         };
         Status {
@@ -172,6 +172,7 @@ mod tests {
         for state in [
             LinkState::Starting,
             LinkState::NotLinked,
+            LinkState::PasskeyRequired { until: Timestamp(1_700_000_000_000) },
             LinkState::Connecting,
             LinkState::Connected,
             LinkState::Unreachable,

@@ -163,9 +163,10 @@ impl Api {
         let link = link.borrow();
         match link.state {
             LinkState::Connected => Ok(()),
-            LinkState::Starting | LinkState::NotLinked | LinkState::LoggedOut => {
-                Err(SendError::NotLinked)
-            }
+            LinkState::Starting
+            | LinkState::NotLinked
+            | LinkState::PasskeyRequired { .. }
+            | LinkState::LoggedOut => Err(SendError::NotLinked),
             _ => Err(SendError::NotConnected(link.error.clone().unwrap_or_default())),
         }
     }

@@ -10,9 +10,11 @@ pub mod qr;
 pub mod remote;
 
 mod contract;
+mod passkey;
 mod session_store;
 
 pub use embedded::{Embedded, EmbeddedConfig};
+pub use passkey::{Assertion, InvalidAssertion, MAX_ASSERTION_BYTES, PasskeyStep, WHATSAPP_ORIGIN};
 pub use remote::{Remote, RemoteConfig};
 pub use session_store::{Change, Entry, MemoryStore, SessionStore, SessionStoreError};
 
@@ -50,6 +52,13 @@ pub trait Gateway: Send + Sync {
 
     /// A code to type into the phone with this number instead of scanning the QR.
     async fn pair(&self, phone: &Phone) -> Result<String, GatewayError>;
+
+    /// Gives WhatsApp a browser's answer to its request for a passkey. `Ok` means that WhatsApp has
+    /// taken it.
+    async fn answer_passkey(&self, assertion: &Assertion) -> Result<(), GatewayError>;
+
+    /// Says that the phone shows the code of [`PasskeyStep::Compare`].
+    async fn confirm_passkey(&self) -> Result<(), GatewayError>;
 
     /// Drops the connection and makes a new one; the session is kept.
     async fn restart(&self) -> Result<(), GatewayError>;
@@ -99,6 +108,8 @@ pub struct Link {
     pub qr: Option<String>,
     /// The same as `data:image/png;base64,...`.
     pub qr_png: Option<String>,
+    /// What is to be done next where WhatsApp wants a passkey.
+    pub passkey: Option<PasskeyStep>,
     /// What is wrong, for people; gone when it is over.
     pub error: Option<String>,
 }
@@ -106,7 +117,14 @@ pub struct Link {
 impl Link {
     /// A link about which nothing is known yet.
     pub fn starting() -> Link {
-        Link { state: LinkState::Starting, phone: None, qr: None, qr_png: None, error: None }
+        Link {
+            state: LinkState::Starting,
+            phone: None,
+            qr: None,
+            qr_png: None,
+            passkey: None,
+            error: None,
+        }
     }
 
     /// Whether messages can be sent.
@@ -217,6 +235,9 @@ pub enum GatewayError {
     /// Not possible in the state the link is in.
     #[error("{0}")]
     NotPossible(String),
+    /// WhatsApp said no.
+    #[error("WhatsApp refused: {0}")]
+    Refused(String),
     /// No connection, or no answer in time.
     #[error("no answer from WhatsApp: {0}")]
     Unavailable(String),

@@ -16,7 +16,8 @@
 
 use crate::contract::{Answer, Qr, Status};
 use crate::{
-    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
+    SendError,
 };
 use async_trait::async_trait;
 use kabari_domain::{Phone, wording};
@@ -160,6 +161,14 @@ impl Gateway for Remote {
         ))
     }
 
+    async fn answer_passkey(&self, _assertion: &Assertion) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("the gateway itself has to be given the passkey".into()))
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("the gateway itself has to be given the passkey".into()))
+    }
+
     async fn restart(&self) -> Result<(), GatewayError> {
         self.command("restart").await
     }
@@ -252,6 +261,7 @@ impl Http {
             qr: qr.text,
             qr_png: qr.qr,
             phone: status.phone,
+            passkey: None,
             error: status.error,
         }
     }

@@ -1,7 +1,8 @@
 //! The main job on embedded defaults: sample customers, a simulated WhatsApp, one notice sent to
 //! everybody it concerns, and the report. Then the API stays up to play with.
 //!
-//! `cargo run --example demo`, or with `-- --once` to end after the report.
+//! `cargo run --example demo`, or with `-- --once` to end after the report, or with `-- --passkey`
+//! to see how an account is linked that wants its passkey.
 
 use anyhow::Context;
 use clap::Parser;
@@ -12,8 +13,9 @@ use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Settings};
 use kabari::logging::{self, LogFormat};
 use kabari_domain::session::DEFAULT_SESSION;
-use kabari_gateway::{LinkState, qr};
+use kabari_gateway::{Assertion, LinkState, PasskeyStep, qr};
 use std::fs::DirBuilder;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
@@ -25,8 +27,8 @@ const OPERATOR_PHONE: &str = "6281299990000";
 /// The demo need not be as patient as production is.
 const DELAY_MS: &str = "300";
 const JITTER_MS: &str = "200";
-/// How long linking may take.
-const LINK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long linking may take; a person may look at each step.
+const LINK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Runs kabari's main job against a simulated WhatsApp, and keeps serving.
 #[derive(Parser)]
@@ -34,6 +36,9 @@ struct Demo {
     /// End after the report.
     #[arg(long)]
     once: bool,
+    /// Let the simulated account want its passkey, and show each step.
+    #[arg(long)]
+    passkey: bool,
     /// Where the simulated WhatsApp listens.
     #[arg(long, env = "WA_SIM_LISTEN", default_value = "127.0.0.1:9080")]
     wa_sim_listen: SocketAddr,
@@ -68,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
     .with_context(|| {
         format!("cannot listen on {}: set WA_SIM_LISTEN to another address", demo.wa_sim_listen)
     })?;
+    simulator.set_passkey(OPERATOR_PHONE, demo.passkey)?;
     settings.websocket_url = Some(simulator.ws_url());
     settings.gateway_url = None;
     if let BillingDatabase::Embedded { sample } = &mut settings.billing {
@@ -101,8 +107,9 @@ async fn main() -> anyhow::Result<()> {
 async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
     let mut open = app.sessions.open();
     let opened = open.wait_for(|open| open.contains_key(DEFAULT_SESSION)).await?;
-    let mut link = opened[DEFAULT_SESSION].link();
+    let gateway = opened[DEFAULT_SESSION].clone();
     drop(opened);
+    let mut link = gateway.link();
     let mut scanned = None;
     loop {
         let now = link.borrow_and_update().clone();
@@ -117,8 +124,39 @@ async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
             simulator.scan(&text, OPERATOR_PHONE).await?;
             scanned = Some(text);
         }
+        match now.passkey {
+            Some(PasskeyStep::Answer { options }) => {
+                println!("WhatsApp wants the account's passkey. {}", page(app));
+                wait_for_enter("let a simulated browser answer with it").await?;
+                let answer = simulator.answer_with_passkey(OPERATOR_PHONE, &options)?;
+                gateway.answer_passkey(&Assertion::from_json(&answer)?).await?;
+            }
+            Some(PasskeyStep::Compare { code }) => {
+                println!("kabari and the simulated phone show this code: {code}");
+                wait_for_enter("confirm it on both sides").await?;
+                gateway.confirm_passkey().await?;
+                simulator.compare_code(OPERATOR_PHONE, &code)?;
+            }
+            _ => {}
+        }
         link.changed().await?;
     }
+}
+
+fn page(app: &App) -> String {
+    app.api.map_or_else(String::new, |api| {
+        format!("This page leads through it: http://{api}/api/whatsapp/qr")
+    })
+}
+
+/// Waits for a person, if there is one.
+async fn wait_for_enter(to_do: &str) -> anyhow::Result<()> {
+    if std::io::stdin().is_terminal() {
+        println!("Press Enter to {to_do}.");
+        let read = || std::io::stdin().read_line(&mut String::new());
+        tokio::task::spawn_blocking(read).await??;
+    }
+    Ok(())
 }
 
 fn print_next_steps(api: SocketAddr, simulator: &Simulator, settings: &Settings) {

@@ -228,6 +228,7 @@ pub async fn open_embedded(
     let embedded = Embedded::start(EmbeddedConfig {
         store: store.map_err(|error| GatewayError::Storage(error.to_string()))?,
         websocket_url: settings.websocket_url.clone(),
+        device_name: settings.device_name.clone(),
         ack_timeout: settings.waits.ack / speed(),
         longest_reconnect: settings.waits.reconnect / speed(),
     })

@@ -105,6 +105,10 @@ pub struct Options {
     #[arg(long, env = "WA_SESSION", default_value = "default", help_heading = "WhatsApp")]
     pub wa_session: String,
 
+    /// What the phone lists under its linked devices: "Google Chrome" and, in brackets, this name.
+    #[arg(long, env = "WA_DEVICE_NAME", default_value = "Windows", help_heading = "WhatsApp")]
+    pub wa_device_name: String,
+
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", help_heading = "Logs")]
     pub log_format: LogFormat,
@@ -137,6 +141,8 @@ pub struct Settings {
     pub gateway_url: Option<String>,
     /// WhatsApp's WebSocket, if not the real one.
     pub websocket_url: Option<String>,
+    /// What the phone lists under its linked devices.
+    pub device_name: String,
     /// How fast messages go out.
     pub pace: Pace,
     /// Goes into every notice.
@@ -197,6 +203,8 @@ pub struct Fault {
 
 /// A longer pause than this between two messages is a typing error.
 const MAX_DELAY: Duration = Duration::from_secs(3600);
+/// A phone's list has room for no longer name of a device.
+const MAX_DEVICE_NAME: usize = 50;
 /// A key shorter than this can be guessed.
 const MIN_API_KEY_LENGTH: usize = 16;
 
@@ -253,6 +261,14 @@ impl Options {
         if !is_session_name(&self.wa_session) {
             faults.add("WA_SESSION", "should be lower case letters, digits, - and _".into());
         }
+        let is_plain = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
+        if !is_plain(&self.wa_device_name) || self.wa_device_name.chars().count() > MAX_DEVICE_NAME
+        {
+            faults.add(
+                "WA_DEVICE_NAME",
+                format!("should be the name of a system, such as Windows, of at most {MAX_DEVICE_NAME} characters"),
+            );
+        }
         let timezone = faults.parse::<Tz>(
             "TIMEZONE",
             &self.timezone,
@@ -305,6 +321,7 @@ impl Options {
                 session_key,
                 gateway_url: gateway_url.map(|url| url.trim_end_matches('/').to_owned()),
                 websocket_url,
+                device_name: self.wa_device_name,
                 pace: Pace { delay: delay?, jitter: jitter? },
                 status_page_url,
                 quotas: Quotas {

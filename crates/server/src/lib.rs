@@ -11,6 +11,7 @@ pub mod dispatcher;
 mod env_file;
 pub mod logging;
 pub mod origins;
+mod passkey_snippet;
 mod private;
 pub mod secrets;
 pub mod session_key;

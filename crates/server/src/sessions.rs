@@ -101,11 +101,18 @@ pub async fn perform(gateway: &dyn Gateway, action: &SessionAction) -> SessionAn
         SessionAction::Restart => gateway.restart().await.map(|()| SessionAnswer::Done),
         SessionAction::Logout => gateway.logout().await.map(|()| SessionAnswer::Done),
         SessionAction::Pair(phone) => gateway.pair(phone).await.map(SessionAnswer::Code),
+        SessionAction::AnswerPasskey(assertion) => {
+            gateway.answer_passkey(assertion).await.map(|()| SessionAnswer::Done)
+        }
+        SessionAction::ConfirmPasskey => {
+            gateway.confirm_passkey().await.map(|()| SessionAnswer::Done)
+        }
     };
     done.unwrap_or_else(|error| {
         tracing::warn!(%error, "the session did not do what was asked");
         match error {
             GatewayError::NotPossible(_) => SessionAnswer::NotPossible,
+            GatewayError::Refused(_) => SessionAnswer::Refused,
             GatewayError::Unavailable(_) | GatewayError::Fenced => SessionAnswer::Unavailable,
             GatewayError::Storage(_) => SessionAnswer::Storage,
         }

@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::faults::Rule;
 use crate::history::Chat;
 use crate::limits::Limits;
-use crate::pairing::{Linked, PairError};
+use crate::pairing::{PairError, Pairing};
 use crate::simulated::{WriteError, Written};
 use crate::state::{DeviceId, Message, MessageFilter};
 use crate::violations::Violation;
@@ -27,6 +27,9 @@ pub(crate) fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         .route("/control/root", get(root))
         .route("/control/scan", post(scan))
         .route("/control/pair", post(pair))
+        .route("/control/passkey", post(passkey))
+        .route("/control/passkey/code", post(compare_code))
+        .route("/control/passkey/{phone}", get(credential))
         .route("/control/numbers/{phone}", put(set_number).get(number))
         .route("/control/messages", get(messages).post(write))
         .route("/control/accounts", get(accounts))
@@ -60,7 +63,11 @@ impl From<PairError> for Refused {
         let status = match error {
             PairError::Malformed => StatusCode::BAD_REQUEST,
             PairError::Unknown(_) => StatusCode::NOT_FOUND,
-            PairError::NotRegistered(_) | PairError::Failed(_) => StatusCode::CONFLICT,
+            PairError::NotRegistered(_)
+            | PairError::NoPasskey(_)
+            | PairError::NothingToCompare
+            | PairError::OtherCode
+            | PairError::Failed(_) => StatusCode::CONFLICT,
         };
         Self(status, error.to_string())
     }
@@ -119,10 +126,10 @@ struct Scan {
 async fn scan(
     State(core): State<Arc<Core>>,
     Body(body): Body<Scan>,
-) -> Result<Json<Linked>, Refused> {
+) -> Result<Json<Pairing>, Refused> {
     let number = digits(&body.phone)?;
-    let linked = core.scan(&body.qr, &number)?;
-    Ok(Json(core.linked(linked).await?))
+    let pairing = core.scan(&body.qr, &number)?;
+    Ok(Json(core.settled(pairing).await?))
 }
 
 #[derive(Deserialize)]
@@ -134,9 +141,40 @@ struct Pair {
 async fn pair(
     State(core): State<Arc<Core>>,
     Body(body): Body<Pair>,
-) -> Result<Json<Linked>, Refused> {
+) -> Result<Json<Pairing>, Refused> {
     let number = digits(&body.phone)?;
     Ok(Json(core.pair(&body.code, &number).await?))
+}
+
+#[derive(Deserialize)]
+struct PasskeyQuestion {
+    phone: String,
+    options: Value,
+}
+
+/// The browser of this number's owner answers with the passkey.
+async fn passkey(
+    State(core): State<Arc<Core>>,
+    Body(body): Body<PasskeyQuestion>,
+) -> Result<Json<Value>, Refused> {
+    let number = digits(&body.phone)?;
+    Ok(Json(core.answer_with_passkey(&number, &body.options)?))
+}
+
+/// The passkey of a number, for the DevTools of a browser.
+async fn credential(
+    State(core): State<Arc<Core>>,
+    Path(phone): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    Ok(Json(core.passkey(&digits(&phone)?)?.credential()))
+}
+
+async fn compare_code(
+    State(core): State<Arc<Core>>,
+    Body(body): Body<Pair>,
+) -> Result<Json<Value>, Refused> {
+    core.compare_code(&digits(&body.phone)?, &body.code)?;
+    Ok(Json(json!({})))
 }
 
 #[derive(Deserialize)]
@@ -144,18 +182,32 @@ async fn pair(
 struct SettingsChange {
     registered: Option<bool>,
     receipts: Option<crate::account::Receipts>,
+    passkey: Option<bool>,
     chats: Option<Vec<Chat>>,
+}
+
+/// What is known of a number, as the control API shows it.
+#[derive(Serialize)]
+struct NumberInfo {
+    #[serde(flatten)]
+    settings: NumberSettings,
+    /// Whether a client needs the account's passkey to be linked.
+    passkey: bool,
 }
 
 async fn set_number(
     State(core): State<Arc<Core>>,
     Path(phone): Path<String>,
     Body(change): Body<SettingsChange>,
-) -> Result<Json<NumberSettings>, Refused> {
+) -> Result<Json<NumberInfo>, Refused> {
     let number = digits(&phone)?;
     let mut chats = change.chats;
     for chat in chats.iter_mut().flatten() {
         chat.with = digits(&chat.with)?;
+    }
+    if let Some(wanted) = change.passkey {
+        core.set_passkey(&number, wanted)
+            .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     }
     let mut state = core.state();
     let mut settings = state.settings(&number);
@@ -164,18 +216,21 @@ async fn set_number(
     if let Some(chats) = chats {
         state.set_history(&number, chats, core.clock.now_s());
     }
+    let passkey = state.passkeys.contains_key(&number);
     state.numbers.insert(number, settings);
     drop(state);
     core.notify();
-    Ok(Json(settings))
+    Ok(Json(NumberInfo { settings, passkey }))
 }
 
 async fn number(
     State(core): State<Arc<Core>>,
     Path(phone): Path<String>,
-) -> Result<Json<NumberSettings>, Refused> {
+) -> Result<Json<NumberInfo>, Refused> {
     let number = digits(&phone)?;
-    Ok(Json(core.state().settings(&number)))
+    let state = core.state();
+    let passkey = state.passkeys.contains_key(&number);
+    Ok(Json(NumberInfo { settings: state.settings(&number), passkey }))
 }
 
 async fn messages(

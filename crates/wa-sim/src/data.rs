@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::history::Chat;
 use crate::ledger::{Entry, Outcome};
 use crate::limits::Limits;
+use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::state::{Message, State};
 
@@ -96,6 +97,8 @@ struct World {
     run: u64,
     turned_ms: u64,
     numbers: BTreeMap<String, NumberSettings>,
+    #[serde(default)]
+    passkeys: BTreeMap<String, Passkey>,
     limits: BTreeMap<String, Limits>,
     #[serde(default)]
     histories: BTreeMap<String, Vec<Chat>>,
@@ -128,6 +131,7 @@ impl Data {
         let seed = Seed(world.seed);
         let mut state = State::new(seed, world.run);
         state.numbers = world.numbers.clone();
+        state.passkeys = world.passkeys.clone();
         state.limits = world.limits.clone();
         for (number, chats) in &world.histories {
             state.restore_history(number, chats.clone());
@@ -190,6 +194,7 @@ impl Data {
             run: self.run,
             turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
             numbers: state.numbers.clone(),
+            passkeys: state.passkeys.clone(),
             limits: state.limits.clone(),
             histories: state.histories.clone(),
         };

@@ -66,6 +66,10 @@ pub enum Stanza {
     Prekeys,
     /// A client asks for its reach-out or new-chat limits.
     Limits,
+    /// The server asks a client for the passkey of an account, whose number is `to`.
+    PasskeyRequest,
+    /// A client answers with a passkey.
+    Passkey,
     /// Any other request of a client.
     Iq,
     /// The phone tells a client that was just linked of a part of its chats. `to` is its number.
@@ -107,7 +111,8 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
-    /// Receipt or part of a history: comes this many times more.
+    /// Receipt, part of a history, or request for a passkey (each time with another challenge):
+    /// comes this many times more.
     Duplicate {
         /// How many times more.
         copies: u32,
@@ -116,6 +121,11 @@ pub enum Action {
     Reorder,
     /// Receipt: comes this many simulated milliseconds later.
     Hold {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Request for a passkey: may be answered only for this many simulated milliseconds.
+    Expire {
         /// Milliseconds.
         ms: u64,
     },
@@ -143,7 +153,7 @@ pub enum Action {
         #[serde(default)]
         jitter_ms: u64,
     },
-    /// Message, login or request: the server ends the login with `<failure>`.
+    /// What a client does: the server ends the login with `<failure>`.
     Failure {
         /// 401, 402, 403, 405, 406, 500 or 503.
         reason: u16,
@@ -154,7 +164,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     },
-    /// Message, login or request: the server ends the stream with `<stream:error>`.
+    /// What a client does: the server ends the stream with `<stream:error>`.
     StreamError {
         /// For example 401, 503 or 515.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,9 +173,9 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conflict: Option<String>,
     },
-    /// Message, request, login or connection: it stays open, and nothing more comes over it.
+    /// What a client does: the connection stays open, and nothing more comes over it.
     Silence,
-    /// Message, request, login or connection: it breaks before the stanza has any effect.
+    /// What a client does: the connection breaks before the stanza has any effect.
     Drop,
     /// Message, login or request: the phone unlinks this client.
     Revoke,
@@ -177,7 +187,8 @@ impl Action {
     /// Whether the action makes sense for this kind of stanza.
     fn applies_to(&self, stanza: Stanza) -> bool {
         use Stanza::{
-            Connect, History, Iq, Limits, Login, Media, Message, Prekeys, Receipt, Usync,
+            Connect, History, Iq, Limits, Login, Media, Message, Passkey, PasskeyRequest, Prekeys,
+            Receipt, Usync,
         };
         match self {
             Self::AckError { .. }
@@ -190,17 +201,20 @@ impl Action {
             | Self::AddDevice
             | Self::RemoveDevice
             | Self::Offline { .. } => stanza == Message,
-            Self::Duplicate { .. } => matches!(stanza, Receipt | History),
+            Self::Duplicate { .. } => matches!(stanza, Receipt | History | PasskeyRequest),
             Self::Reorder | Self::Hold { .. } => stanza == Receipt,
-            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Iq | Media),
+            Self::Expire { .. } => stanza == PasskeyRequest,
+            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Passkey | Iq | Media),
             Self::Corrupt => stanza == Media,
             Self::NoOneTimeKey => stanza == Prekeys,
             Self::Swallow => stanza != Connect,
-            Self::Delay { .. } => !matches!(stanza, Connect | Login),
+            Self::Delay { .. } => !matches!(stanza, Connect | Login | PasskeyRequest),
             Self::Failure { .. } | Self::StreamError { .. } | Self::Revoke => {
-                !matches!(stanza, Connect | Receipt | History | Media)
+                !matches!(stanza, Connect | Receipt | PasskeyRequest | History | Media)
             }
-            Self::Silence | Self::Drop => !matches!(stanza, Receipt | History | Media),
+            Self::Silence | Self::Drop => {
+                !matches!(stanza, Receipt | PasskeyRequest | History | Media)
+            }
             Self::RefuseIk => stanza == Connect,
         }
     }

@@ -134,11 +134,14 @@ impl Client {
         }
     }
 
-    /// Namespace `md`: linking by code, and a device that leaves.
+    /// Namespace `md`: linking by code or with a passkey, and a device that leaves.
     fn link(&mut self, node: &Node) -> Vec<Node> {
         if let Some(registration) = node.get_optional_child("link_code_companion_reg") {
             self.link_code(node, registration);
             return Vec::new();
+        }
+        if let Some(answer) = self.passkey_step(node) {
+            return answer;
         }
         if node.get_optional_child("remove-companion-device").is_some() {
             if let Some(device) = self.device.clone() {
@@ -157,6 +160,7 @@ fn kind(node: &Node) -> Stanza {
         Some("usync") => Stanza::Usync,
         Some("encrypt") if node.get_optional_child("key").is_some() => Stanza::Prekeys,
         Some("w:mex") => Stanza::Limits,
+        Some("md") if node.get_optional_child("passkey_prologue").is_some() => Stanza::Passkey,
         _ => Stanza::Iq,
     }
 }

@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::pairing::{Linked, PairError};
 use crate::phone::raw;
 use crate::stanza;
+use crate::state::State;
 use crate::violations::Rule;
 
 /// The wrapped bundle: salt, nonce, then the sealed keys.
@@ -94,8 +95,8 @@ impl Client {
             open_bundle(sealed, &ephemeral, &theirs, &identity, phone.identity().private_key())?
         };
         self.send(stanza::result(node, []));
-        // The phone's own word follows the answer.
-        self.core.vouch(self.id, &code.number, &secret)?;
+        // The phone's own word follows the answer, or the server's question for the passkey.
+        self.core.take_on(self.id, &code.number, &secret)?;
         Ok(())
     }
 }
@@ -148,11 +149,12 @@ impl Core {
         state.send(connection, notification);
         Ok(())
     }
+}
 
+impl State {
     /// The device of `number` that was linked last, once there is one newer than `after`.
-    pub(crate) fn newest_device(&self, number: &str, after: u16) -> Option<Linked> {
-        let state = self.state();
-        let device = *state.accounts.get(number)?.companions.keys().next_back()?;
+    pub fn newest_device(&self, number: &str, after: u16) -> Option<Linked> {
+        let device = *self.accounts.get(number)?.companions.keys().next_back()?;
         (device > after).then(|| Linked {
             phone: number.to_owned(),
             device,

@@ -19,6 +19,7 @@ use crate::notices::DeviceChange;
 use crate::outbox::Outbox;
 use crate::phone::{Phone, PublicPreKey, raw};
 use crate::seed::Seed;
+use crate::shortcake::Shortcake;
 use crate::state::DeviceId;
 use crate::violations::Rule;
 
@@ -38,6 +39,8 @@ pub(crate) struct Candidate {
     noise_key: [u8; 32],
     registration: Registration,
     pub link_code: Option<LinkCode>,
+    /// The passkey that the server has asked it for.
+    pub shortcake: Option<Shortcake>,
     /// What it becomes once it has signed its device identity.
     offered: Option<Offer>,
 }
@@ -50,6 +53,13 @@ struct Registration {
     signed_prekey: PublicPreKey,
     signature: Vec<u8>,
     platform: String,
+}
+
+impl Candidate {
+    /// Its keys for the connection and for its identity.
+    pub fn keys(&self) -> ([u8; 32], [u8; 32]) {
+        (self.noise_key, self.registration.identity)
+    }
 }
 
 struct Offer {
@@ -69,6 +79,19 @@ pub struct Linked {
     pub jid: String,
 }
 
+/// What has come of a scan or of a typed code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Pairing {
+    /// The client is linked.
+    Linked(Linked),
+    /// The client has been asked for the account's passkey first.
+    PasskeyAsked {
+        /// Until when it may answer, in simulated Unix milliseconds.
+        expires_at: u64,
+    },
+}
+
 /// Why a phone could not link a client.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
@@ -83,6 +106,17 @@ pub enum PairError {
     /// The number is not on WhatsApp, so it has no phone.
     #[error("{0} is not on WhatsApp; register it with PUT /control/numbers/{0}")]
     NotRegistered(String),
+    /// The number has no passkey to answer with.
+    #[error("{0} has no passkey; give it one with PUT /control/numbers/{0} {{\"passkey\": true}}")]
+    NoPasskey(String),
+    /// No client has got as far as showing a code for this number.
+    #[error(
+        "the phone shows no code to compare yet; send the passkey's answer to the client first"
+    )]
+    NothingToCompare,
+    /// The phone shows another code than the client.
+    #[error("the phone shows another code, and has refused the client; scan again")]
+    OtherCode,
     /// The phone and the client did not come to terms.
     #[error("pairing failed: {0}")]
     Failed(String),
@@ -109,6 +143,7 @@ impl Client {
             noise_key: peer.static_key,
             registration,
             link_code: None,
+            shortcake: None,
             offered: None,
         };
         state.candidates.insert(self.id, candidate);
@@ -181,9 +216,9 @@ impl Client {
 }
 
 impl Core {
-    /// The phone of `number` scans a QR. Returns once the client has been told; it is linked when
-    /// it shows up among the account's devices.
-    pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<Linked, PairError> {
+    /// The phone of `number` scans a QR. Returns once the client has been told, or asked for the
+    /// passkey; it is linked when it shows up among the account's devices.
+    pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<Pairing, PairError> {
         let body = qr.rsplit(LINK_END).next().unwrap_or(qr).trim();
         let fields: Vec<&str> = body.split(',').collect();
         let [reference, noise, identity, secret, ..] = fields.as_slice() else {
@@ -210,7 +245,7 @@ impl Core {
             })
             .map(|(&connection, _)| connection)
             .ok_or(PairError::Unknown("QR"))?;
-        self.vouch(connection, number, &secret)
+        self.take_on(connection, number, &secret)
     }
 
     /// The phone of `number` vouches for a client with the secret the two share.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -16,7 +17,8 @@ use crate::faults::Rule;
 use crate::history::Chat;
 use crate::ledger::Entry;
 use crate::limits::Limits;
-use crate::pairing::{Linked, PairError};
+use crate::pairing::{PairError, Pairing};
+use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::server::{Server, WEBSOCKET_PATH};
 use crate::simulated::{WriteError, Written};
@@ -91,21 +93,55 @@ impl Simulator {
         self.core.identity.root()
     }
 
-    /// The phone of `phone` scans the QR a client shows. Returns when the client is linked.
+    /// The phone of `phone` scans the QR a client shows. Returns when the client is linked, or has
+    /// been asked for the account's passkey.
     ///
     /// # Errors
     /// If no client shows this QR, the number is not on WhatsApp, or the client does not finish.
-    pub async fn scan(&self, qr: &str, phone: &str) -> Result<Linked, PairError> {
-        let linked = self.core.scan(qr, phone)?;
-        self.core.linked(linked).await
+    pub async fn scan(&self, qr: &str, phone: &str) -> Result<Pairing, PairError> {
+        let pairing = self.core.scan(qr, phone)?;
+        self.core.settled(pairing).await
     }
 
-    /// The user of `phone` types in the code a client shows. Returns when the client is linked.
+    /// The user of `phone` types in the code a client shows. Returns as [`Self::scan`] does.
     ///
     /// # Errors
     /// As for [`Self::scan`]; a wrong code shows as a client that does not finish.
-    pub async fn pair(&self, code: &str, phone: &str) -> Result<Linked, PairError> {
+    pub async fn pair(&self, code: &str, phone: &str) -> Result<Pairing, PairError> {
         self.core.pair(code, phone).await
+    }
+
+    /// Makes the account need a passkey to link a client, or need none.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn set_passkey(&self, phone: &str, needed: bool) -> anyhow::Result<()> {
+        self.core.set_passkey(phone, needed)
+    }
+
+    /// The passkey of a number, as the DevTools of browsers import it (`WebAuthn.addCredential`).
+    ///
+    /// # Errors
+    /// If the number has none.
+    pub fn passkey(&self, phone: &str) -> Result<Value, PairError> {
+        self.core.passkey(phone).map(|passkey| passkey.credential())
+    }
+
+    /// The browser of this number's owner answers a request with the passkey: what
+    /// `navigator.credentials.get` gives on WhatsApp's page, as JSON.
+    ///
+    /// # Errors
+    /// If the number has no passkey, or the request is for another site.
+    pub fn answer_with_passkey(&self, phone: &str, options: &Value) -> Result<Value, PairError> {
+        self.core.answer_with_passkey(phone, options)
+    }
+
+    /// The user of `phone` compares the code that a client shows with the one on the phone.
+    ///
+    /// # Errors
+    /// If the phone shows none, or another one: then it has refused the client.
+    pub fn compare_code(&self, phone: &str, code: &str) -> Result<(), PairError> {
+        self.core.compare_code(phone, code)
     }
 
     /// Unlinks a device from its phone. False if there is no such device.
@@ -250,14 +286,40 @@ impl Simulator {
 
 impl Core {
     /// Waits until a client that was offered a pairing is linked.
-    pub(crate) async fn linked(&self, linked: Linked) -> Result<Linked, PairError> {
-        let id = DeviceId { number: linked.phone.clone(), device: linked.device };
-        self.until(|state| state.companion(&id).map(|_| ())).await?;
-        Ok(linked)
+    pub(crate) async fn settled(&self, pairing: Pairing) -> Result<Pairing, PairError> {
+        if let Pairing::Linked(linked) = &pairing {
+            let id = DeviceId { number: linked.phone.clone(), device: linked.device };
+            self.until(|state| state.companion(&id).map(|_| ())).await?;
+        }
+        Ok(pairing)
     }
 
-    /// Types a code into a phone, and waits until the client is linked.
-    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<Linked, PairError> {
+    pub(crate) fn set_passkey(&self, number: &str, needed: bool) -> anyhow::Result<()> {
+        let mut state = self.state();
+        if !needed {
+            state.passkeys.remove(number);
+        } else if !state.passkeys.contains_key(number) {
+            let passkey = Passkey::new(state.seed, number)?;
+            state.passkeys.insert(number.to_owned(), passkey);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer_with_passkey(
+        &self,
+        number: &str,
+        options: &Value,
+    ) -> Result<Value, PairError> {
+        self.passkey(number)?.assert(options).map_err(|error| PairError::Failed(error.to_string()))
+    }
+
+    pub(crate) fn passkey(&self, number: &str) -> Result<Passkey, PairError> {
+        let passkey = self.state().passkeys.get(number).cloned();
+        passkey.ok_or_else(|| PairError::NoPasskey(number.to_owned()))
+    }
+
+    /// Types a code into a phone, and waits until the client is linked or asked for the passkey.
+    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<Pairing, PairError> {
         let before = self
             .state()
             .accounts
@@ -266,12 +328,13 @@ impl Core {
             .unwrap_or(PRIMARY);
         self.type_code(code, number)?;
         self.until(|state| {
-            let newest = *state.accounts.get(number)?.companions.keys().next_back()?;
-            (newest > before).then_some(())
+            let asked = state.candidates.values().find_map(|candidate| {
+                candidate.shortcake.as_ref()?.expires_at(number, self.clock.now_ms())
+            });
+            let linked = state.newest_device(number, before).map(Pairing::Linked);
+            linked.or(asked.map(|expires_at| Pairing::PasskeyAsked { expires_at }))
         })
-        .await?;
-        self.newest_device(number, before)
-            .ok_or_else(|| PairError::Failed("unlinked again".to_owned()))
+        .await
     }
 
     async fn until<T>(&self, probe: impl Fn(&mut State) -> Option<T>) -> Result<T, PairError> {

@@ -17,6 +17,7 @@ use crate::ledger::Entry;
 use crate::limits::Limits;
 use crate::media::File;
 use crate::pairing::Candidate;
+use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::violations::Violation;
 
@@ -91,6 +92,8 @@ pub(crate) type MessageKey = (String, String, String);
 pub(crate) struct State {
     pub seed: Seed,
     pub numbers: BTreeMap<String, NumberSettings>,
+    /// The passkeys of the numbers that need one to link a client.
+    pub passkeys: BTreeMap<String, Passkey>,
     /// Which number a hidden id belongs to, for all that were ever told to a client.
     pub lids: HashMap<String, String>,
     pub accounts: BTreeMap<String, Account>,
@@ -130,6 +133,7 @@ impl State {
         Self {
             seed,
             numbers: BTreeMap::new(),
+            passkeys: BTreeMap::new(),
             lids: HashMap::new(),
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),

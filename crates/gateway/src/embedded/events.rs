@@ -2,13 +2,14 @@
 
 use super::session::Turn;
 use super::storage::Storage;
-use super::{Ack, Shared, lock, now};
+use super::{Ack, Shared, lock, now, passkey};
 use crate::{Event, Link, LinkState, qr};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp, wording};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task;
 use whatsapp_rust::types::events::{
     ConnectFailure, ConnectFailureReason, Event as LibraryEvent, EventHandler, EventInterest,
     EventKind, LoggedOut, PairingQrCode, Receipt, ServerAck, TemporaryBan,
@@ -59,6 +60,10 @@ impl EventHandler for Listener {
             EventKind::PairSuccess,
             EventKind::PairingQrCode,
             EventKind::PairingQrCodesExhausted,
+            EventKind::PairError,
+            EventKind::PairPasskeyRequest,
+            EventKind::PairPasskeyConfirmation,
+            EventKind::PairPasskeyError,
             EventKind::LoggedOut,
             EventKind::StreamReplaced,
             EventKind::TemporaryBan,
@@ -74,7 +79,11 @@ impl Listener {
             LibraryEvent::Connected(_) => self.connected(),
             LibraryEvent::Disconnected(disconnected) => {
                 tracing::info!(reason = %disconnected.reason, "the connection to WhatsApp ended");
+                let was_linking = self.shared.link.borrow().passkey.is_some();
                 self.lost(LinkState::Connecting, wording::RECONNECTING);
+                if was_linking {
+                    self.begin_anew(wording::PASSKEY_INTERRUPTED);
+                }
             }
             LibraryEvent::PairSuccess(paired) => {
                 let phone = paired.id.user.to_string();
@@ -92,6 +101,24 @@ impl Listener {
                 if exhausted.disconnected {
                     self.turn(Turn::Reopen);
                 }
+            }
+            LibraryEvent::PairError(failed) => {
+                tracing::error!(error = failed.error, "the phone could not be linked");
+                if self.shared.link.borrow().passkey.is_some() {
+                    self.begin_anew(wording::PASSKEY_FAILED);
+                }
+            }
+            LibraryEvent::PairPasskeyRequest(request) => {
+                if let Err(error) = passkey::asked(&self.shared, &request.request_options_json) {
+                    self.begin_anew(error);
+                }
+            }
+            LibraryEvent::PairPasskeyConfirmation(confirmation) => {
+                passkey::compare(&self.shared, &confirmation.code, confirmation.skip_handoff_ux);
+            }
+            LibraryEvent::PairPasskeyError(failed) => {
+                tracing::error!(error = failed.error, "linking with a passkey failed");
+                self.begin_anew(wording::PASSKEY_FAILED);
             }
             LibraryEvent::LoggedOut(logged_out) => self.logged_out(logged_out),
             LibraryEvent::StreamReplaced(_) => {
@@ -124,10 +151,15 @@ impl Listener {
     }
 
     fn show_qr(&self, code: &PairingQrCode) {
+        // Whatever task calls is the one that shows codes.
+        *lock(&self.shared.qr_task) = task::try_id();
         let picture = qr::png_data_url(&code.code);
         self.shared.update_link(|link| {
+            if link.passkey.is_some() {
+                return;
+            }
             // Why there is a new code to scan stays in sight until somebody links again.
-            let error = link.error.take().filter(|error| error == wording::UNLINKED);
+            let error = link.error.take().filter(|error| is_reason_for_a_new_code(error));
             *link = Link {
                 state: LinkState::NotLinked,
                 qr: Some(code.code.clone()),
@@ -184,14 +216,24 @@ impl Listener {
                 link.phone = None;
             }
             link.error = Some(error.into());
-            (link.qr, link.qr_png) = (None, None);
+            (link.qr, link.qr_png, link.passkey) = (None, None, None);
         });
+    }
+
+    /// Ends a link with a passkey that cannot be finished: a new client shows a new QR.
+    fn begin_anew(&self, error: &str) {
+        passkey::begin_anew(&self.shared, error);
+        self.turn(Turn::Reopen);
     }
 
     fn turn(&self, turn: Turn) {
         // The session's task stops listening only when this client is on its way out anyway.
         let _ = self.turns.send(turn);
     }
+}
+
+fn is_reason_for_a_new_code(error: &str) -> bool {
+    error == wording::UNLINKED || wording::PASSKEY_BEGINS_ANEW.contains(&error)
 }
 
 impl Shared {

@@ -5,6 +5,8 @@
 //! | `session` | opens the client, and decides what follows when it ends |
 //! | `storage` | what the session is, and when it is written down |
 //! | `transport` | the socket |
+//! | `passkey` | links an account that wants its passkey |
+//! | `runtime` | lets QR codes not run out meanwhile |
 //! | `events` | turns the library's events into link states, acks and receipts |
 //! | `history` | who has written before the phone was linked here |
 //! | `downloads` | files over HTTP, from WhatsApp's hosts alone |
@@ -15,6 +17,8 @@ mod downloads;
 mod events;
 mod history;
 mod limits;
+mod passkey;
+mod runtime;
 mod send;
 mod session;
 mod storage;
@@ -24,7 +28,8 @@ pub use storage::{LegacyDevice, LegacySession};
 
 use crate::session_store::SessionStore;
 use crate::{
-    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
+    SendError,
 };
 use async_trait::async_trait;
 use kabari_domain::{Phone, Timestamp};
@@ -33,7 +38,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task;
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
 
@@ -59,6 +65,8 @@ pub struct EmbeddedConfig {
     pub store: Arc<dyn SessionStore>,
     /// `ws://` or `wss://` address of another server than WhatsApp's, for tests.
     pub websocket_url: Option<String>,
+    /// What the phone lists under its linked devices, as the system that a browser runs on.
+    pub device_name: String,
     /// How long the server may take to acknowledge a message; [`ACK_TIMEOUT`] outside of tests.
     pub ack_timeout: Duration,
     /// How long to leave reconnecting to the library; [`LONGEST_RECONNECT`] outside of tests.
@@ -85,6 +93,10 @@ struct Shared {
     has_settings: AtomicBool,
     /// Whoever reads a part of the history has this.
     history_turn: tokio::sync::Mutex<()>,
+    /// The library's task that shows QR codes.
+    qr_task: Mutex<Option<task::Id>>,
+    /// Tells the session's task that a link with a passkey cannot be finished.
+    passkey_failed: Notify,
     ack_timeout: Duration,
     longest_reconnect: Duration,
 }
@@ -103,24 +115,14 @@ impl Embedded {
     /// # Errors
     /// If the address is none, or the session cannot be read or written.
     pub async fn start(config: EmbeddedConfig) -> Result<Embedded, GatewayError> {
-        let dialer = transport::Server::new(config.websocket_url.as_deref())?;
-        let (events_tx, events_rx) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            link: watch::Sender::new(Link::starting()),
-            events: events_tx,
-            client: Mutex::new(None),
-            acks: Mutex::new(HashMap::new()),
-            losses: watch::Sender::new(0),
-            has_settings: AtomicBool::new(false),
-            history_turn: tokio::sync::Mutex::default(),
-            ack_timeout: config.ack_timeout,
-            longest_reconnect: config.longest_reconnect,
-        });
+        let server = transport::Server::new(config.websocket_url.as_deref())?;
+        let (shared, events) = Shared::new(config.ack_timeout, config.longest_reconnect);
+        let shared = Arc::new(shared);
         let (commands, commands_rx) = mpsc::channel(1);
-        let supervisor =
-            session::Supervisor::new(shared.clone(), config.store, dialer, commands_rx);
-        supervisor.spawn().await?;
-        Ok(Embedded { shared, commands, events: Mutex::new(Some(events_rx)) })
+        let origin =
+            session::Origin { store: config.store, server, device_name: config.device_name };
+        session::Supervisor::new(shared.clone(), origin, commands_rx).spawn().await?;
+        Ok(Embedded { shared, commands, events: Mutex::new(Some(events)) })
     }
 
     async fn command<T>(
@@ -178,6 +180,14 @@ impl Gateway for Embedded {
             .map_err(|_| GatewayError::Unavailable("no pairing code came in time".into()))?
     }
 
+    async fn answer_passkey(&self, assertion: &Assertion) -> Result<(), GatewayError> {
+        passkey::answer(&self.shared, assertion).await
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), GatewayError> {
+        passkey::confirm(&self.shared).await
+    }
+
     async fn restart(&self) -> Result<(), GatewayError> {
         self.command(RESTART_TIMEOUT, Command::Restart).await?
     }
@@ -211,6 +221,28 @@ async fn request_code(client: &Arc<Client>, phone: &Phone) -> Result<String, Gat
 }
 
 impl Shared {
+    /// What belongs to one session, and where its events come out.
+    fn new(
+        ack_timeout: Duration,
+        longest_reconnect: Duration,
+    ) -> (Shared, mpsc::UnboundedReceiver<Event>) {
+        let (events, heard) = mpsc::unbounded_channel();
+        let shared = Shared {
+            link: watch::Sender::new(Link::starting()),
+            events,
+            client: Mutex::new(None),
+            acks: Mutex::new(HashMap::new()),
+            losses: watch::Sender::new(0),
+            has_settings: AtomicBool::new(false),
+            history_turn: tokio::sync::Mutex::default(),
+            qr_task: Mutex::new(None),
+            passkey_failed: Notify::new(),
+            ack_timeout,
+            longest_reconnect,
+        };
+        (shared, heard)
+    }
+
     fn client(&self) -> Option<Arc<Client>> {
         lock(&self.client).clone()
     }
@@ -222,7 +254,9 @@ impl Shared {
             LinkState::Connected => {
                 return self.client().ok_or_else(|| SendError::NotConnected("restarting".into()));
             }
-            LinkState::NotLinked | LinkState::LoggedOut => return Err(SendError::NotLinked),
+            LinkState::NotLinked | LinkState::PasskeyRequired { .. } | LinkState::LoggedOut => {
+                return Err(SendError::NotLinked);
+            }
             LinkState::Starting | LinkState::Connecting | LinkState::Unreachable => {
                 "the connection to WhatsApp is being made".into()
             }

@@ -2,6 +2,8 @@
 
 use super::downloads::Downloads;
 use super::events::Listener;
+use super::passkey;
+use super::runtime::PatientRuntime;
 use super::storage::Storage;
 use super::transport::{Dialer, Server};
 use super::{Shared, lock, now};
@@ -17,6 +19,7 @@ use whatsapp_rust::CacheConfig;
 use whatsapp_rust::anyhow;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
+use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 
 /// How long the library keeps sent messages, to encrypt them again for a phone that could not
 /// read its copy. Customers are often offline during an outage; its default is two hours.
@@ -27,8 +30,6 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the server may take to unlink us.
 const UNLINK_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the phone lists under its linked devices.
-const DEVICE_NAME: &str = "kabari";
 
 /// What the operator wants, each with the place for the answer.
 pub(super) enum Command {
@@ -63,11 +64,17 @@ enum Next {
 
 type Waiting = oneshot::Sender<Result<(), GatewayError>>;
 
+/// Where a client comes from, and whom it talks to.
+pub(super) struct Origin {
+    pub store: Arc<dyn SessionStore>,
+    pub server: Server,
+    pub device_name: String,
+}
+
 /// The one task that opens and ends clients.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
-    store: Arc<dyn SessionStore>,
-    server: Server,
+    origin: Origin,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -82,11 +89,10 @@ struct Session {
 impl Supervisor {
     pub fn new(
         shared: Arc<Shared>,
-        store: Arc<dyn SessionStore>,
-        server: Server,
+        origin: Origin,
         commands: mpsc::Receiver<Command>,
     ) -> Supervisor {
-        Supervisor { shared, store, server, commands }
+        Supervisor { shared, origin, commands }
     }
 
     /// Starts the task. Returns when the session is open for the first time.
@@ -116,7 +122,7 @@ impl Supervisor {
             // Whoever asked for a new start has seen what was wrong before.
             self.shared.update_link(|link| link.error = None);
         }
-        let opened = Session::open(&self.shared, &self.store, &self.server).await;
+        let opened = Session::open(&self.shared, &self.origin).await;
         let next = match &opened {
             Ok(_) => None,
             Err(error) => Some(self.storage_failed(error)),
@@ -163,6 +169,10 @@ impl Supervisor {
                 tracing::info!("no connection to WhatsApp for long: starting over");
                 Next::Open(None)
             },
+            reason = passkey::ended(&self.shared) => {
+                passkey::begin_anew(&self.shared, reason);
+                Next::Open(None)
+            }
             () = session.storage.fenced() => self.storage_failed(&SessionStoreError::Fenced.into()),
             never = session.storage.keep_written() => match never {},
             _ = &mut session.handle => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
@@ -179,7 +189,7 @@ impl Supervisor {
     }
 
     async fn wipe(&mut self, waiting: Option<Waiting>) -> Next {
-        match Storage::new(self.store.clone()).wipe().await {
+        match Storage::new(self.origin.store.clone()).wipe().await {
             Ok(()) => Next::Open(waiting),
             Err(error) => {
                 let error = GatewayError::from(error);
@@ -230,11 +240,8 @@ impl Supervisor {
 }
 
 impl Session {
-    async fn open(
-        shared: &Arc<Shared>,
-        store: &Arc<dyn SessionStore>,
-        server: &Server,
-    ) -> Result<Session, GatewayError> {
+    async fn open(shared: &Arc<Shared>, origin: &Origin) -> Result<Session, GatewayError> {
+        let Origin { store, server, device_name } = origin;
         let storage = Arc::new(Storage::new(store.clone()));
         // Whoever does not hold the number need not even connect.
         storage.flush().await?;
@@ -263,7 +270,12 @@ impl Session {
             .with_event_handler(listener)
             .with_cache_config(cache)
             .with_http_client(Downloads::new(server))
-            .with_device_props(DevicePropsOverride::new().with_os(DEVICE_NAME));
+            .with_device_props(
+                DevicePropsOverride::new()
+                    .with_os(device_name)
+                    .with_platform_type(PlatformType::CHROME),
+            )
+            .with_runtime(PatientRuntime::new(shared.clone()));
         if let Some(version) = server.fixed_version() {
             builder = builder.with_version(version);
         }
@@ -281,7 +293,7 @@ impl Session {
                 (None, _) => LinkState::NotLinked,
             };
             link.phone = phone;
-            (link.qr, link.qr_png) = (None, None);
+            (link.qr, link.qr_png, link.passkey) = (None, None, None);
         });
         shared.has_settings.store(false, Ordering::Release);
         *lock(&shared.client) = Some(client);
@@ -311,10 +323,10 @@ impl Session {
     }
 }
 
-/// Returns when there has been neither a connection nor a QR to scan for too long.
+/// Returns when there has been neither a connection nor anything to link with for too long.
 async fn stuck(shared: &Shared) {
     let mut link = shared.link.subscribe();
-    let waits = |link: &Link| !link.is_connected() && link.qr.is_none();
+    let waits = |link: &Link| !link.is_connected() && link.qr.is_none() && link.passkey.is_none();
     loop {
         // The sender lives in `shared`, so these waits cannot fail.
         let _ = link.wait_for(waits).await;

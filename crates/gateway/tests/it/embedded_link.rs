@@ -82,6 +82,7 @@ async fn a_server_that_is_not_there_shows_on_the_link() {
     let gateway = Embedded::start(EmbeddedConfig {
         store: Arc::new(MemoryStore::default()),
         websocket_url: Some(format!("ws://{address}/ws/chat")),
+        device_name: "Windows".to_owned(),
         ack_timeout: ACK_TIMEOUT,
         longest_reconnect: LONGEST_RECONNECT,
     })

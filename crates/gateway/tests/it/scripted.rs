@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use axum::Router;
 use kabari_domain::Phone;
 use kabari_gateway::{
-    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
+    SendError,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -87,6 +88,14 @@ impl Gateway for Scripted {
 
     async fn pair(&self, _phone: &Phone) -> Result<String, GatewayError> {
         Ok("ABCD1234".into())
+    }
+
+    async fn answer_passkey(&self, _assertion: &Assertion) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("no passkey is asked for".into()))
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("no passkey is asked for".into()))
     }
 
     async fn restart(&self) -> Result<(), GatewayError> {

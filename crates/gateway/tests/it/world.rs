@@ -105,6 +105,7 @@ async fn open(simulator: &Simulator, store: &Arc<MemoryStore>) -> Embedded {
     let config = EmbeddedConfig {
         store: store.clone(),
         websocket_url: Some(simulator.ws_url()),
+        device_name: "Windows".to_owned(),
         ack_timeout: ACK_TIMEOUT,
         longest_reconnect: LONGEST_RECONNECT,
     };

@@ -18,6 +18,7 @@ mod events;
 mod forecast;
 mod link_page;
 mod notices;
+mod passkey;
 mod send;
 mod service;
 mod sessions;
@@ -113,10 +114,14 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(whatsapp::restart))
         .routes(routes!(whatsapp::logout))
         .routes(routes!(whatsapp::pair))
+        .routes(routes!(passkey::show, passkey::answer))
+        .routes(routes!(passkey::confirm))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::one, sessions::change, sessions::delete))
         .routes(routes!(sessions::qr))
         .routes(routes!(sessions::pair))
+        .routes(routes!(passkey::show_session, passkey::answer_session))
+        .routes(routes!(passkey::confirm_session))
         .routes(routes!(sessions::restart))
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::pause))

@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::error::{Answer, ApiError, ErrorBody};
+use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, History, Outcome, PairRequest, Pairing, Qr, ShownLimits};
 use crate::store::Session;
@@ -52,6 +53,8 @@ pub struct SessionBody {
     /// nothing.
     history: Option<History>,
     linked_at: Option<String>,
+    /// What to do next where WhatsApp wants a passkey; null where it does not.
+    passkey: Option<PasskeyBody>,
     /// What is wrong with the link.
     last_error: Option<String>,
 }
@@ -91,7 +94,7 @@ impl SessionBody {
         };
         let pace = api.settings.pace;
         Ok(SessionBody {
-            phone: link.phone.filter(|_| !link.state.is_unlinked()),
+            phone: link.phone.clone().filter(|_| !link.state.is_unlinked()),
             state: link.state.as_str(),
             node: session.owner.clone().filter(|_| held),
             waiting_for: waiting.map(|waiting| waiting.reason.as_str()),
@@ -106,6 +109,7 @@ impl SessionBody {
             contacts,
             history: session.history.map(History::of),
             linked_at: session.linked_at.filter(|_| session.is_linked()).map(Timestamp::to_rfc3339),
+            passkey: whatsapp::passkey(&link, &whatsapp::session_path(&session.name)),
             last_error: link.error,
             name: session.name,
         })
@@ -116,7 +120,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
+/// Returns the session of this name.
+pub async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
     api.state.session(name).await?.ok_or(ApiError::NotFound(wording::SESSION_NOT_FOUND))
 }
 

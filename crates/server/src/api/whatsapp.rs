@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::error::Answer;
+use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields};
 use crate::store::Session;
 use crate::store::state::{SessionAction, SessionAnswer};
@@ -21,6 +22,14 @@ const LIMITS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a gateway elsewhere may take to say how its link is; then what it said last counts.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Where the default session is found in the API.
+pub const PATH: &str = "/api/whatsapp";
+
+/// Returns where a session is found in the API.
+pub fn session_path(name: &str) -> String {
+    format!("{PATH}/sessions/{name}")
+}
+
 /// The longest text that could be a phone number, a remark included.
 pub const MAX_PHONE_CHARS: usize = 255;
 
@@ -38,12 +47,16 @@ pub struct Status {
     message: String,
     /// Always null, as in the replaced system: the QR is at `/api/whatsapp/qr`.
     qr_code: Option<String>,
-    /// `starting`, `not_linked`, `connecting`, `connected`, `unreachable`, `logged_out`,
-    /// `replaced`, `banned` or `client_outdated`.
+    /// `starting`, `not_linked`, `passkey_required`, `connecting`, `connected`, `unreachable`,
+    /// `logged_out`, `replaced`, `banned` or `client_outdated`.
     #[schema(example = "connected")]
     state: &'static str,
     /// When a ban ends, RFC 3339.
     banned_until: Option<String>,
+    /// What to do next where WhatsApp wants a passkey; null where it does not.
+    passkey: Option<PasskeyBody>,
+    /// What is wrong with the link.
+    last_error: Option<String>,
     /// What WhatsApp itself allows this number; null where it does not say.
     limits: Option<ShownLimits>,
     /// What the phone has told of the chats from before it was linked; null while it has told
@@ -83,6 +96,7 @@ fn message(link: &Link) -> String {
     match (link.state, &link.phone, &link.error) {
         (LinkState::Connected, Some(phone), _) => wording::connected_as(phone),
         (LinkState::Connected, None, _) => wording::ALREADY_CONNECTED.to_owned(),
+        (LinkState::PasskeyRequired { .. }, ..) => wording::PASSKEY_REQUIRED.to_owned(),
         _ if link.qr_png.is_some() => wording::SCAN_QR.to_owned(),
         (_, _, Some(error)) => error.clone(),
         (LinkState::Unreachable, ..) => wording::GATEWAY_DOWN.to_owned(),
@@ -112,7 +126,10 @@ pub fn link_of(api: &Api, session: &Session, now: Timestamp) -> Link {
     }
     let held = session.is_held(now);
     let state = match session.link {
-        link if held || link.is_unlinked() => link,
+        link if held => link,
+        // The passkey was for a connection that is gone.
+        LinkState::PasskeyRequired { .. } => LinkState::NotLinked,
+        link if link.is_unlinked() => link,
         _ => LinkState::Starting,
     };
     let code = session.qr.clone().filter(|_| held);
@@ -121,6 +138,7 @@ pub fn link_of(api: &Api, session: &Session, now: Timestamp) -> Link {
         phone: session.phone.as_ref().map(|phone| phone.digits().to_owned()),
         qr_png: code.as_deref().and_then(qr::png_data_url),
         qr: code,
+        passkey: session.passkey.clone().filter(|_| held),
         error: session.last_error.clone(),
     }
 }
@@ -142,14 +160,15 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
         ("connected" = (value = json!({
             "connected": true, "phone_number": "6281299990000",
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
-            "state": "connected", "banned_until": null,
+            "state": "connected", "banned_until": null, "passkey": null, "last_error": null,
             "limits": {"reach_out_until": null, "new_chats_left": 40},
             "history": {"progress": 100, "done": true}
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
             "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
-            "state": "not_linked", "banned_until": null, "limits": null, "history": null
+            "state": "not_linked", "banned_until": null, "passkey": null, "last_error": null,
+            "limits": null, "history": null
         }))),
     ))
 ))]
@@ -168,10 +187,17 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         message: message(&link),
         state: link.state.as_str(),
         banned_until,
+        passkey: passkey(&link, PATH),
+        last_error: link.error.clone(),
         limits,
-        phone_number: link.phone.filter(|_| connected),
+        phone_number: link.phone.clone().filter(|_| connected),
         qr_code: None,
     })
+}
+
+/// Returns what to do next where WhatsApp wants a passkey.
+pub fn passkey(link: &Link, path: &str) -> Option<PasskeyBody> {
+    matches!(link.state, LinkState::PasskeyRequired { .. }).then(|| PasskeyBody::of(link, path))
 }
 
 /// The QR to scan, if the link needs one.
@@ -220,6 +246,7 @@ impl Qr {
         } else {
             let reason = match link.state {
                 LinkState::Unreachable => wording::GATEWAY_DOWN,
+                LinkState::PasskeyRequired { .. } => wording::PASSKEY_REQUIRED,
                 _ => wording::QR_NOT_READY,
             };
             Qr { success: false, message: Some(reason.to_owned()), ..none }
@@ -242,6 +269,11 @@ impl Outcome {
     pub fn done(message: &str) -> Outcome {
         Outcome { success: true, message: Some(message.to_owned()) }
     }
+
+    /// It did not, and this is why.
+    pub fn failed(message: &str) -> Outcome {
+        Outcome { success: false, message: Some(message.to_owned()) }
+    }
 }
 
 /// What callers read of an answer that is no success; the log has the rest.
@@ -262,7 +294,7 @@ pub async fn act(
 ) -> Answer<Json<Outcome>> {
     Ok(Json(match api.sessions.ask(session, action).await? {
         SessionAnswer::Done => Outcome::done(done),
-        answer => Outcome { success: false, message: Some(error_message(&answer).into()) },
+        answer => Outcome::failed(error_message(&answer)),
     }))
 }
 
@@ -278,6 +310,7 @@ pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
     let message = match &link.qr_png {
         _ if success => Some(message(&link)),
         Some(_) => Some(wording::PLEASE_SCAN_QR.to_owned()),
+        None if matches!(link.state, LinkState::PasskeyRequired { .. }) => Some(message(&link)),
         None => link.error,
     };
     Json(Outcome { success, message })

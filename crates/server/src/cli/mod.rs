@@ -3,6 +3,7 @@
 pub mod client;
 mod doctor;
 mod dry_run;
+mod link;
 pub mod send;
 mod serve;
 mod status;
@@ -33,6 +34,10 @@ enum Command {
     /// Only the WhatsApp session, behind the gateway's HTTP contract on :3001.
     #[command(after_help = secrets::HELP)]
     Gateway(Options),
+    /// Link a phone to a running kabari, step by step: QR or code, and the passkey where WhatsApp
+    /// wants it.
+    #[command(after_help = secrets::CLIENT_HELP)]
+    Link(link::LinkArgs),
     /// Send through a running kabari, and print the report.
     ///
     /// Exits with 0 when everybody who can be sent to was sent to, with 1 when some or all were
@@ -54,7 +59,7 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
-            Command::Send(_) | Command::Status(_) => LogFormat::Human,
+            Command::Link(_) | Command::Send(_) | Command::Status(_) => LogFormat::Human,
         }
     }
 }
@@ -88,6 +93,7 @@ async fn run() -> ExitCode {
         Command::Worker(options) => serve::worker(options).await,
         Command::Gateway(options) => serve::gateway(options).await,
         Command::Send(args) => return send::run(args).await,
+        Command::Link(args) => link::run(args).await,
         Command::Status(address) => status::run(address).await,
         Command::Doctor(options) => doctor::run(options).await,
     };

@@ -1,13 +1,14 @@
 //! `kabari serve`, `kabari worker` and `kabari gateway`: run until told to stop.
 
-use super::settings;
+use super::{link, settings};
 use crate::app::{self, App, Role};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::data_dir::DataDir;
+use crate::passkey_snippet::passkey_snippet;
 use crate::sessions::OpenSessions;
 use crate::store::{SessionLease, State};
-use kabari_gateway::{Gateway, Link, LinkState, http_api, qr};
+use kabari_gateway::{Gateway, Link, LinkState, PasskeyStep, http_api, qr};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -150,9 +151,15 @@ async fn announce_link(session: String, gateway: Arc<dyn Gateway>) {
         if let Some(drawn) = new_qr.and_then(|text| qr::terminal(text))
             && std::io::stdout().is_terminal()
         {
-            println!(
-                "\nSession {session}: scan this with WhatsApp > Linked devices > Link a device:\n\n{drawn}"
-            );
+            println!("\nSession {session}:{}", link::scan_text(&drawn));
+        }
+        let passkey = now.passkey.as_ref();
+        let is_new = shown.as_ref().is_none_or(|shown| shown.passkey.as_ref() != passkey);
+        if let Some(text) =
+            passkey.filter(|_| is_new).and_then(|step| passkey_text(step, now.state))
+            && std::io::stdout().is_terminal()
+        {
+            println!("\nSession {session}:{text}");
         }
         shown = Some(now);
         if link.changed().await.is_err() {
@@ -161,11 +168,32 @@ async fn announce_link(session: String, gateway: Arc<dyn Gateway>) {
     }
 }
 
+/// What a person does at this step. What they have to type goes into `kabari link` or the page.
+fn passkey_text(step: &PasskeyStep, state: LinkState) -> Option<String> {
+    let until = match state {
+        LinkState::PasskeyRequired { until } => until.to_rfc3339(),
+        _ => String::new(),
+    };
+    let (text, then) = match step {
+        PasskeyStep::Answer { options } => {
+            (link::answer_text(&passkey_snippet(options), &until), "5. Paste that line")
+        }
+        PasskeyStep::Compare { code } => (link::compare_text(code), "If it is the same, say so"),
+        PasskeyStep::Check | PasskeyStep::Finish => return None,
+    };
+    Some(format!(
+        "{text}\n{then} in `kabari link`, or in a browser at /api/whatsapp/qr of this kabari."
+    ))
+}
+
 fn describe(state: LinkState) -> &'static str {
     match state {
         LinkState::Starting => "starting",
         LinkState::NotLinked => {
             "no phone is linked; scan the QR code (terminal, or GET /api/whatsapp/qr)"
+        }
+        LinkState::PasskeyRequired { .. } => {
+            "WhatsApp wants the account's passkey; go on with `kabari link` or GET /api/whatsapp/qr"
         }
         LinkState::Connecting => "connecting",
         LinkState::Connected => "connected",

@@ -233,6 +233,7 @@ async fn open(
                     state: LinkState::Starting,
                     phone: None,
                     qr: None,
+                    passkey: None,
                     error: Some(wording::SESSION_STORAGE.into()),
                 };
                 if let Err(error) = context.state.report_link(lease, &report).await {

@@ -230,6 +230,7 @@ impl Sender {
             state: link.state,
             phone: (link.phone.is_some() || connected).then(|| number_of(link)),
             qr: link.qr.clone(),
+            passkey: link.passkey.clone(),
             error: link.error.clone().or_else(|| self.refusal.clone()),
         };
         if self.reported.as_ref() != Some(&report) {

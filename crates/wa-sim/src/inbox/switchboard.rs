@@ -131,6 +131,13 @@ fn requests() -> Group {
             keys("Keys 500", "The server cannot find keys", error(500)),
             keys("Keys used up", "No one-time key left", Action::NoOneTimeKey),
             on(Stanza::Iq, "No answers", "Other requests vanish", Action::Swallow),
+            on(
+                Stanza::PasskeyRequest,
+                "Passkey not asked",
+                "The request for it is lost",
+                Action::Swallow,
+            ),
+            on(Stanza::Passkey, "Passkey refused", "Whatever the browser answers", error(401)),
         ],
     }
 }

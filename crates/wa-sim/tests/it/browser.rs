@@ -32,6 +32,8 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
             .args(["--no-first-run", "--disable-background-networking", "--disable-sync"])
             .args(["--disable-component-update", "--remote-debugging-port=0"])
+            // Whatever a page names, nothing leaves this machine.
+            .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -61,22 +63,33 @@ impl Browser {
 
     /// Calls a method of the DevTools protocol, and returns its answer.
     pub async fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params).await;
+        self.message(|message| message["id"] == id).await
+    }
+
+    /// Calls a method without waiting for its answer, and returns the number of the call.
+    pub async fn send(&mut self, method: &str, params: Value) -> u64 {
         self.calls += 1;
         let mut call = json!({ "id": self.calls, "method": method, "params": params });
         if let Some(session) = &self.session {
             call["sessionId"] = json!(session);
         }
         self.socket.send(Message::text(call.to_string())).await.unwrap();
-        let answer = async {
+        self.calls
+    }
+
+    /// Waits for a message of the browser, be it an answer or an event; others are dropped.
+    pub async fn message(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let message = async {
             loop {
                 let message = self.socket.next().await.unwrap().unwrap();
-                let answer: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
-                if answer["id"] == self.calls {
-                    return answer;
+                let message: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+                if wanted(&message) {
+                    return message;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, answer).await.expect("the browser does not answer")
+        tokio::time::timeout(PATIENCE, message).await.expect("the browser does not answer")
     }
 
     /// Waits until a JavaScript expression is true on the page.

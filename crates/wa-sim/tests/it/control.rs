@@ -38,7 +38,7 @@ async fn a_whole_conversation_over_http() {
     assert_eq!((status, &linked["device"]), (200, &json!(1)));
     client.connected().await;
 
-    let settings = json!({ "registered": true, "receipts": "delivered" });
+    let settings = json!({ "registered": true, "receipts": "delivered", "passkey": false });
     let path = format!("/control/numbers/{FRIEND}");
     assert_eq!(http(&simulator, "PUT", &path, settings.clone()).await, (200, settings));
     client.send(FRIEND, "3EB0000000000010", "lewat http").await;
@@ -128,4 +128,20 @@ async fn bad_input_is_answered_with_what_to_do() {
         let error = answer["error"].as_str().unwrap_or_default();
         assert!(error.len() > 10, "{method} {path}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn an_account_is_given_a_passkey_that_answers() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let options = json!({ "challenge": "Y2hhbGxlbmdl", "rpId": "whatsapp.com" });
+    let question = json!({ "phone": OWN, "options": options });
+    let ask = || http(&simulator, "POST", "/control/passkey", question.clone());
+    assert_eq!(ask().await.0, 409);
+    let path = format!("/control/numbers/{OWN}");
+    let (_, number) = http(&simulator, "PUT", &path, json!({ "passkey": true })).await;
+    assert_eq!(number, json!({ "registered": true, "receipts": "read", "passkey": true }));
+    let (status, assertion) = ask().await;
+    assert_eq!((status, &assertion["type"]), (200, &json!("public-key")));
+    let code = json!({ "phone": OWN, "code": "ABCD-1234" });
+    assert_eq!(http(&simulator, "POST", "/control/passkey/code", code).await.0, 409);
 }

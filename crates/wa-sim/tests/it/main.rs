@@ -13,5 +13,6 @@ mod load;
 mod messages;
 mod outages;
 mod pairing;
+mod passkey;
 mod restart;
 mod strictness;

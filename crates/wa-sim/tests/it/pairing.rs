@@ -1,4 +1,4 @@
-use wa_sim::{Config, PairError, Simulator};
+use wa_sim::{Config, PairError, Pairing, Simulator};
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::Event;
 
@@ -8,7 +8,8 @@ use crate::client::{OWN, TestClient};
 async fn a_scanned_qr_links_the_client_and_it_logs_in() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::new(&simulator).await;
-    let linked = simulator.scan(&client.qr().await, OWN).await.unwrap();
+    let pairing = simulator.scan(&client.qr().await, OWN).await.unwrap();
+    let Pairing::Linked(linked) = pairing else { panic!("{pairing:?}") };
     assert_eq!((linked.phone.as_str(), linked.device), (OWN, 1));
     client.connected().await;
     let account = simulator.accounts().into_iter().find(|account| account.phone == OWN).unwrap();

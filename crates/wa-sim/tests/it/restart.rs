@@ -160,7 +160,7 @@ async fn what_the_control_api_has_answered_survives_a_kill() {
     let program = Program::start("127.0.0.1:0".parse().unwrap(), directory.path()).await;
     let address = program.address;
     let path = format!("/control/numbers/{FRIEND}");
-    let settings = json!({ "registered": true, "receipts": "none" });
+    let settings = json!({ "registered": true, "receipts": "none", "passkey": true });
     program.json("PUT", &path, settings.clone()).await;
     let turned = program.json("POST", "/control/time", json!({ "advance_ms": 86_400_000 })).await;
     program.kill().await;

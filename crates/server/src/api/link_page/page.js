@@ -17,9 +17,14 @@ const texts = {
     wrongKey: "Kunci API salah. Periksa nilai API_KEY di server.",
     noCode: "Kode tidak dapat dibuat. Periksa nomornya, lalu coba lagi.",
     until: "sampai",
+    timeLeft: "Sisa waktu",
+    copied: "Tersalin.",
+    selected: "Terpilih: tekan Ctrl+C.",
+    noJson: "Itu bukan JSON. Salin seluruh baris yang ditampilkan konsol, dari { sampai }.",
     states: {
       starting: "Sedang mulai…",
       not_linked: "Belum tertaut: pindai kode QR, atau pakai kode.",
+      passkey_required: "WhatsApp meminta passkey akun ini",
       connecting: "Tertaut, sedang menyambung ke WhatsApp…",
       connected: "Terhubung",
       unreachable: "Gateway WhatsApp tidak menjawab. Periksa WA_GATEWAY_URL.",
@@ -50,9 +55,33 @@ const texts = {
     codeHint: "On the phone: Linked devices, Link a device, Link with phone number. Type this code there; it holds for a few minutes.",
     noCode: "There is no code. Check the number, then try again.",
     until: "until",
+    passkeyTitle: "One more step: the passkey",
+    passkeyWhy: "This account is protected by a passkey: a key that your phone or computer keeps, unlocked by fingerprint, face or PIN. Only a browser that can use that key can answer, and only on WhatsApp's own page.",
+    passkeyOpen: "On a computer, open WhatsApp's page; you need not log in there:",
+    passkeyConsole: "Open the console of that page: press F12 (on a Mac: Option+Command+J), then the tab Console. If Chrome wants it, type allow pasting first.",
+    passkeySnippet: "Copy this script, paste it into the console, and press Enter.",
+    passkeyPromise: "The script asks the browser to answer with the passkey, and shows the answer in the console. It sends nothing anywhere; you can read it below.",
+    passkeyCopy: "Copy the script",
+    passkeyRead: "Read the script",
+    passkeyChoose: "Choose the passkey that the browser offers. If it is on the phone only, choose to use a phone, and scan the browser's QR code with that phone's camera; Bluetooth must be on at both.",
+    passkeyPaste: "Paste here the line {…} that the console shows",
+    passkeySend: "Send the answer",
+    passkeyCheck: "WhatsApp looks at the answer. A code will appear here and on the phone…",
+    passkeyCompare: "Compare this code with the one on the phone:",
+    passkeySame: "The same, go on",
+    passkeyDifferent: "Another, stop",
+    passkeyFinish: "Confirmed. Finish on the phone as well; this page waits.",
+    passkeyElsewhere: "A gateway in another process has this number, and cannot be given a passkey from here. Run kabari serve without WA_GATEWAY_URL on the gateway's DATA_DIR, link there, then run the gateway again.",
+    passkeyFailed: "That did not work. Look at the step shown now, and try again.",
+    reason: "The last attempt to link did not end well. Scan the new code; the log of kabari says why.",
+    timeLeft: "Time left",
+    copied: "Copied.",
+    selected: "Selected: press Ctrl+C.",
+    noJson: "That is no JSON. Copy the whole line that the console shows, from { to }.",
     states: {
       starting: "Starting…",
       not_linked: "Not linked: scan the QR code, or use a code.",
+      passkey_required: "WhatsApp wants the passkey of this account",
       connecting: "Linked, connecting to WhatsApp…",
       connected: "Connected",
       unreachable: "The WhatsApp gateway does not answer. Check WA_GATEWAY_URL.",
@@ -64,7 +93,7 @@ const texts = {
   },
 };
 
-const waiting = ["starting", "not_linked", "connecting"];
+const waiting = ["starting", "not_linked", "passkey_required", "connecting"];
 const linkable = ["starting", "not_linked", "logged_out"];
 
 const element = (id) => document.getElementById(id);
@@ -98,6 +127,31 @@ function show() {
   element("number").textContent = status?.phone_number ? `+${status.phone_number}` : "";
   element("linking").hidden = !status || !linkable.includes(status.state);
   element("key").hidden = text !== "locked" && text !== "wrongKey";
+  // The API gives its reasons in Indonesian.
+  element("reason").textContent = words.reason ?? status?.last_error ?? "";
+  element("reason").hidden = element("linking").hidden || !status.last_error;
+  showPasskey(status?.passkey);
+}
+
+function showPasskey(passkey) {
+  element("passkey").hidden = !passkey;
+  if (!passkey) return;
+  const step = passkey.step ?? "elsewhere";
+  for (const name of ["answer", "check", "compare", "finish", "elsewhere"]) {
+    element(`passkey-${name}`).hidden = name !== step;
+  }
+  if (element("passkey").dataset.step !== step) {
+    element("passkey").dataset.step = step;
+    element("passkey-error").hidden = true;
+  }
+  if (passkey.snippet && element("snippet").textContent !== passkey.snippet) {
+    element("snippet").textContent = passkey.snippet;
+    element("assertion").value = element("copied").textContent = "";
+  }
+  element("passkey-code").textContent = passkey.code ?? "";
+  const seconds = Math.max(0, Math.round((new Date(passkey.until) - Date.now()) / 1000));
+  const left = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  element("time-left").textContent = passkey.until ? `${texts[language].timeLeft}: ${left}` : "";
 }
 
 function showQr(address) {
@@ -152,6 +206,55 @@ async function pair(event) {
   element("pair-error").hidden = Boolean(answer.code);
 }
 
+// Sends what was done at a step, and shows what came of it.
+async function take(path, body, button) {
+  let answer = {};
+  button.disabled = true;
+  try {
+    const headers = { "content-type": "application/json" };
+    answer = await ask(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) });
+  } catch {
+    // Said below, like any other reason.
+  }
+  button.disabled = false;
+  await look();
+  const said = answer.message ?? answer.detail?.[0]?.msg;
+  showFault(answer.success ? "" : texts[language].passkeyFailed ?? said ?? texts.id.silent);
+}
+
+function showFault(text) {
+  element("passkey-error").textContent = text;
+  element("passkey-error").hidden = !text;
+}
+
+function answer(event) {
+  event.preventDefault();
+  let assertion;
+  try {
+    assertion = JSON.parse(element("assertion").value);
+  } catch {
+    return showFault(texts[language].noJson);
+  }
+  take("passkey", { assertion }, event.target.querySelector("button"));
+}
+
+async function copySnippet() {
+  let done = "copied";
+  try {
+    await navigator.clipboard.writeText(element("snippet").textContent);
+  } catch {
+    // Browsers let a page copy only over https or on this machine; a person may select anywhere.
+    element("snippet").parentElement.open = true;
+    getSelection().selectAllChildren(element("snippet"));
+    done = "selected";
+  }
+  element("copied").textContent = texts[language][done];
+}
+
+element("answer").addEventListener("submit", answer);
+element("copy").addEventListener("click", copySnippet);
+element("same").addEventListener("click", (event) => take("passkey/confirm", {}, event.target));
+element("different").addEventListener("click", (event) => take("restart", {}, event.target));
 element("pair").addEventListener("submit", pair);
 element("key").addEventListener("submit", (event) => {
   event.preventDefault();

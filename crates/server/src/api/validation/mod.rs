@@ -53,6 +53,11 @@ impl FieldError {
         FieldError { kind: fault.kind.into(), loc, msg: fault.msg, input, ctx: fault.ctx }
     }
 
+    /// A secret in a body cannot be used. What came is not repeated.
+    pub fn in_secret(name: &str, msg: Cow<'static, str>) -> FieldError {
+        FieldError::new("body", &[json!(name)], Fault::new("value_error", msg), Value::Null)
+    }
+
     /// A header's value cannot be used.
     pub fn in_header(name: &str, kind: &'static str, msg: &'static str, input: &str) -> FieldError {
         FieldError::new("header", &[json!(name)], Fault::new(kind, msg), json!(input))
@@ -174,6 +179,22 @@ impl Fields {
             self.errors.push(FieldError::new(self.source, &[json!(name)], fault, json!(word)));
         }
         found.unwrap_or(&choices[0]).1
+    }
+
+    /// A secret that must be there, read by who knows what it is; what is wrong with it is told in
+    /// their words.
+    pub fn secret<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&Value) -> Result<T, Cow<'static, str>>,
+    ) -> Option<T> {
+        match read(self.values.get(name).unwrap_or(&Value::Null)) {
+            Ok(value) => Some(value),
+            Err(msg) => {
+                self.errors.push(FieldError::in_secret(name, msg));
+                None
+            }
+        }
     }
 
     /// A point in time: RFC 3339 with its offset from UTC, or seconds (or milliseconds) since

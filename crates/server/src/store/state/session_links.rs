@@ -7,6 +7,7 @@ use super::sessions::{Session, SessionLease, lock};
 use super::{State, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Timestamp};
+use kabari_gateway::PasskeyStep;
 
 /// The number of a gateway that does not say to which one it is linked.
 pub const UNNAMED_NUMBER: &str = "unknown";
@@ -21,6 +22,8 @@ pub struct LinkReport {
     pub phone: Option<Phone>,
     /// What the QR code to scan says, while there is one.
     pub qr: Option<String>,
+    /// What is to be done next where WhatsApp wants a passkey.
+    pub passkey: Option<PasskeyStep>,
     /// What is wrong, for people.
     pub error: Option<String>,
 }
@@ -78,16 +81,17 @@ impl State {
             crash_point("link.written");
         }
         let until = match report.state {
-            LinkState::Banned { until } => Some(until.0),
+            LinkState::Banned { until } | LinkState::PasskeyRequired { until } => Some(until.0),
             _ => None,
         };
         tx.execute(
-            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, last_error = ?, \
+            "UPDATE sessions SET link = ?, link_until = ?, qr = ?, passkey = ?, last_error = ?, \
              history = CASE WHEN ? = 1 THEN NULL ELSE history END WHERE name = ?",
             params![
                 report.state.as_str(),
                 until,
                 report.qr.as_deref(),
+                report.passkey.as_ref().and_then(|step| serde_json::to_string(step).ok()),
                 report.error.as_deref().map(|error| clip(error, ERROR_LENGTH)),
                 i64::from(report.state.is_unlinked()),
                 lease.name.as_str(),

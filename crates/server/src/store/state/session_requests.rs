@@ -6,6 +6,7 @@ use super::super::row::params;
 use super::bulk_transitions::one_of;
 use super::{State, clip};
 use kabari_domain::Phone;
+use kabari_gateway::Assertion;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ pub enum SessionAction {
     Logout,
     /// Get a code to type into the phone with this number.
     Pair(Phone),
+    /// Give WhatsApp a browser's answer to its request for a passkey.
+    AnswerPasskey(Assertion),
+    /// Say that the phone shows the same code.
+    ConfirmPasskey,
 }
 
 impl SessionAction {
@@ -30,14 +35,33 @@ impl SessionAction {
             SessionAction::Restart => "restart",
             SessionAction::Logout => "logout",
             SessionAction::Pair(_) => "pair",
+            SessionAction::AnswerPasskey(_) => "answer_passkey",
+            SessionAction::ConfirmPasskey => "confirm_passkey",
         }
     }
 
-    fn from_row(name: &str, phone: Option<String>) -> Option<SessionAction> {
-        match (name, phone) {
-            ("restart", _) => Some(SessionAction::Restart),
-            ("logout", _) => Some(SessionAction::Logout),
-            ("pair", Some(phone)) => Some(SessionAction::Pair(Phone::from_stored(phone))),
+    fn phone(&self) -> Option<&str> {
+        match self {
+            SessionAction::Pair(phone) => Some(phone.digits()),
+            _ => None,
+        }
+    }
+
+    fn passkey(&self) -> Option<String> {
+        match self {
+            SessionAction::AnswerPasskey(assertion) => Some(assertion.to_json().to_string()),
+            _ => None,
+        }
+    }
+
+    fn from_row(name: &str, phone: Option<String>, passkey: Option<&str>) -> Option<SessionAction> {
+        let assertion = || Assertion::from_json(&serde_json::from_str(passkey?).ok()?).ok();
+        match name {
+            "restart" => Some(SessionAction::Restart),
+            "logout" => Some(SessionAction::Logout),
+            "pair" => Some(SessionAction::Pair(Phone::from_stored(phone?))),
+            "answer_passkey" => assertion().map(SessionAction::AnswerPasskey),
+            "confirm_passkey" => Some(SessionAction::ConfirmPasskey),
             _ => None,
         }
     }
@@ -53,6 +77,8 @@ pub enum SessionAnswer {
     Code(String),
     /// Not possible in the state the link is in.
     NotPossible,
+    /// WhatsApp said no.
+    Refused,
     /// No connection, or no answer in time.
     Unavailable,
     /// The session's storage cannot be used.
@@ -78,16 +104,12 @@ impl State {
         action: &SessionAction,
     ) -> Result<i64, StoreError> {
         let now = self.now().await?;
-        let phone = match action {
-            SessionAction::Pair(phone) => Some(phone.digits()),
-            _ => None,
-        };
         let old = "DELETE FROM session_requests WHERE session = ? AND asked_at <= ?";
         let expired = params![session, (now - REQUEST_LIFETIME).0];
         self.db().retry(|| self.db().execute(old, expired.clone())).await?;
-        let sql =
-            "INSERT INTO session_requests (session, action, phone, asked_at) VALUES (?, ?, ?, ?)";
-        let values = params![session, action.name(), phone, now.0];
+        let sql = "INSERT INTO session_requests (session, action, phone, passkey, asked_at) \
+                   VALUES (?, ?, ?, ?, ?)";
+        let values = params![session, action.name(), action.phone(), action.passkey(), now.0];
         Ok(self.db().retry(|| self.db().execute(sql, values.clone())).await?.last_id)
     }
 
@@ -112,17 +134,20 @@ impl State {
         let now = self.now().await?;
         let (among, mut values) = one_of("session", sessions.iter().map(String::as_str));
         let sql = format!(
-            "SELECT id, session, action, phone FROM session_requests \
+            "SELECT id, session, action, phone, passkey FROM session_requests \
              WHERE {among} AND answer IS NULL AND asked_at > ? AND id > ? ORDER BY id"
         );
         values.extend(params![(now - REQUEST_LIFETIME).0, after]);
         let mut requests = vec![];
         for row in self.db().rows(&sql, values).await? {
             let phone: Option<String> = row.get("phone")?;
+            let passkey: Option<String> = row.get("passkey")?;
             requests.push(SessionRequest {
                 id: row.get("id")?,
                 session: row.get("session")?,
-                action: row.parse("action", |name| SessionAction::from_row(name, phone.clone()))?,
+                action: row.parse("action", |name| {
+                    SessionAction::from_row(name, phone.clone(), passkey.as_deref())
+                })?,
             });
         }
         Ok(requests)
@@ -135,7 +160,7 @@ impl State {
         answer: &SessionAnswer,
     ) -> Result<(), StoreError> {
         let text = serde_json::to_string(answer).unwrap_or_default();
-        let sql = "UPDATE session_requests SET answer = ? WHERE id = ?";
+        let sql = "UPDATE session_requests SET answer = ?, passkey = NULL WHERE id = ?";
         let values = params![clip(&text, ANSWER_LENGTH), request];
         self.db().retry(|| self.db().execute(sql, values.clone())).await?;
         Ok(())

@@ -10,6 +10,7 @@ use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
 use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
+use kabari_gateway::PasskeyStep;
 use std::time::Duration;
 
 /// Sessions per statement.
@@ -53,6 +54,8 @@ pub struct Session {
     pub link: LinkState,
     /// What the QR code to scan says, while there is one.
     pub qr: Option<String>,
+    /// What is to be done next where WhatsApp wants a passkey.
+    pub passkey: Option<PasskeyStep>,
     /// What is wrong with the link, for people.
     pub last_error: Option<String>,
     /// Whether the operator paused it.
@@ -88,6 +91,14 @@ pub struct Session {
 }
 
 stored_by_name!(SessionKind);
+
+/// A step of a later version counts as one that this version cannot show.
+impl Stored for Option<PasskeyStep> {
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+        let stored: Option<String> = row.get(column)?;
+        Ok(stored.and_then(|step| serde_json::from_str(&step).ok()))
+    }
+}
 
 impl Stored for LinkState {
     const COLUMNS: Option<&'static str> = Some("link, link_until");

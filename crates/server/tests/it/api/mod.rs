@@ -5,5 +5,6 @@ mod contract;
 mod cross_origin;
 mod docs;
 mod http;
+mod passkey;
 mod sends;
 mod sessions;

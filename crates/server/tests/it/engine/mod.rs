@@ -10,6 +10,7 @@ mod link;
 mod main_job;
 mod ordinary;
 mod pace;
+mod passkey;
 mod reach_out;
 mod recipients;
 mod session_file;

@@ -46,6 +46,7 @@ impl Place {
         let config = EmbeddedConfig {
             store,
             websocket_url: Some(self.simulator.ws_url()),
+            device_name: "Windows".to_owned(),
             ack_timeout: ACK_TIMEOUT,
             longest_reconnect: LONGEST_RECONNECT,
         };

@@ -25,6 +25,11 @@ impl Caller {
         Caller { client, base: format!("http://{api}") }
     }
 
+    /// The address of this path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Asks; no answer at all is an error.
     pub async fn try_request(
         &self,
@@ -33,7 +38,7 @@ impl Caller {
         headers: &[(&'static str, &str)],
         body: &Value,
     ) -> reqwest::Result<(u16, Value)> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base)).json(body);
+        let mut request = self.client.request(method, self.url(path)).json(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use kabari_domain::Phone;
 use kabari_gateway::{
-    Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
+    SendError,
 };
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -138,6 +139,14 @@ impl Gateway for ScriptedGateway {
             LinkState::NotLinked => Ok("ABCD-1234".to_owned()),
             _ => Err(GatewayError::NotPossible("already linked".to_owned())),
         }
+    }
+
+    async fn answer_passkey(&self, _assertion: &Assertion) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("no passkey is asked for".to_owned()))
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), GatewayError> {
+        Err(GatewayError::NotPossible("no passkey is asked for".to_owned()))
     }
 
     async fn restart(&self) -> Result<(), GatewayError> {

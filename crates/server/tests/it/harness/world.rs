@@ -128,6 +128,27 @@ impl World {
         prepare: impl FnOnce(&Simulator),
         change: impl FnOnce(&mut Settings),
     ) -> World {
+        let world = World::unlinked_to(engine, clock, prepare, change).await;
+        world.scan().await;
+        world.until_link(LinkState::Connected).await;
+        world
+    }
+
+    /// Not linked yet.
+    pub async fn unlinked(
+        engine: Engine,
+        clock: Clock,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
+        World::unlinked_to(engine, clock, |_| {}, change).await
+    }
+
+    async fn unlinked_to(
+        engine: Engine,
+        clock: Clock,
+        prepare: impl FnOnce(&Simulator),
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
         prepare(&simulator);
         let directory = TempDir::new().unwrap();
@@ -143,7 +164,7 @@ impl World {
         settings.waits = WAITS;
         change(&mut settings);
         let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
-        let world = World {
+        World {
             simulator,
             clock,
             caller: Caller::of(app.api.unwrap()),
@@ -152,10 +173,7 @@ impl World {
             directory,
             turning: None,
             _database: database,
-        };
-        world.scan().await;
-        world.until_link(LinkState::Connected).await;
-        world
+        }
     }
 
     /// Linked, at the settings that users have, with a clock that runs fast.

@@ -108,7 +108,13 @@ pub async fn report(
     link: LinkState,
     phone: &Phone,
 ) -> Reported {
-    let report = LinkReport { state: link, phone: Some(phone.clone()), qr: None, error: None };
+    let report = LinkReport {
+        state: link,
+        phone: Some(phone.clone()),
+        qr: None,
+        passkey: None,
+        error: None,
+    };
     state.report_link(lease, &report).await.unwrap()
 }
 

@@ -85,7 +85,13 @@ async fn a_relinked_number_begins_its_warm_up_anew_and_keeps_its_day(test: TestS
     assert_eq!(state.session(SESSION).await.unwrap().unwrap().linked_at, linked_at);
 
     // Unlinked, and linked under another name.
-    let unlinked = LinkReport { state: LinkState::LoggedOut, phone: None, qr: None, error: None };
+    let unlinked = LinkReport {
+        state: LinkState::LoggedOut,
+        phone: None,
+        qr: None,
+        passkey: None,
+        error: None,
+    };
     state.report_link(&first, &unlinked).await.unwrap();
     assert!(!state.session(SESSION).await.unwrap().unwrap().is_linked());
     hold_as(state, "second", &sender(), NODE).await;
@@ -206,7 +212,13 @@ async fn what_a_lost_number_may_have_sent_is_for_a_person(test: TestState) {
     state.session_waits(&session, true).await.unwrap();
     assert_eq!(state.abandon(now).await.unwrap(), 0, "it may come back");
 
-    let unlinked = LinkReport { state: LinkState::LoggedOut, phone: None, qr: None, error: None };
+    let unlinked = LinkReport {
+        state: LinkState::LoggedOut,
+        phone: None,
+        qr: None,
+        passkey: None,
+        error: None,
+    };
     state.report_link(&session, &unlinked).await.unwrap();
     assert_eq!(state.abandon(now).await.unwrap(), 1);
     let counts = state.counts(id).await.unwrap();
