@@ -164,7 +164,8 @@ pub enum Event {
     },
     /// How much the phone has told of the chats from before it was linked here.
     HistoryProgress {
-        /// In percent. 100 is all it is going to tell.
+        /// In percent, with the part that was told last. With 100 comes the last part; others may
+        /// still be under way.
         percent: u8,
     },
 }

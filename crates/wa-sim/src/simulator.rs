@@ -161,6 +161,14 @@ impl Simulator {
         self.core.state().set_history(phone, chats, now_s);
     }
 
+    /// Whether `giver` has given `holder` a token that holds.
+    pub fn has_token(&self, holder: &str, giver: &str) -> bool {
+        let now_s = self.core.clock.now_s();
+        let state = self.core.state();
+        let token = state.token_given(giver, holder).map(|at| state.token(giver, holder, at));
+        token.is_some_and(|token| state.token_holds(giver, holder, &token, now_s))
+    }
+
     /// What recipients decrypted, in the order they did: one entry per message id.
     pub fn messages(&self, filter: MessageFilter) -> Vec<Message> {
         self.core.state().filtered(&filter)

@@ -70,7 +70,7 @@ pub struct History {
     /// In percent.
     #[schema(example = 100)]
     progress: u8,
-    /// Whether that is all.
+    /// Whether the last part has come. Parts that came with it may still be read.
     #[schema(example = true)]
     done: bool,
 }

@@ -135,6 +135,14 @@ async fn a_message_that_lacked_its_token_goes_out_with_it() {
     assert_eq!(delivery["state"], "retry_wait", "one recipient waits, and not the number");
     let session = world.app().state.session(DEFAULT_SESSION).await.unwrap().unwrap();
     assert_eq!(session.reach_out_until, kabari_domain::Timestamp(0));
+    // Whoever is given a token gives one back.
+    let given = |simulator: &Simulator| {
+        let accounts = simulator.accounts();
+        let own = accounts.iter().find(|account| account.phone == OWN).unwrap();
+        simulator.has_token(OWN, &phone(1))
+            && own.devices.iter().all(|device| device.unacknowledged == 0)
+    };
+    world.simulator.wait_for(given, PATIENCE).await.unwrap();
     world.clock.advance(Duration::from_secs(3600));
     world.completed(campaign).await;
     assert_eq!(stanzas(&world, 1), 2);
@@ -183,8 +191,10 @@ async fn whose_token_is_too_old_waits_like_a_stranger() {
 }
 
 const MANY: usize = 20_000;
+/// Ten times what it takes unoptimized on a small machine that does nothing else.
+const READ_WITHIN: Duration = Duration::from_secs(180);
 /// What a process that reads so many chats may take, in MiB.
-const MEMORY: u64 = 256;
+const MEMORY: u64 = 160;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_of_twenty_thousand_chats_stays_bounded() {
@@ -205,12 +215,9 @@ async fn a_history_of_twenty_thousand_chats_stays_bounded() {
     // Nothing waits for it.
     let campaign = world.send(1..=10).await;
     world.completed(campaign).await;
-    for progress in [25, 50, 75] {
-        let is_there = |session: &Value| session["history"]["progress"].as_u64() >= Some(progress);
-        world.wait_for(SESSION, is_there).await;
-    }
-    let session = told(&world).await;
-    assert_eq!(session["contacts"], MANY, "{session}");
+    let is_read = |session: &Value| session["contacts"] == MANY;
+    let session = world.wait_within(READ_WITHIN, SESSION, is_read).await;
+    assert_eq!(session["history"], json!({ "progress": 100, "done": true }), "{session}");
     let peak = node.peak_memory();
     println!("{MANY} chats: {peak:?} MiB at most");
     assert!(peak.is_none_or(|peak| peak < MEMORY), "{peak:?} MiB");

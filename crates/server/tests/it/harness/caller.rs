@@ -91,6 +91,16 @@ impl Caller {
 
     /// Asks until the answer is as wanted.
     pub async fn wait_for(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_within(PATIENCE, path, wanted).await
+    }
+
+    /// The same, for as long as this.
+    pub async fn wait_within(
+        &self,
+        patience: Duration,
+        path: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut seen = Value::Null;
         let waiting = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -102,7 +112,7 @@ impl Caller {
                 }
             }
         };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        if tokio::time::timeout(patience, waiting).await.is_err() {
             panic!("{path} is not as wanted, but {seen:#}");
         }
         seen
