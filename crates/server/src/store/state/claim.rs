@@ -7,6 +7,7 @@ use super::super::row::{Row, Stored, Value, params};
 use super::State;
 use super::bulk_transitions::{one_of, state_list};
 use super::numbers::{NOT_REGISTERED_FOR, REGISTERED_FOR};
+use super::session_links::UNLINKED;
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp};
 use std::time::Duration;
@@ -290,7 +291,7 @@ fn has_chat_elsewhere(
     }
     let sql = format!(
         "EXISTS (SELECT 1 FROM contacts k JOIN sessions s ON s.phone = k.sender \
-         WHERE k.phone = d.phone AND s.name <> ? AND s.link NOT IN ('not_linked', 'logged_out') \
+         WHERE k.phone = d.phone AND s.name <> ? AND s.link NOT IN {UNLINKED} \
          AND s.lease_until > ? AND (s.waiting_since IS NULL OR s.waiting_since > ?){among})"
     );
     (sql, values)

@@ -4,6 +4,7 @@ use super::super::error::StoreError;
 use super::super::row::params;
 use super::attempt::{given_up, write_progress};
 use super::bulk_transitions::move_all;
+use super::session_links::UNLINKED;
 use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
@@ -120,16 +121,18 @@ impl State {
     /// Leaves to a person what may have gone out from a number that is gone: no phone is linked
     /// under it, or it has been away for [`ABANDON_AFTER`]. Returns the number of deliveries.
     pub async fn abandon(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let gone = "state = 'retry_wait' AND sender IS NOT NULL AND NOT EXISTS (\
-                    SELECT 1 FROM sessions s WHERE s.phone = deliveries.sender \
-                    AND s.link NOT IN ('not_linked', 'logged_out') AND s.lease_until > ? \
-                    AND (s.waiting_since IS NULL OR s.waiting_since > ?))";
+        let gone = format!(
+            "state = 'retry_wait' AND sender IS NOT NULL AND NOT EXISTS (\
+             SELECT 1 FROM sessions s WHERE s.phone = deliveries.sender \
+             AND s.link NOT IN {UNLINKED} AND s.lease_until > ? \
+             AND (s.waiting_since IS NULL OR s.waiting_since > ?))"
+        );
         let since = (now - ABANDON_AFTER).0;
         self.db()
             .retry(|| async {
                 let mut tx = self.db().begin().await?;
                 let values = params![since, since];
-                let moved = move_all(&mut tx, DeliveryEvent::Abandon, now, gone, &values).await?;
+                let moved = move_all(&mut tx, DeliveryEvent::Abandon, now, &gone, &values).await?;
                 tx.commit().await?;
                 Ok(moved)
             })

@@ -12,6 +12,8 @@ use kabari_gateway::PasskeyStep;
 /// The number of a gateway that does not say to which one it is linked.
 pub const UNNAMED_NUMBER: &str = "unknown";
 const ERROR_LENGTH: usize = 500;
+/// The links over which no phone is linked ([`LinkState::is_unlinked`]), for conditions.
+pub(super) const UNLINKED: &str = "('not_linked', 'passkey_required', 'logged_out')";
 
 /// What the holder of a session has seen of its link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,4 +165,28 @@ async fn link_number(
     )
     .await?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_and_code_agree_on_what_is_unlinked() {
+        for name in [
+            "starting",
+            "not_linked",
+            "passkey_required",
+            "connecting",
+            "connected",
+            "unreachable",
+            "logged_out",
+            "replaced",
+            "banned",
+            "client_outdated",
+        ] {
+            let link = LinkState::from_name(name, None).unwrap();
+            assert_eq!(UNLINKED.contains(&format!("'{name}'")), link.is_unlinked(), "{name}");
+        }
+    }
 }

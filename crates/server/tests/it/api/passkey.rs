@@ -75,6 +75,15 @@ async fn the_page_leads_through_the_passkey_and_the_script_gets_its_answer() {
     page.until("!document.getElementById('linking').checkVisibility()").await;
     page.until("/\\d+:\\d\\d/.test(document.getElementById('time-left').textContent)").await;
 
+    // All of it fits a phone, the script when it is shown too.
+    let phone = json!({ "width": 375, "height": 720, "deviceScaleFactor": 2, "mobile": true });
+    page.call("Emulation.setDeviceMetricsOverride", phone).await;
+    page.until("(document.querySelector('details').open = true, innerWidth === 375)").await;
+    let fits = "document.documentElement.scrollWidth === 375 && \
+                [...document.querySelectorAll('body *')].filter(e => e.checkVisibility()) \
+                .every(e => e.getBoundingClientRect().right <= 375)";
+    page.until(fits).await;
+
     let typed = |text: &str| {
         format!(
             "(document.getElementById('assertion').value = {}, \
@@ -99,6 +108,7 @@ async fn the_page_leads_through_the_passkey_and_the_script_gets_its_answer() {
     page.until("document.getElementById('passkey-compare').checkVisibility()").await;
     let code = world.get(PASSKEY).await["code"].as_str().unwrap().to_owned();
     page.until(&format!("document.getElementById('passkey-code').textContent === '{code}'")).await;
+    page.until(fits).await;
     page.until("(document.getElementById('same').click(), true)").await;
     page.until("document.getElementById('passkey-finish').checkVisibility()").await;
     world.simulator.compare_code(OWN, &code).unwrap();
