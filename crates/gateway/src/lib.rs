@@ -1,15 +1,15 @@
 //! The way to WhatsApp.
 //!
-//! [`Gateway`] is what the rest of kabari knows of it. Two things implement it: `embedded`, the
-//! WhatsApp client in this process, and `remote`, an HTTP client of somebody else's gateway.
-//! `http_api` serves any gateway under that same HTTP contract.
+//! [`Gateway`] is what the rest of kabari knows of it. Two things here implement it: `embedded`,
+//! the WhatsApp client in this process, and `remote`, an HTTP client of another gateway, ours or
+//! somebody else's. Their HTTP contract is in `contract`.
 
+pub mod contract;
 pub mod embedded;
-pub mod http_api;
+pub mod http;
 pub mod qr;
 pub mod remote;
 
-mod contract;
 mod session_store;
 
 pub use embedded::{Embedded, EmbeddedConfig};
@@ -32,6 +32,10 @@ pub trait Gateway: Send + Sync {
     async fn look(&self) -> Link {
         self.link().borrow().clone()
     }
+
+    /// Whether a message that is sent again under its id arrives once, and receipts are told.
+    /// `false` for gateways of others, which make a second message of a repeat.
+    fn knows_ids(&self) -> bool;
 
     /// Acks that came late, receipts, and who wrote to us, in order of arrival. There is one
     /// stream: the first call gets it, every later one `None`.
@@ -138,6 +142,11 @@ pub enum Event {
         phone: Phone,
         /// When, by the server's clock.
         at: Timestamp,
+    },
+    /// Everything up to here need not be told again. Only of gateways that keep what they tell.
+    Mark {
+        /// What to begin after the next time: see [`RemoteConfig::heard`].
+        heard: String,
     },
 }
 

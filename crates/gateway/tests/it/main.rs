@@ -5,7 +5,5 @@
 mod embedded_link;
 mod embedded_send;
 mod embedded_store;
-mod http_api;
 mod remote;
-mod scripted;
 mod world;

@@ -46,6 +46,10 @@ pub struct Status {
     banned_until: Option<String>,
     /// What WhatsApp itself allows this number; null where it does not say.
     limits: Option<ShownLimits>,
+    /// Whether receipts come here: false behind a gateway that tells none, so that `delivered` and
+    /// `read` stay unknown; null while it is not known.
+    #[schema(example = true)]
+    receipts: Option<bool>,
 }
 
 /// Limits that WhatsApp puts on the number.
@@ -115,6 +119,12 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
     })
 }
 
+/// Returns whether receipts come from the default session, if its link is known.
+fn receipts(api: &Api, link: LinkState) -> Option<bool> {
+    let gateway = api.sessions.gateway(DEFAULT_SESSION)?;
+    (link != LinkState::Unreachable).then(|| gateway.knows_ids())
+}
+
 /// How the link to WhatsApp is
 #[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", operation_id = "get_whatsapp_status", responses(
     (status = 200, description = "How the link is", body = Status, examples(
@@ -122,12 +132,12 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
             "connected": true, "phone_number": "6281299990000",
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
             "state": "connected", "banned_until": null,
-            "limits": {"reach_out_until": null, "new_chats_left": 40}
+            "limits": {"reach_out_until": null, "new_chats_left": 40}, "receipts": true
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
             "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
-            "state": "not_linked", "banned_until": null, "limits": null
+            "state": "not_linked", "banned_until": null, "limits": null, "receipts": true
         }))),
     ))
 ))]
@@ -145,6 +155,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         state: link.state.as_str(),
         banned_until,
         limits,
+        receipts: receipts(&api, link.state),
         phone_number: link.phone.filter(|_| connected),
         qr_code: None,
     })

@@ -7,7 +7,7 @@ use super::verdict::{Verdict, verdict};
 use crate::crash_point::crash_point;
 use crate::store::state::{Attempt, Begin, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
-use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone};
+use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
 use kabari_gateway::{Gateway, Outgoing, SendError};
 
 /// The session we send from.
@@ -38,6 +38,12 @@ pub async fn attempt(
 ) -> Result<Then, StoreError> {
     let delivery = &addressed.delivery;
     let waits = context.settings.waits;
+    let repeatable = from.gateway.knows_ids();
+    if !repeatable && delivery.progress.may_have_arrived() && !delivery.unrepeatable {
+        // It went out where a repeat is harmless; here it would be a second message.
+        context.state.settle(delivery, DeliveryEvent::Abandon, Some(wording::UNCERTAIN)).await?;
+        return Ok(Then::GoOn);
+    }
     let gap = pacer.gap();
     let began_at = context.clock.monotonic();
     let begin = context
@@ -51,6 +57,7 @@ pub async fn attempt(
                 gap,
                 lease: waits.lease,
                 day: from.day,
+                unrepeatable: !repeatable,
             },
         )
         .await?;
@@ -88,7 +95,7 @@ pub async fn attempt(
     // Counted from the answer: only then was the message surely on the wire.
     pacer.hold(&context.clock, gap);
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
-    let verdict = verdict(answer, begun.attempt, now, waits.resend);
+    let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(waits.resend));
     pacer.hold(&context.clock, verdict.hold);
     settle(context, from, delivery, &verdict).await;
     if is_gone {

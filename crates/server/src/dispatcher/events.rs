@@ -7,6 +7,7 @@ use super::Context;
 use crate::crash_point::crash_point;
 use crate::store::{State, StoreError};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
+use kabari_gateway::contract::EventBody;
 use kabari_gateway::{Event, Gateway};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const ROUND: Duration = Duration::from_millis(50);
 
 /// What WhatsApp said to a number of ours.
 pub struct Heard {
+    /// Its session.
+    session: String,
     /// The number; none if it was unlinked in the meantime.
     own: Option<Phone>,
     event: Event,
@@ -30,6 +33,7 @@ pub struct Heard {
 
 /// Passes on what a session hears, until it ends: what has arrived by then is passed on too.
 pub async fn listen(
+    session: String,
     gateway: Arc<dyn Gateway>,
     heard: mpsc::UnboundedSender<Heard>,
     stopping: CancellationToken,
@@ -44,7 +48,7 @@ pub async fn listen(
         let Some(event) = event else { return };
         let own = gateway.link().borrow().phone.clone().map(Phone::from_stored);
         // Nobody writes any more when the database failed during the shutdown.
-        let _ = heard.send(Heard { own, event });
+        let _ = heard.send(Heard { session: session.clone(), own, event });
     }
 }
 
@@ -64,7 +68,7 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
         {
             round.push(next);
         }
-        while let Err(error) = write(&context.state, &round).await {
+        while let Err(error) = write(&context, &round).await {
             context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
                 return;
@@ -75,9 +79,14 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
 }
 
 /// Receipts only raise a rank, so writing a round twice does no harm.
-async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
+async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
+    if context.settings.keeps_events {
+        keep(&context.state, round).await?;
+    }
+    let state = &context.state;
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
-    for Heard { own, event } in round {
+    let mut marks: BTreeMap<&str, &str> = BTreeMap::new();
+    for Heard { session, own, event } in round {
         match event {
             Event::Acked { message_id } => {
                 state.acked(message_id).await?;
@@ -90,10 +99,38 @@ async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
                     state.wrote(own, phone, *at).await?;
                 }
             }
+            Event::Mark { heard } => {
+                marks.insert(session, heard);
+            }
         }
     }
     for ((rank, at), message_ids) in receipts {
         state.receipt(&message_ids, rank, at).await?;
+    }
+    // Only now: what comes before them is written.
+    for (session, heard) in marks {
+        state.note_heard(session, heard).await?;
+    }
+    Ok(())
+}
+
+/// Keeps a round for those who follow this gateway, and notes which of their messages WhatsApp has
+/// taken.
+async fn keep(state: &State, round: &[Heard]) -> Result<(), StoreError> {
+    let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut taken = vec![];
+    for Heard { session, event, .. } in round {
+        match event {
+            Event::Acked { message_id } => taken.push(message_id.clone()),
+            Event::Receipt { message_ids, .. } => taken.extend(message_ids.iter().cloned()),
+            Event::Wrote { .. } | Event::Mark { .. } => {}
+        }
+        let told = EventBody::of(event).and_then(|body| serde_json::to_string(&body).ok());
+        kept.entry(session).or_default().extend(told);
+    }
+    state.messages_taken(&taken).await?;
+    for (session, events) in kept {
+        state.keep_events(session, &events).await?;
     }
     Ok(())
 }

@@ -208,7 +208,7 @@ async fn hold(
     };
     context.sessions.opened(&name, gateway.clone());
     let stopping = context.stopping.clone();
-    let listening = tokio::spawn(events::listen(gateway.clone(), heard, stopping));
+    let listening = tokio::spawn(events::listen(name.clone(), gateway.clone(), heard, stopping));
     Sender::new(context.clone(), gateway.clone(), lease.clone(), holding).run().await;
     context.stopping.cancel();
     context.sessions.closed(&name);

@@ -30,6 +30,8 @@ pub struct Attempt<'a> {
     pub lease: Duration,
     /// The day `sent_today` counts, a number that changes at midnight.
     pub day: i64,
+    /// Whether the gateway would make a second message of a repeat.
+    pub unrepeatable: bool,
 }
 
 /// Whether an attempt may touch the wire.
@@ -110,12 +112,13 @@ impl State {
         let begun = tx
             .execute(
                 "UPDATE deliveries SET state = 'sending', attempts = ?, lease_until = ?, \
-                 sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
+                 unrepeatable = ?, sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
                  first_sent_at = COALESCE(first_sent_at, ?) \
                  WHERE id = ? AND owner = ? AND epoch = ? AND state = 'leased' AND lease_until > ?",
                 params![
                     i64::from(progress.attempts),
                     lease_until.0,
+                    i64::from(attempt.unrepeatable),
                     attempt.sender.digits(),
                     attempt.jid,
                     send_at.0,
@@ -150,7 +153,7 @@ impl State {
     }
 
     /// Writes what became of a delivery that is ours: `Acked`, `Refused`, `Deferred`,
-    /// `Unanswered` or `NotSent`. `error` is for the report. `false`: it is no longer ours, or
+    /// `Unanswered`, `AnswerLost`, `Abandon` or `NotSent`. `error` is for the report. `false`: it is no longer ours, or
     /// an ack or receipt has already moved it on; there is nothing left to do.
     pub async fn settle(
         &self,

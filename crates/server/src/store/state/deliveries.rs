@@ -38,6 +38,9 @@ pub struct Delivery {
     pub message_id: MessageId,
     /// Where it is.
     pub progress: Progress,
+    /// Whether it went out through a gateway that knows no ids: it makes a second message of a
+    /// repeat, and tells no receipts.
+    pub unrepeatable: bool,
     /// The number it went out from.
     pub sender: Option<Phone>,
     /// Why it failed or was skipped.
@@ -124,7 +127,8 @@ impl State {
 
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
     /// back to running; a cancelled one stays cancelled and an expired one sends nothing, so there
-    /// it is refused.
+    /// it is refused. Who decides that knows that it may arrive twice, so it goes out whatever the
+    /// gateway makes of it.
     pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
         self.db().retry(|| self.try_resolve(delivery, decision)).await?;
         self.there_is_work();
@@ -161,9 +165,13 @@ impl State {
         values.push(Value::from(after.due_at.0));
         values.extend(stamp_values);
         values.extend(params![id]);
+        let wanted = match decision {
+            Resolution::CountAsSent => "",
+            Resolution::SendAgain => ", unrepeatable = 1",
+        };
         let sql = format!(
             "UPDATE deliveries SET state = ?, attempts = ?, unanswered = ?, due_at = ?, \
-             owner = NULL, lease_until = NULL{stamps} WHERE id = ?"
+             owner = NULL, lease_until = NULL{stamps}{wanted} WHERE id = ?"
         );
         tx.execute(&sql, values).await?;
         tx.commit().await
@@ -171,7 +179,8 @@ impl State {
 }
 
 pub(super) const SELECT: &str = "SELECT id, campaign_id, position, customer_id, customer_name, \
-     phone_raw, phone, text, message_id, state, attempts, unanswered, due_at, sender, error, \
+     phone_raw, phone, text, message_id, state, attempts, unanswered, unrepeatable, due_at, sender, \
+     error, \
      first_sent_at, accepted_at, delivered_at, read_at FROM deliveries";
 
 fn read(row: &Row) -> Result<Delivery, StoreError> {
@@ -190,6 +199,7 @@ fn read(row: &Row) -> Result<Delivery, StoreError> {
         text: row.get("text")?,
         message_id: MessageId::from_stored(row.get::<String>("message_id")?),
         progress: read_progress(row)?,
+        unrepeatable: row.get::<i64>("unrepeatable")? != 0,
         sender: phone("sender")?,
         error: row.get("error")?,
         first_sent_at: time("first_sent_at")?,

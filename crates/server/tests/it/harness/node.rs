@@ -1,11 +1,11 @@
 //! kabari as a process of its own, to be killed.
 
 use super::caller::Caller;
+use super::gateway::opened;
 use super::served::PATIENCE;
 use super::world::options;
-use kabari::app;
 use kabari::clock::Clock;
-use kabari::data_dir::DataDir;
+use kabari::gateway_app::GatewayApp;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -85,17 +85,14 @@ impl Setup {
         options.wa_websocket_url = Some(simulator.ws_url());
         options.wa_session = value("WA_SESSION").unwrap_or(options.wa_session);
         let settings = options.check_with(&value).unwrap();
-        let data_dir = DataDir::open(&settings.data_dir).unwrap();
-        let state = app::open_state(&settings, Clock::System).await.unwrap();
-        let (gateway, lease) =
-            app::open_session(&settings, &state, &settings.session, data_dir.node()).await.unwrap();
-        let mut link = gateway.link();
+        let name = settings.session.clone();
+        let app = GatewayApp::start(settings, Clock::System).await.unwrap();
+        let mut link = opened(&app.sessions, &name).await.link();
         let qr = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await.unwrap();
         let qr = qr.unwrap().qr.clone().unwrap();
         simulator.scan(&qr, phone).await.unwrap();
         timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await.unwrap().unwrap();
-        gateway.close().await;
-        state.release_session(&lease).await.unwrap();
+        app.stop().await;
     }
 
     pub fn start(&self) -> Node {

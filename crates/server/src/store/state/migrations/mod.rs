@@ -4,6 +4,7 @@ mod columns;
 mod m0001_campaigns;
 mod m0002_sessions;
 mod m0003_session_entries;
+mod m0004_gateways;
 
 use super::super::database::Database;
 use super::super::error::{StoreError, Which};
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0001_campaigns::Migration),
             Box::new(m0002_sessions::Migration),
             Box::new(m0003_session_entries::Migration),
+            Box::new(m0004_gateways::Migration),
         ]
     }
 }
