@@ -82,6 +82,7 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
 async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     if context.settings.keeps_events {
         keep(&context.state, round).await?;
+        crash_point("events.kept");
     }
     let state = &context.state;
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
@@ -109,6 +110,7 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     }
     // Only now: what comes before them is written.
     for (session, heard) in marks {
+        crash_point("events.heard");
         state.note_heard(session, heard).await?;
     }
     Ok(())

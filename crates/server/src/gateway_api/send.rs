@@ -5,6 +5,7 @@
 //! a repeat goes out under the same id, which phones show once.
 
 use super::{Api, bad_request, failure, parse, refusal, text, typed_number, typed_phone};
+use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use crate::store::state::AskedMessage;
 use axum::Json;
@@ -82,7 +83,7 @@ pub async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejectio
 enum NotSent {
     Send(SendError),
     /// It was refused when it was asked for first, with this answer.
-    Before(Answer),
+    Before(Box<Answer>),
     /// Its id belongs to a message to another number.
     OtherNumber,
 }
@@ -113,7 +114,9 @@ impl Api {
             return answered(asked, &phone);
         }
         self.state.ask_message(&id, &phone).await?;
+        crash_point("message.asked");
         let sent = self.deliver(id.clone(), phone.clone(), text).await;
+        crash_point("message.answered");
         let outcome = match &sent {
             Ok(()) => Ok(()),
             Err(error @ (SendError::NotRegistered | SendError::Permanent(_))) => {
@@ -126,6 +129,7 @@ impl Api {
         };
         let outcome = outcome.as_ref().copied().map_err(String::as_str);
         let written = self.state.answer_message(&id, outcome).await;
+        crash_point("message.settled");
         if let Err(error) = written {
             // The answer goes out all the same; a repeat would go out under the same id.
             tracing::warn!(%error, "what came of a message could not be written down");
@@ -148,8 +152,9 @@ fn answered(asked: AskedMessage, phone: &Phone) -> Result<(), NotSent> {
     }
     match asked.outcome {
         Some(Err(refusal)) => {
-            let unreadable = |_| Answer::failure(wording::INTERNAL);
-            Err(NotSent::Before(serde_json::from_str(&refusal).unwrap_or_else(unreadable)))
+            let answer = serde_json::from_str(&refusal);
+            let answer = answer.unwrap_or_else(|_| Answer::failure(wording::INTERNAL));
+            Err(NotSent::Before(Box::new(answer)))
         }
         Some(Ok(())) | None => Ok(()),
     }

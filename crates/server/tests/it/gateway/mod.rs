@@ -2,6 +2,7 @@
 
 mod access;
 mod contract;
+pub mod crashes;
 mod events;
 mod ids;
 mod old;

@@ -1,11 +1,13 @@
 //! kabari as a process of its own, to be killed.
 
 use super::caller::Caller;
-use super::gateway::opened;
 use super::served::PATIENCE;
 use super::world::options;
+use kabari::app;
 use kabari::clock::Clock;
-use kabari::gateway_app::GatewayApp;
+use kabari::data_dir::DataDir;
+use kabari::store::state::SessionKind;
+use kabari::whatsapp_session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -85,14 +87,22 @@ impl Setup {
         options.wa_websocket_url = Some(simulator.ws_url());
         options.wa_session = value("WA_SESSION").unwrap_or(options.wa_session);
         let settings = options.check_with(&value).unwrap();
-        let name = settings.session.clone();
-        let app = GatewayApp::start(settings, Clock::System).await.unwrap();
-        let mut link = opened(&app.sessions, &name).await.link();
+        let data_dir = DataDir::open(&settings.data_dir).unwrap();
+        let state = app::open_state(&settings, Clock::System).await.unwrap();
+        let key = whatsapp_session::key(&settings).unwrap();
+        state.check_session_key(&key).await.unwrap();
+        let (name, kind) = (settings.session.as_str(), SessionKind::Embedded);
+        state.create_session(name, kind).await.unwrap();
+        let held = state.hold_session(name, kind, data_dir.node(), settings.waits.lease).await;
+        let lease = held.unwrap().expect("nobody else has it");
+        let gateway = app::embedded(&settings, &state, key)(lease.clone()).await.unwrap();
+        let mut link = gateway.link();
         let qr = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await.unwrap();
         let qr = qr.unwrap().qr.clone().unwrap();
         simulator.scan(&qr, phone).await.unwrap();
         timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await.unwrap().unwrap();
-        app.stop().await;
+        gateway.close().await;
+        state.release_session(&lease).await.unwrap();
     }
 
     pub fn start(&self) -> Node {
