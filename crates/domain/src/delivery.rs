@@ -124,9 +124,13 @@ pub enum DeliveryEvent {
     Deferred(Timestamp),
     /// No answer in time, or the node died while sending: again at that time, under the same id.
     Unanswered(Timestamp),
+    /// No answer in time, or the node died while sending, through a gateway that would make a
+    /// second message of a repeat.
+    AnswerLost,
     /// A receipt, however late, early or often.
     Receipt(ReceiptRank),
-    /// The number it may have gone out from is gone, and no other may send it.
+    /// It may have gone out, and cannot be repeated: the number is gone that it went out from, or
+    /// the gateway there would make a second message of it.
     Abandon,
     /// `expires_at` has passed.
     Expire,
@@ -195,6 +199,9 @@ impl Progress {
                 let state = if unanswered < MAX_UNANSWERED { RetryWait } else { Uncertain };
                 Ok(Progress { state, unanswered, due_at, ..self })
             }
+            (Sending, AnswerLost) => {
+                Ok(Progress { state: Uncertain, unanswered: self.unanswered + 1, ..self })
+            }
             // What may have arrived before is not undone by a later no.
             (Sending, Refused) => to(if self.may_have_arrived() { Uncertain } else { Failed }),
             (Leased, Refused) if !self.may_have_arrived() => to(Failed),
@@ -217,7 +224,7 @@ impl Progress {
             {
                 to(Uncertain)
             }
-            (RetryWait, Abandon) if self.may_have_arrived() => to(Uncertain),
+            (Leased | RetryWait, Abandon) if self.may_have_arrived() => to(Uncertain),
             (Queued | Leased | RetryWait, Expire) => to(Expired),
             (Queued | Leased | RetryWait, Supersede) => to(Superseded),
             (Queued | Leased | RetryWait, Cancel) => to(Cancelled),
@@ -271,6 +278,7 @@ mod tests {
             Just(GiveUp),
             Just(Deferred(Timestamp(5))),
             Just(Unanswered(Timestamp(5))),
+            Just(AnswerLost),
             Just(Receipt(ReceiptRank::Delivered)),
             Just(Receipt(ReceiptRank::Read)),
             Just(Expire),

@@ -44,6 +44,8 @@ pub const PENDING: &str = "Belum terkirim: masih dalam antrean";
 /// The gateway cannot be reached.
 pub const GATEWAY_DOWN: &str =
     "WhatsApp Gateway tidak dapat dihubungi. Periksa WA_GATEWAY_URL dan pastikan gateway berjalan";
+/// The gateway wants another key, or serves under other names only.
+pub const GATEWAY_DENIED: &str = "WhatsApp Gateway menolak kunci. Isi WA_GATEWAY_KEY dengan API_KEY milik gateway, lalu mulai ulang kabari";
 
 /// A send whose ODP has no active customer.
 pub fn no_recipients_at(odp: &str) -> String {
@@ -271,6 +273,23 @@ pub const SEND_PARAMETERS: &str = "Parameter phone dan message diperlukan";
 /// `POST /send` with a `message_id` that cannot be one.
 pub const INVALID_MESSAGE_ID: &str =
     "Parameter message_id hanya boleh berisi huruf, angka, - dan _, paling banyak 64";
+/// `POST /send` with a `message_id` that has gone to another number.
+pub const MESSAGE_ID_REUSED: &str =
+    "message_id ini sudah dipakai untuk nomor lain. Pakai message_id baru untuk setiap pesan";
+
+/// The dialects of other gateways are off.
+pub const COMPAT_OFF: &str = "Alamat ini belum diaktifkan: COMPAT_KEY belum diatur. Buat kuncinya dengan openssl rand -hex 16, isi COMPAT_KEY, lalu mulai ulang kabari";
+/// The key for the dialects of other gateways is missing or wrong.
+pub const COMPAT_DENIED: &str = "Kunci tidak ada atau salah. Isi key dengan COMPAT_KEY dari kabari";
+/// A call without a number or a text.
+pub const COMPAT_PARAMETERS: &str = "Parameter to dan text diperlukan";
+/// A message in another gateway's dialect is recorded.
+pub const COMPAT_RECORDED: &str = "Pesan diterima dan akan dikirim";
+/// More messages at once than are taken.
+pub const COMPAT_TOO_MANY: &str = "Terlalu banyak permintaan. Coba lagi sebentar lagi";
+/// A request for more than a text.
+pub const COMPAT_TEXT_ONLY: &str =
+    "kabari hanya mengirim teks. Kirim tanpa url, file, lokasi, polling, dan tombol";
 
 /// The link is in no state for what was asked.
 pub const LINK_BUSY: &str =

@@ -1,15 +1,15 @@
 //! The way to WhatsApp.
 //!
-//! [`Gateway`] is what the rest of kabari knows of it. Two things implement it: `embedded`, the
-//! WhatsApp client in this process, and `remote`, an HTTP client of somebody else's gateway.
-//! `http_api` serves any gateway under that same HTTP contract.
+//! [`Gateway`] is what the rest of kabari knows of it. Two things here implement it: `embedded`,
+//! the WhatsApp client in this process, and `remote`, an HTTP client of another gateway, ours or
+//! somebody else's. Their HTTP contract is in `contract`.
 
+pub mod contract;
 pub mod embedded;
-pub mod http_api;
+pub mod http;
 pub mod qr;
 pub mod remote;
 
-mod contract;
 mod passkey;
 mod session_store;
 
@@ -34,6 +34,10 @@ pub trait Gateway: Send + Sync {
     async fn look(&self) -> Link {
         self.link().borrow().clone()
     }
+
+    /// Whether a message that is sent again under its id arrives once, and receipts are told.
+    /// `false` for gateways of others, which make a second message of a repeat.
+    fn knows_ids(&self) -> bool;
 
     /// Acks that came late, receipts, and who wrote to us, in order of arrival. There is one
     /// stream: the first call gets it, every later one `None`.
@@ -167,6 +171,11 @@ pub enum Event {
         /// In percent, with the part that was told last. With 100 comes the last part; others may
         /// still be under way.
         percent: u8,
+    },
+    /// Everything up to here need not be told again. Only of gateways that keep what they tell.
+    Mark {
+        /// What to begin after the next time: see [`RemoteConfig::heard`].
+        heard: String,
     },
 }
 

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long open requests may hold up the end: a waiting send comes back for its report.
-const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A running kabari.
 pub struct App {
@@ -84,6 +84,7 @@ impl App {
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
                         api_key: settings.api_key.clone(),
+                        compat_key: settings.compat_key.clone(),
                         origins: settings.origins.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
@@ -106,6 +107,7 @@ impl App {
                 quotas: settings.quotas,
                 affinity: settings.affinity,
                 waits: settings.waits,
+                keeps_events: false,
             },
             clock,
         );
@@ -195,30 +197,46 @@ pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
 fn connector(settings: &Settings, state: &State, key: SessionKey) -> anyhow::Result<Connector> {
     Ok(match &settings.gateway_url {
         Some(url) => {
-            let config = RemoteConfig { url: url.clone() };
-            let open: OpenGateway = Box::new(move |_lease| {
-                let config = config.clone();
-                Box::pin(async move {
-                    let remote = Remote::start(config).await?;
-                    Ok(Arc::new(remote) as Arc<dyn Gateway>)
-                })
+            let (url, key) = (url.clone(), settings.gateway_key.clone());
+            let state = state.clone();
+            let open: OpenGateway = Box::new(move |lease| {
+                let (url, key, state) = (url.clone(), key.clone(), state.clone());
+                Box::pin(async move { open_remote(url, key, &state, &lease).await })
             });
             let only = Some(settings.session.clone());
             Connector { kind: SessionKind::Remote, only, open }
         }
         None => {
-            let (settings, state) = (settings.clone(), state.clone());
-            let open: OpenGateway = Box::new(move |lease| {
-                let (settings, state, key) = (settings.clone(), state.clone(), key.clone());
-                Box::pin(async move { open_embedded(&settings, &state, &lease, &key).await })
-            });
+            let open = embedded(settings, state, key);
             Connector { kind: SessionKind::Embedded, only: None, open }
         }
     })
 }
 
+/// Opens a session that is held by way of another process.
+async fn open_remote(
+    url: String,
+    key: Option<String>,
+    state: &State,
+    lease: &SessionLease,
+) -> Result<Arc<dyn Gateway>, GatewayError> {
+    let heard = state.heard(&lease.name).await;
+    let heard = heard.map_err(|error| GatewayError::Storage(error.to_string()))?;
+    let remote = Remote::start(RemoteConfig { url, key, heard }).await?;
+    Ok(Arc::new(remote))
+}
+
+/// How these settings open sessions with the client in this process.
+pub fn embedded(settings: &Settings, state: &State, key: SessionKey) -> OpenGateway {
+    let (settings, state) = (settings.clone(), state.clone());
+    Box::new(move |lease| {
+        let (settings, state, key) = (settings.clone(), state.clone(), key.clone());
+        Box::pin(async move { open_embedded(&settings, &state, &lease, &key).await })
+    })
+}
+
 /// Opens a session that is held, with the client in this process.
-pub async fn open_embedded(
+async fn open_embedded(
     settings: &Settings,
     state: &State,
     lease: &SessionLease,
@@ -234,25 +252,4 @@ pub async fn open_embedded(
     })
     .await?;
     Ok(Arc::new(embedded))
-}
-
-/// Takes the session of this name for this node, and opens it.
-pub async fn open_session(
-    settings: &Settings,
-    state: &State,
-    name: &str,
-    node: &str,
-) -> anyhow::Result<(Arc<dyn Gateway>, SessionLease)> {
-    let key = whatsapp_session::key(settings)?;
-    state.check_session_key(&key).await?;
-    whatsapp_session::take_over(&settings.data_dir, state, &key, node, &[name]).await?;
-    state.create_session(name, SessionKind::Embedded).await?;
-    let held = state.hold_session(name, SessionKind::Embedded, node, settings.waits.lease).await?;
-    let lease = held.with_context(|| {
-        format!(
-            "another node holds the session {name:?}: end that node, or set WA_SESSION to another"
-        )
-    })?;
-    let gateway = open_embedded(settings, state, &lease, &key).await?;
-    Ok((gateway, lease))
 }

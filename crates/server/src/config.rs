@@ -127,6 +127,8 @@ pub struct Settings {
     pub gateway_port: u16,
     /// What callers must show.
     pub api_key: Option<String>,
+    /// What programs must show that speak another gateway's dialect.
+    pub compat_key: Option<String>,
     /// Whose web pages may call the API.
     pub origins: Origins,
     /// Directory of the session and the embedded databases.
@@ -139,6 +141,8 @@ pub struct Settings {
     pub session_key: Option<SessionKey>,
     /// A gateway to use instead of the embedded client.
     pub gateway_url: Option<String>,
+    /// The key to show there.
+    pub gateway_key: Option<String>,
     /// WhatsApp's WebSocket, if not the real one.
     pub websocket_url: Option<String>,
     /// What the phone lists under its linked devices.
@@ -284,11 +288,19 @@ impl Options {
         if api_key.is_none() && api.is_some_and(|api| !api.ip().is_loopback()) {
             faults.add("API_HOST", format!("{} can be reached from other machines: set API_KEY first (openssl rand -hex 16), or listen on 127.0.0.1", self.api.api_host));
         }
+        let compat_key = faults.secret("COMPAT_KEY", environment);
+        if compat_key.as_ref().is_some_and(|key| key.len() < MIN_API_KEY_LENGTH) {
+            faults.add("COMPAT_KEY", format!("needs at least {MIN_API_KEY_LENGTH} characters; make one with: openssl rand -hex 16"));
+        }
+        if compat_key.is_some() && compat_key == api_key {
+            faults.add("COMPAT_KEY", "is the same as API_KEY: it shows up in other programs' logs, so make another with: openssl rand -hex 16".into());
+        }
         let web = ["http://", "https://"];
         let gateway_url = faults.url("WA_GATEWAY_URL", self.wa_gateway_url, &web);
         let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
         let websocket_url =
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let gateway_key = faults.secret("WA_GATEWAY_KEY", environment);
         let db_password = faults.secret("DB_PASSWORD", environment);
         let state_database_url = faults.secret("STATE_DATABASE_URL", environment);
         let state_database_url =
@@ -314,12 +326,14 @@ impl Options {
                 api: api?,
                 gateway_port: gateway_port?,
                 api_key,
+                compat_key,
                 origins: origins?,
                 data_dir: self.data_dir,
                 billing,
                 state_database_url,
                 session_key,
                 gateway_url: gateway_url.map(|url| url.trim_end_matches('/').to_owned()),
+                gateway_key,
                 websocket_url,
                 device_name: self.wa_device_name,
                 pace: Pace { delay: delay?, jitter: jitter? },
@@ -500,6 +514,17 @@ mod tests {
         assert!(faults(Some("secret")).contains("64 hexadecimal digits"));
         assert!(!faults(Some("secret")).contains("secret"));
         assert_eq!(faults(Some(&"0f".repeat(32))), "");
+    }
+
+    #[test]
+    fn the_key_for_other_programs_is_another_one() {
+        let with =
+            |compat| check_with(&[], &[("API_KEY", "0123456789abcdef"), ("COMPAT_KEY", compat)]);
+        for compat in ["short", "0123456789abcdef"] {
+            let faults = with(compat).unwrap_err();
+            assert_eq!(faults.iter().map(|f| f.name).collect::<Vec<_>>(), ["COMPAT_KEY"]);
+        }
+        assert!(with("fedcba9876543210").is_ok());
     }
 
     #[test]

@@ -10,10 +10,12 @@ pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 pub const HELP: &str = "Secrets are variables, in the environment or in .env, and no flags. Each can also be in a file\n\
 that a variable with _FILE at its end names, such as API_KEY_FILE=/run/secrets/api_key:\n  \
 API_KEY             key that callers send as X-API-Key or Authorization: Bearer\n  \
+COMPAT_KEY          key of programs that speak another gateway's dialect\n  \
 DB_PASSWORD         password of the billing database\n  \
 STATE_DATABASE_URL  kabari's own database, mysql://user:password@host:port/name, when several\n                      \
 nodes share the work; without it SQLite below DATA_DIR\n  \
-SESSION_KEY         what WhatsApp sessions are encrypted with: 64 hexadecimal digits";
+SESSION_KEY         what WhatsApp sessions are encrypted with: 64 hexadecimal digits\n  \
+WA_GATEWAY_KEY      key to show to the gateway at WA_GATEWAY_URL: its API_KEY";
 
 /// The same for commands that call a running kabari.
 pub const CLIENT_HELP: &str = "Where the API asks for a key, it comes from the variable API_KEY, in the environment or in\n\

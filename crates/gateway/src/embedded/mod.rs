@@ -147,6 +147,10 @@ impl Gateway for Embedded {
         self.shared.link.subscribe()
     }
 
+    fn knows_ids(&self) -> bool {
+        true
+    }
+
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
         lock(&self.events).take()
     }

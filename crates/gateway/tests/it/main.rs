@@ -6,7 +6,5 @@ mod embedded_history;
 mod embedded_link;
 mod embedded_send;
 mod embedded_store;
-mod http_api;
 mod remote;
-mod scripted;
 mod world;

@@ -1,6 +1,5 @@
 //! The client of the contract: against gateways of others, and against our own.
 
-use crate::scripted::{Scripted, serve};
 use crate::world::{FRIEND, message, until};
 use axum::Json;
 use axum::Router;
@@ -8,15 +7,28 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use kabari_domain::{Timestamp, wording};
+use kabari_domain::wording;
 use kabari_gateway::{
-    Gateway, GatewayError, LinkState, Registration, Remote, RemoteConfig, SendError, http_api,
+    Gateway, GatewayError, LinkState, Registration, Remote, RemoteConfig, SendError,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+
+/// A gateway there that asks for no key and is heard for the first time.
+fn config(url: String) -> RemoteConfig {
+    RemoteConfig { url, key: None, heard: None }
+}
+
+/// Serves the router on a free port of loopback and gives its address.
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
 
 /// A gateway of somebody else, with answers to set.
 #[derive(Clone, Default)]
@@ -53,7 +65,7 @@ impl Foreign {
             )
             .with_state(foreign.clone());
         let url = format!("{}/gw", serve(router).await);
-        (foreign, Remote::start(RemoteConfig { url }).await.unwrap())
+        (foreign, Remote::start(config(url)).await.unwrap())
     }
 
     async fn send(State(foreign): State<Foreign>, Json(request): Json<Value>) -> Response {
@@ -126,7 +138,7 @@ async fn a_gateway_that_is_not_there_got_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    let remote = Remote::start(RemoteConfig { url }).await.unwrap();
+    let remote = Remote::start(config(url)).await.unwrap();
     let link = remote.link().borrow().clone();
     assert_eq!(link.state, LinkState::Unreachable);
     assert_eq!(link.error.as_deref(), Some(wording::GATEWAY_DOWN));
@@ -146,7 +158,7 @@ async fn a_connection_that_breaks_after_the_request_leaves_it_open() {
             let _ = stream.read(&mut [0; 1024]).await;
         }
     });
-    let remote = Remote::start(RemoteConfig { url }).await.unwrap();
+    let remote = Remote::start(config(url)).await.unwrap();
     let answer = remote.send(&message(FRIEND, 7, "Halo")).await;
     assert!(matches!(answer, Err(SendError::Unknown(_))), "{answer:?}");
 }
@@ -176,41 +188,18 @@ async fn a_restart_shows_at_once() {
 }
 
 #[tokio::test]
-async fn only_plain_http_addresses_are_taken() {
-    for url in ["", "localhost:3001", "https://localhost:3001", "ftp://localhost"] {
-        let started = Remote::start(RemoteConfig { url: url.into() }).await;
-        assert!(started.is_err(), "{url}");
+async fn only_addresses_of_the_web_are_taken() {
+    for url in ["", "localhost:3001", "ftp://localhost", "https://"] {
+        assert!(Remote::start(config(url.into())).await.is_err(), "{url}");
     }
+    let config = RemoteConfig { key: Some("a\nb".into()), ..config("http://127.0.0.1:1".into()) };
+    assert!(Remote::start(config).await.is_err(), "a key of two lines");
 }
 
 #[tokio::test]
-async fn a_kabari_in_front_of_a_kabari_tells_troubles_apart() {
-    let gateway = Scripted::connected();
-    let api = http_api::router(gateway.clone() as Arc<dyn Gateway>, Duration::ZERO);
-    let remote = Remote::start(RemoteConfig { url: serve(api).await }).await.unwrap();
-    let sent = message(FRIEND, 7, "Halo");
-    let retry = |seconds, reason: &str| SendError::Retry {
-        after: Duration::from_secs(seconds),
-        reason: reason.into(),
-    };
-    for (there, here) in [
-        (SendError::NotLinked, SendError::NotLinked),
-        (
-            SendError::NotConnected("socket".into()),
-            SendError::NotConnected(wording::RECONNECTING.into()),
-        ),
-        (SendError::NotRegistered, SendError::NotRegistered),
-        (
-            SendError::ReachOutLimit { until: Some(Timestamp(5)) },
-            SendError::ReachOutLimit { until: Some(Timestamp(5)) },
-        ),
-        (retry(60, "429"), retry(60, wording::TRY_LATER)),
-        (SendError::Permanent("479".into()), SendError::Permanent("479".into())),
-        (SendError::Unknown("no ack".into()), SendError::Unknown(wording::UNCERTAIN.into())),
-    ] {
-        gateway.fail(FRIEND, there);
-        assert_eq!(remote.send(&sent).await, Err(here));
-    }
-    gateway.link.send_modify(|link| link.state = LinkState::Replaced);
-    until(&remote, "the other's state", |link| link.state == LinkState::Replaced).await;
+async fn what_a_gateway_of_others_cannot_tell_is_not_known() {
+    let (_foreign, remote) = Foreign::start().await;
+    assert!(!remote.knows_ids());
+    let limits = remote.limits().await;
+    assert!(matches!(limits, Err(GatewayError::NotPossible(_))), "{limits:?}");
 }

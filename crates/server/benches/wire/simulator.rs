@@ -24,9 +24,9 @@ pub fn ws_url(address: &str) -> String {
 
 /// A phone scans a QR code, at the simulator of this address.
 pub async fn scan(address: &str, qr: &str, phone: &str) -> anyhow::Result<()> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
     let scan = json!({ "qr": qr, "phone": phone });
     let url = format!("http://{address}/control/scan");
+    let http = kabari_gateway::http::client(&url).build()?;
     http.post(url).json(&scan).send().await?.error_for_status()?;
     Ok(())
 }
@@ -42,7 +42,7 @@ impl Simulator {
     pub async fn start() -> anyhow::Result<Simulator> {
         let mut process = Process::spawn(Command::new(std::env::current_exe()?).arg("simulator"))?;
         let address = process.says(ANNOUNCED).await?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = kabari_gateway::http::client("http:").build()?;
         Ok(Simulator { process, address, http })
     }
 

@@ -1,8 +1,8 @@
-//! Who may ask. With `API_KEY` set, whoever has the key; without it, only this machine.
+//! Who may ask, of the API and of `kabari gateway` alike. With `API_KEY` set, whoever has the key;
+//! without it, only this machine.
 
-use super::Api;
 use super::error::ApiError;
-use crate::origins::is_loopback;
+use crate::origins::{Origins, is_loopback};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -15,17 +15,26 @@ use subtle::ConstantTimeEq;
 const API_KEY_HEADER: &str = "x-api-key";
 
 /// Answered without a key: what a load balancer asks, and the documentation, which says nothing
-/// that is not in the source code; a browser could not send a key for it.
+/// that is not in the source code; a browser could not send a key for it. What speaks the dialects
+/// of other gateways has a key of its own.
 const OPEN_PATHS: [&str; 3] = ["/", "/health", "/openapi.json"];
-const OPEN_PREFIXES: [&str; 2] = ["/docs", "/redoc"];
+const OPEN_PREFIXES: [&str; 3] = ["/docs", "/redoc", "/compat"];
+
+/// Who may call.
+pub struct Access {
+    /// What callers must show. Without one, only this machine is served.
+    pub key: Option<String>,
+    /// Whose web pages may call.
+    pub origins: Origins,
+}
 
 /// Lets a request through or answers 401 or 403.
 pub async fn guard(
-    State(api): State<Arc<Api>>,
+    State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    match &api.settings.api_key {
+    match &access.key {
         Some(_) if is_open(request.uri().path()) => {}
         Some(key) => require_key(request.headers(), key)?,
         None => require_loopback_host(request.headers())?,
@@ -49,9 +58,14 @@ fn require_key(headers: &HeaderMap, key: &str) -> Result<(), ApiError> {
         .map(|(_, token)| token.trim().as_bytes());
     let given = headers.get(API_KEY_HEADER).map(|value| value.as_bytes()).or(bearer);
     match given {
-        Some(given) if bool::from(given.ct_eq(key.as_bytes())) => Ok(()),
+        Some(given) if is_key(given, key) => Ok(()),
         _ => Err(ApiError::Unauthorized),
     }
+}
+
+/// Returns whether this is the key, in a time that says nothing about it.
+pub fn is_key(given: &[u8], key: &str) -> bool {
+    given.ct_eq(key.as_bytes()).into()
 }
 
 /// A page on the internet can make a browser ask this machine under a name of its own (DNS

@@ -5,7 +5,7 @@
 //! by then a form or a `no-cors` request would have done its harm. Programs that are no browsers
 //! send none of the headers looked at here.
 
-use super::Api;
+use super::auth::Access;
 use super::error::ApiError;
 use crate::origins::{Origins, authority};
 use axum::extract::{Request, State};
@@ -48,8 +48,8 @@ enum Source {
 
 /// Answers preflights, refuses requests of pages that are not allowed, and tells the browser of
 /// an allowed page that it may show it the answer.
-pub async fn guard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let source = source(&api.settings.origins, request.method(), request.headers());
+pub async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let source = source(&access.origins, request.method(), request.headers());
     let mut response = match &source {
         Source::ForeignPage => {
             let origin = text(request.headers(), ORIGIN.as_str()).unwrap_or("unknown");
@@ -92,7 +92,7 @@ fn source(origins: &Origins, method: &Method, headers: &HeaderMap) -> Source {
 }
 
 /// Whether a person opens an address of ours in a tab. The page that has the link learns nothing,
-/// and a GET changes nothing.
+/// and a GET changes nothing, unless the key stands in the address.
 fn is_followed_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && !headers.contains_key(ORIGIN)

@@ -3,9 +3,9 @@
 use super::Api;
 use super::campaigns::{self, campaign_id};
 use super::error::{Answer, ErrorBody};
-use super::send::reason;
 use super::streamed;
 use super::validation::PathText;
+use crate::outcome::reason;
 use crate::store::state::Delivery;
 use axum::extract::State;
 use axum::http::HeaderValue;

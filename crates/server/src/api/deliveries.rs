@@ -4,6 +4,7 @@ use super::campaigns::{campaign_id, page_size};
 use super::error::{Answer, ApiError, ErrorBody};
 use super::validation::{Body, Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path};
+use crate::outcome::reason;
 use crate::store::StoreError;
 use crate::store::state::{Delivery, Resolution};
 use axum::Json;
@@ -46,6 +47,9 @@ pub struct DeliveryBody {
     /// The number it went out from, E.164 digits.
     #[schema(example = "6281299990000")]
     sender: Option<String>,
+    /// Whether receipts can come: not where it went out through a gateway that tells none.
+    #[schema(example = true)]
+    receipts: bool,
     first_sent_at: Option<String>,
     accepted_at: Option<String>,
     delivered_at: Option<String>,
@@ -60,7 +64,7 @@ impl From<Delivery> for DeliveryBody {
             id: delivery.id,
             position: delivery.position,
             customer_id: delivery.customer_id,
-            error: super::send::reason(&delivery).filter(|_| !state.is_open()),
+            error: reason(&delivery).filter(|_| !state.is_open()),
             customer_name: delivery.customer_name,
             phone: delivery.phone.map(|phone| phone.digits().to_owned()),
             phone_raw: delivery.phone_raw,
@@ -68,6 +72,7 @@ impl From<Delivery> for DeliveryBody {
             attempts: delivery.progress.attempts,
             message_id: delivery.message_id.to_string(),
             sender: delivery.sender.map(|sender| sender.digits().to_owned()),
+            receipts: !delivery.unrepeatable,
             first_sent_at: time(delivery.first_sent_at),
             accepted_at: time(delivery.accepted_at),
             delivered_at: time(delivery.delivered_at),

@@ -83,6 +83,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
         (name = "billing", description = "Notices and customers, as the billing database has them"),
         (name = "send", description = "Send to customers, and wait for the report or not"),
         (name = "campaigns", description = "What was sent, how far it is, and control over it"),
+        (name = "compat", description = "The dialects of other gateways, for billing systems that speak them. Only with `COMPAT_KEY`, which is good for nothing else"),
     ),
 )]
 pub struct Description;
@@ -132,6 +133,10 @@ pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
             if path.starts_with("/api/") {
                 common.push(("401", "With API_KEY set: no key, or a wrong one", "ErrorBody"));
                 common.push(("403", FORBIDDEN, "ErrorBody"));
+            }
+            if path.starts_with("/compat/") {
+                common.push(("403", FORBIDDEN, "ErrorBody"));
+                common.push(("503", "A database is down; nothing was done", "ErrorBody"));
             }
             if path.starts_with("/api/") && !path.starts_with("/api/whatsapp/") {
                 common.push(("503", "A database is down; nothing was done", "ErrorBody"));

@@ -5,15 +5,16 @@
 //! [`streamed`]. A send only records what is to be done and waits for the state database to say
 //! that it is: who sends is somebody else.
 
-mod auth;
+pub(crate) mod auth;
 mod campaigns;
+mod compat;
 mod control;
-mod cross_origin;
+pub(crate) mod cross_origin;
 mod csv;
 mod customers;
 mod deliveries;
 mod docs;
-mod error;
+pub(crate) mod error;
 mod events;
 mod forecast;
 mod link_page;
@@ -30,8 +31,10 @@ use crate::config::Pace;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, State};
-use axum::Router;
+use auth::Access;
 use axum::extract::DefaultBodyLimit;
+use axum::{Extension, Router};
+use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
 use std::sync::Arc;
@@ -72,6 +75,8 @@ pub struct ApiSettings {
     pub status_page_url: Option<String>,
     /// What callers must show. Without one, only this machine is served.
     pub api_key: Option<String>,
+    /// What programs must show that speak another gateway's dialect. Without one, none may.
+    pub compat_key: Option<String>,
     /// Whose web pages may call.
     pub origins: Origins,
     /// A send is refused if the same was made within this time; zero turns that off.
@@ -84,7 +89,9 @@ pub struct ApiSettings {
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
-    let api = Arc::new(api);
+    let access =
+        Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
+    let (api, access) = (Arc::new(api), Arc::new(access));
     let (router, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
     router
@@ -92,9 +99,10 @@ pub fn router(api: Api) -> Router {
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(axum::middleware::from_fn_with_state(api.clone(), auth::guard))
+        .layer(Extension(Arc::new(Throttle::default())))
+        .layer(axum::middleware::from_fn_with_state(access.clone(), auth::guard))
         .layer(axum::middleware::from_fn(link_page::serve))
-        .layer(axum::middleware::from_fn_with_state(api.clone(), cross_origin::guard))
+        .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .with_state(api)
 }
@@ -143,6 +151,8 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(csv::report))
         .routes(routes!(events::events))
         .routes(routes!(deliveries::resolve))
+        .routes(routes!(compat::phpnuxbill::send))
+        .routes(routes!(compat::fonnte::send))
 }
 
 /// Where a campaign is found.
@@ -151,18 +161,19 @@ fn campaign_path(id: i64) -> String {
 }
 
 /// Waits for changes in the state database.
-struct Waiter {
+pub(crate) struct Waiter {
     changes: watch::Receiver<u64>,
     settle: Duration,
 }
 
 impl Waiter {
-    fn new(state: &State) -> Waiter {
+    /// What has changed until now is not waited for.
+    pub(crate) fn new(state: &State) -> Waiter {
         Waiter { changes: state.changes(), settle: SETTLE[0] }
     }
 
     /// Returns soon after something has changed since the last call, or may have.
-    async fn moved(&mut self) {
+    pub(crate) async fn moved(&mut self) {
         if tokio::time::timeout(LOOK_EVERY, self.changes.changed()).await.is_ok() {
             tokio::time::sleep(self.settle).await;
             self.settle = (self.settle * 2).min(SETTLE[1]);

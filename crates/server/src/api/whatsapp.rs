@@ -62,6 +62,10 @@ pub struct Status {
     /// What the phone has told of the chats from before it was linked; null while it has told
     /// nothing.
     history: Option<History>,
+    /// Whether receipts come here: false behind a gateway that tells none, so that `delivered` and
+    /// `read` stay unknown; null while it is not known.
+    #[schema(example = true)]
+    receipts: Option<bool>,
 }
 
 /// What a phone has told of the chats from before it was linked. Nothing waits for it.
@@ -154,6 +158,12 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
     })
 }
 
+/// Returns whether receipts come from the default session, if its link is known.
+fn receipts(api: &Api, link: LinkState) -> Option<bool> {
+    let gateway = api.sessions.gateway(DEFAULT_SESSION)?;
+    (link != LinkState::Unreachable).then(|| gateway.knows_ids())
+}
+
 /// How the link to WhatsApp is
 #[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", operation_id = "get_whatsapp_status", responses(
     (status = 200, description = "How the link is", body = Status, examples(
@@ -162,13 +172,13 @@ pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
             "state": "connected", "banned_until": null, "passkey": null, "last_error": null,
             "limits": {"reach_out_until": null, "new_chats_left": 40},
-            "history": {"progress": 100, "done": true}
+            "history": {"progress": 100, "done": true}, "receipts": true
         }))),
         ("to be linked" = (value = json!({
             "connected": false, "phone_number": null,
             "message": "WhatsApp belum login. Scan QR code di /api/whatsapp/qr", "qr_code": null,
             "state": "not_linked", "banned_until": null, "passkey": null, "last_error": null,
-            "limits": null, "history": null
+            "limits": null, "history": null, "receipts": true
         }))),
     ))
 ))]
@@ -190,6 +200,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         passkey: passkey(&link, PATH),
         last_error: link.error.clone(),
         limits,
+        receipts: receipts(&api, link.state),
         phone_number: link.phone.clone().filter(|_| connected),
         qr_code: None,
     })

@@ -2,6 +2,7 @@
 
 use crate::config::ApiAddress;
 use anyhow::{Context, bail};
+use kabari_gateway::http;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -25,8 +26,7 @@ impl Client {
 
     /// The kabari at this address.
     pub fn at(base: &str, api_key: Option<String>) -> anyhow::Result<Client> {
-        // A proxy for the way to the internet has no business with the key.
-        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).no_proxy().build()?;
+        let http = http::client(base).timeout(ANSWER_TIMEOUT).build()?;
         Ok(Client { base: base.to_owned(), api_key, http })
     }
 

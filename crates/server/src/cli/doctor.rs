@@ -8,6 +8,7 @@ use crate::private::{self, Others};
 use crate::session_key::SessionKey;
 use crate::store::{State, StateTarget};
 use kabari_domain::Timestamp;
+use kabari_gateway::http;
 use std::path::Path;
 use std::time::Duration;
 
@@ -148,12 +149,21 @@ async fn whatsapp(settings: &Settings, report: &mut Report) {
         let found = "in the state database; `kabari status` shows whether it is connected";
         return report.note("WhatsApp session", found);
     };
-    let answer = match reqwest::Client::builder().no_proxy().timeout(GATEWAY_TIMEOUT).build() {
-        Ok(client) => client.get(format!("{url}/status")).send().await,
+    let answer = match http::client(url).timeout(GATEWAY_TIMEOUT).build() {
+        Ok(client) => {
+            let mut request = client.get(format!("{url}/status"));
+            if let Some(key) = &settings.gateway_key {
+                request = request.header("x-api-key", key);
+            }
+            request.send().await
+        }
         Err(error) => Err(error),
     };
     match answer {
         Ok(answer) if answer.status().is_success() => report.good("gateway", "answers"),
+        Ok(answer) if [401, 403].contains(&answer.status().as_u16()) => {
+            report.fault("gateway", "refuses the key; set WA_GATEWAY_KEY to its API_KEY");
+        }
         Ok(answer) => report.fault(
             "gateway",
             &format!("answers {} at /status; check WA_GATEWAY_URL", answer.status()),

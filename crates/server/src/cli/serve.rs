@@ -1,25 +1,18 @@
 //! `kabari serve`, `kabari worker` and `kabari gateway`: run until told to stop.
 
 use super::{link, settings};
-use crate::app::{self, App, Role};
+use crate::app::{App, Role};
 use crate::clock::Clock;
 use crate::config::Options;
-use crate::data_dir::DataDir;
+use crate::gateway_app::GatewayApp;
 use crate::passkey_snippet::passkey_snippet;
 use crate::sessions::OpenSessions;
-use crate::store::{SessionLease, State};
-use kabari_gateway::{Gateway, Link, LinkState, PasskeyStep, http_api, qr};
+use kabari_gateway::{Gateway, Link, LinkState, PasskeyStep, qr};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-
-/// How often a lease is renewed while it lasts.
-const RENEWALS_PER_LEASE: u32 = 3;
 
 /// API, dispatcher and WhatsApp session.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
@@ -49,46 +42,14 @@ async fn run(options: Options, role: Role) -> anyhow::Result<()> {
 
 /// Only one WhatsApp session, behind the gateway's HTTP contract.
 pub async fn gateway(options: Options) -> anyhow::Result<()> {
-    let settings = settings(options)?;
-    let data_dir = DataDir::open(&settings.data_dir)?;
-    anyhow::ensure!(
-        settings.gateway_url.is_none(),
-        "WA_GATEWAY_URL is set: `kabari gateway` is the gateway itself; remove the variable here"
-    );
-    let state = app::open_state(&settings, Clock::System).await?;
-    let (gateway, lease) =
-        app::open_session(&settings, &state, &settings.session, data_dir.node()).await?;
-    let renewing = tokio::spawn(keep_held(state.clone(), lease.clone(), settings.waits.lease));
-    let stopping = CancellationToken::new();
-    let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
-    let router = http_api::router(gateway.clone(), settings.pace.delay);
-    let (address, server) = app::serve(address, router, stopping.clone()).await?;
-    tracing::info!("gateway on http://{address}");
-    let link = tokio::spawn(announce_link(settings.session.clone(), gateway.clone()));
+    let app = GatewayApp::start(settings(options)?, Clock::System).await?;
+    tracing::info!("gateway on http://{}", app.address);
+    let links = tokio::spawn(announce_sessions(app.sessions.open()));
     until_stopped().await?;
-    stopping.cancel();
-    gateway.close().await;
-    renewing.abort();
-    state.release_session(&lease).await?;
-    link.abort();
-    server.abort();
-    drop(data_dir);
+    tracing::info!("stopping");
+    app.stop().await;
+    links.abort();
     Ok(())
-}
-
-/// Renews the lease for as long as nobody else takes the session; then its client ends by itself.
-async fn keep_held(state: State, lease: SessionLease, duration: Duration) {
-    let mut turns = tokio::time::interval(duration / RENEWALS_PER_LEASE);
-    loop {
-        turns.tick().await;
-        match state.renew_sessions(std::slice::from_ref(&lease), duration).await {
-            Ok(held) if held.is_empty() => {
-                return tracing::error!("another node has taken the session");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the lease of the session was not renewed"),
-        }
-    }
 }
 
 /// Returns when the operator, or the service manager, wants kabari to end.

@@ -7,7 +7,7 @@ use super::verdict::{Verdict, verdict};
 use crate::crash_point::crash_point;
 use crate::store::state::{Attempt, Begin, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
-use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone};
+use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
 use kabari_gateway::{Gateway, Outgoing, SendError};
 
 /// The session we send from.
@@ -43,6 +43,15 @@ pub async fn attempt(
 ) -> Result<Then, StoreError> {
     let Addressed { delivery, jid } = addressed;
     let waits = context.settings.waits;
+    let repeatable = from.gateway.knows_ids();
+    if !repeatable && delivery.progress.may_have_arrived() && !delivery.unrepeatable {
+        if let Some(acked) = before {
+            write_ack(context, from.lease, &acked).await;
+        }
+        // It went out where a repeat is harmless; here it would be a second message.
+        context.state.settle(&delivery, DeliveryEvent::Abandon, Some(wording::UNCERTAIN)).await?;
+        return Ok(Then::GoOn);
+    }
     let gap = pacer.gap();
     let began_at = context.clock.monotonic();
     let attempt = Attempt {
@@ -52,6 +61,7 @@ pub async fn attempt(
         gap,
         lease: waits.lease,
         day: from.day,
+        unrepeatable: !repeatable,
     };
     let begin = match before {
         Some(acked) => write_ack_and_begin(context, from, &acked, &delivery, attempt).await?,
@@ -91,7 +101,7 @@ pub async fn attempt(
     // Counted from the answer: only then was the message surely on the wire.
     pacer.hold(&context.clock, gap);
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
-    let verdict = verdict(answer, begun.attempt, now, waits.resend);
+    let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(waits.resend));
     pacer.hold(&context.clock, verdict.hold);
     tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
     if verdict.event == DeliveryEvent::Acked {

@@ -7,6 +7,7 @@ use super::Context;
 use crate::crash_point::crash_point;
 use crate::store::{State, StoreError};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
+use kabari_gateway::contract::EventBody;
 use kabari_gateway::{Event, Gateway};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ const ROUND: Duration = Duration::from_millis(50);
 
 /// What WhatsApp said to a number of ours.
 pub struct Heard {
+    /// Its session.
     session: String,
     /// The number; none if it was unlinked in the meantime.
     own: Option<Phone>,
@@ -66,7 +68,7 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
         {
             round.push(next);
         }
-        while let Err(error) = write(&context.state, &round).await {
+        while let Err(error) = write(&context, &round).await {
             context.after_store_error("writing what WhatsApp said", &error).await;
             if context.is_stopping() {
                 return;
@@ -78,10 +80,16 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
 
 /// Receipts only raise a rank, and the rest only a time or a share, so writing a round twice does
 /// no harm.
-async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
+async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
+    if context.settings.keeps_events {
+        keep(&context.state, round).await?;
+        crash_point("events.kept");
+    }
+    let state = &context.state;
     let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
     let mut told = vec![];
     let mut wrote: BTreeMap<&Phone, Vec<(Phone, Timestamp)>> = BTreeMap::new();
+    let mut marks: BTreeMap<&str, &str> = BTreeMap::new();
     for Heard { session, own, event } in round {
         match event {
             Event::Acked { message_id } => {
@@ -101,6 +109,9 @@ async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
                 }
             }
             Event::HistoryProgress { percent } => told.push((session, *percent)),
+            Event::Mark { heard } => {
+                marks.insert(session, heard);
+            }
         }
     }
     for (own, people) in wrote {
@@ -112,6 +123,35 @@ async fn write(state: &State, round: &[Heard]) -> Result<(), StoreError> {
     }
     for ((rank, at), message_ids) in receipts {
         state.receipt(&message_ids, rank, at).await?;
+    }
+    // Only now: what comes before them is written.
+    for (session, heard) in marks {
+        crash_point("events.heard");
+        state.note_heard(session, heard).await?;
+    }
+    Ok(())
+}
+
+/// Keeps a round for those who follow this gateway, and notes which of their messages WhatsApp has
+/// taken.
+async fn keep(state: &State, round: &[Heard]) -> Result<(), StoreError> {
+    let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut taken = vec![];
+    for Heard { session, event, .. } in round {
+        match event {
+            Event::Acked { message_id } => taken.push(message_id.clone()),
+            Event::Receipt { message_ids, .. } => taken.extend(message_ids.iter().cloned()),
+            Event::Wrote { .. }
+            | Event::WroteBefore { .. }
+            | Event::HistoryProgress { .. }
+            | Event::Mark { .. } => {}
+        }
+        let told = EventBody::of(event).and_then(|body| serde_json::to_string(&body).ok());
+        kept.entry(session).or_default().extend(told);
+    }
+    state.messages_taken(&taken).await?;
+    for (session, events) in kept {
+        state.keep_events(session, &events).await?;
     }
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct DispatcherSettings {
     pub affinity: Affinity,
     /// How long to wait for what may never come.
     pub waits: Waits,
+    /// Whether what WhatsApp says is also kept for those in front of this gateway.
+    pub keeps_events: bool,
 }
 
 /// Opens the sessions that a node holds.

@@ -44,12 +44,12 @@ impl Verdict {
 }
 
 /// The verdict on an answer that came at `now` to the `attempt`-th try. Without an answer the
-/// message goes out again after `resend_wait`.
+/// message goes out again after `resend_wait`; where there is none, it must not.
 pub fn verdict(
     answer: Result<(), SendError>,
     attempt: u32,
     now: Timestamp,
-    resend_wait: Duration,
+    resend_wait: Option<Duration>,
 ) -> Verdict {
     let Err(error) = answer else { return Verdict::acked() };
     match error {
@@ -99,7 +99,10 @@ pub fn verdict(
         SendError::Unknown(_) => Verdict {
             error: Some(wording::UNCERTAIN.into()),
             is_failure: true,
-            ..Verdict::new(DeliveryEvent::Unanswered(now + resend_wait))
+            ..Verdict::new(match resend_wait {
+                Some(wait) => DeliveryEvent::Unanswered(now + wait),
+                None => DeliveryEvent::AnswerLost,
+            })
         },
     }
 }
@@ -126,7 +129,13 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn verdict(answer: Result<(), SendError>, attempt: u32, now: Timestamp) -> Verdict {
-        super::verdict(answer, attempt, now, RESEND_WAIT)
+        super::verdict(answer, attempt, now, Some(RESEND_WAIT))
+    }
+
+    #[test]
+    fn no_answer_is_for_a_person_where_a_repeat_would_be_a_second_message() {
+        let answer = Err(SendError::Unknown("timeout".into()));
+        assert_eq!(super::verdict(answer, 1, NOW, None).event, DeliveryEvent::AnswerLost);
     }
 
     #[test]

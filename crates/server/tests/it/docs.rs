@@ -29,6 +29,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Refused,
     DeliveryEvent::Deferred(Timestamp(0)),
     DeliveryEvent::Unanswered(Timestamp(0)),
+    DeliveryEvent::AnswerLost,
     DeliveryEvent::Receipt(ReceiptRank::Delivered),
     DeliveryEvent::Receipt(ReceiptRank::Read),
     DeliveryEvent::Abandon,
@@ -159,6 +160,7 @@ fn the_table_lists_every_event() {
         | DeliveryEvent::Refused
         | DeliveryEvent::Deferred(_)
         | DeliveryEvent::Unanswered(_)
+        | DeliveryEvent::AnswerLost
         | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)
         | DeliveryEvent::Abandon
         | DeliveryEvent::Expire

@@ -7,6 +7,7 @@ mod baileys;
 mod cli;
 mod docs;
 mod engine;
+mod gateway;
 mod harness;
 mod release;
 mod store;

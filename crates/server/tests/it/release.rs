@@ -91,7 +91,8 @@ async fn is_offered_a_pairing(mut program: Child) -> bool {
                 }
                 _ = look.tick(), if address.is_some() => {
                     let url = format!("{}/qr", address.as_deref().unwrap());
-                    let answer = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+                    let client = kabari_gateway::http::client(&url).build().unwrap();
+                    let answer = client.get(url).send().await.unwrap().bytes().await.unwrap();
                     let answer: Value = serde_json::from_slice(&answer).unwrap();
                     if answer["qr"].is_string() {
                         return true;

@@ -23,6 +23,8 @@ pub enum Audience {
     Customers(Vec<i64>),
     /// One number, as somebody typed it. Its text is sent as it stands.
     Number(String),
+    /// Several numbers, as somebody typed them, each with a text of its own if it has one.
+    Numbers(Vec<(String, Option<String>)>),
 }
 
 impl Audience {
@@ -51,9 +53,13 @@ impl Audience {
                 ids.dedup();
                 json!({ "customers": ids })
             }
-            Audience::Number(typed) => {
-                let phone = Phone::parse(typed);
-                json!({ "number": phone.map_or_else(|_| typed.clone(), |phone| phone.digits().to_owned()) })
+            Audience::Number(typed) => json!({ "number": canonical_number(typed) }),
+            Audience::Numbers(numbers) => {
+                let mut numbers: Vec<_> =
+                    numbers.iter().map(|(typed, text)| (canonical_number(typed), text)).collect();
+                numbers.sort();
+                numbers.dedup();
+                json!({ "numbers": numbers })
             }
         }
     }
@@ -71,6 +77,7 @@ impl Audience {
             Audience::Number(typed) => {
                 return stream::iter([Ok(to_number(typed))]).boxed();
             }
+            Audience::Numbers(numbers) => return stream::iter(to_numbers(numbers)).boxed(),
         };
         let filter = CustomerFilter { active_only: true, odps, ids };
         let mut addressing = Addressing {
@@ -109,6 +116,25 @@ impl Addressing {
 fn to_number(typed: &str) -> NewDelivery {
     let usable = Phone::parse(typed).map_err(|_| wording::INVALID_PHONE);
     recipient(None, String::new(), Some(typed.to_owned()), usable, None)
+}
+
+fn to_numbers(numbers: &[(String, Option<String>)]) -> Vec<Result<NewDelivery, StoreError>> {
+    let mut taken = HashSet::new();
+    let numbers = numbers.iter().map(|(typed, text)| {
+        let usable = match Phone::parse(typed) {
+            Err(_) => Err(wording::INVALID_PHONE),
+            Ok(_) if text.as_deref().is_some_and(is_too_long) => Err(wording::TEXT_TOO_LONG),
+            Ok(phone) if !taken.insert(phone.clone()) => Err(wording::DUPLICATE_NUMBER),
+            Ok(phone) => Ok(phone),
+        };
+        Ok(recipient(None, String::new(), Some(typed.clone()), usable, text.clone()))
+    });
+    numbers.collect()
+}
+
+/// A number that can be read in one way, however it was typed.
+fn canonical_number(typed: &str) -> String {
+    Phone::parse(typed).map_or_else(|_| typed.to_owned(), |phone| phone.digits().to_owned())
 }
 
 fn recipient(
@@ -205,5 +231,9 @@ mod tests {
         same(Audience::Customers(vec![2, 1, 2]), Audience::Customers(vec![1, 2]));
         same(Audience::Odps(vec![" ODP-1".into()]), Audience::Odps(vec!["odp-1".into()]));
         same(Audience::Number("081234567801".into()), Audience::Number("+6281234567801".into()));
+        let numbers = |typed: [&str; 2]| {
+            Audience::Numbers(typed.map(|typed| (typed.to_owned(), None)).to_vec())
+        };
+        same(numbers(["081234567801", "081234567802"]), numbers(["6281234567802", "081234567801"]));
     }
 }

@@ -9,7 +9,6 @@ mod request;
 
 use record::Call;
 pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, settle};
-pub use report::reason;
 use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
 
 use super::Api;
@@ -20,8 +19,10 @@ use audience::Audience;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use kabari_domain::{Notice, wording};
+use kabari_domain::{Notice, Timestamp, wording};
+use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// The longest text WhatsApp takes.
@@ -292,6 +293,34 @@ async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> Answer<Pl
         template,
         audience: Audience::Odps(named.into_iter().collect()),
     })
+}
+
+/// Records a text to numbers that need not be customers', each with a text of its own if it has
+/// one. The same within `guard` is the same send. Returns its campaign.
+pub async fn to_numbers(
+    api: Arc<Api>,
+    numbers: Vec<(String, Option<String>)>,
+    message: String,
+    starts_at: Option<Timestamp>,
+    guard: Duration,
+) -> Answer<i64> {
+    let request = json!({ "numbers": &numbers, "message": &message }).to_string();
+    let kind = if numbers.len() == 1 { CampaignKind::Phone } else { CampaignKind::Numbers };
+    let plan = Plan {
+        kind,
+        notice_id: None,
+        subject: first_line(&message),
+        template: message,
+        audience: Audience::Numbers(numbers),
+    };
+    let options =
+        SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
+    // A task of its own: a caller that goes away now must not stop it halfway.
+    let recording = tokio::spawn(record::record(api, plan, options, None, request));
+    match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
+        Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
+        recorded => recorded,
+    }
 }
 
 async fn find_notice(api: &Api, id: i64) -> Result<Notice, ApiError> {

@@ -71,7 +71,8 @@ pub async fn send(
     Ok(report::answer(api, id, wording))
 }
 
-async fn record(
+/// Records a send, and returns its campaign.
+pub async fn record(
     api: Arc<Api>,
     plan: Plan,
     options: SendOptions,
@@ -91,6 +92,7 @@ async fn record(
         urgent: options.urgent,
         sessions: options.sessions,
         starts_at: options.starts_at,
+        spacing: Duration::ZERO,
         expires_at: options.expires_at,
         fingerprint,
         request,

@@ -3,6 +3,7 @@
 use super::Wording;
 use crate::api::streamed::{self, JSON, Stopped, Writer};
 use crate::api::{Api, Waiter, campaign_path};
+use crate::outcome::{reason, shown_phone};
 use crate::store::state::Delivery;
 use axum::response::Response;
 use futures_util::TryStreamExt;
@@ -106,33 +107,6 @@ impl From<Delivery> for PhoneReport {
             campaign_id: delivery.campaign_id,
         }
     }
-}
-
-/// The number as the replaced system showed it: normalized where WhatsApp had a say about it, as
-/// it was typed where the message never got that far.
-fn shown_phone(delivery: &Delivery) -> Option<String> {
-    let normalized = match delivery.progress.state {
-        DeliveryState::Skipped => None,
-        DeliveryState::Failed if delivery.error.as_deref() != Some(wording::NOT_REGISTERED) => None,
-        _ => delivery.phone.as_ref().map(|phone| phone.digits().to_owned()),
-    };
-    normalized.or_else(|| delivery.phone_raw.clone())
-}
-
-/// Why it was not sent, for people.
-pub fn reason(delivery: &Delivery) -> Option<String> {
-    use DeliveryState::*;
-    let of_the_state = match delivery.progress.state {
-        Accepted | Delivered | Read => return None,
-        Skipped | Failed if delivery.error.is_some() => return delivery.error.clone(),
-        Skipped | Failed => wording::INTERNAL,
-        Expired => wording::EXPIRED,
-        Superseded => wording::SUPERSEDED,
-        Cancelled => wording::CANCELLED,
-        Uncertain => wording::UNCERTAIN,
-        Queued | Leased | Sending | RetryWait => wording::PENDING,
-    };
-    Some(of_the_state.to_owned())
 }
 
 /// Answers at once, and goes on with white space until the campaign is done; then the report.

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 const MAX_SESSIONS: usize = 500;
 
 /// What may be said with every send.
-#[derive(Debug, Clone, ToSchema)]
+#[derive(Debug, Clone, Default, ToSchema)]
 pub struct SendOptions {
     /// Goes out before other sends, and also in quiet hours.
     #[schema(required = false, default = false)]

@@ -29,6 +29,8 @@ pub struct Attempt<'a> {
     pub lease: Duration,
     /// The day `sent_today` counts, a number that changes at midnight.
     pub day: i64,
+    /// Whether the gateway would make a second message of a repeat.
+    pub unrepeatable: bool,
 }
 
 /// Whether an attempt may touch the wire.
@@ -149,12 +151,13 @@ impl State {
         let begun = tx
             .execute(
                 "UPDATE deliveries SET state = 'sending', attempts = ?, lease_until = ?, \
-                 sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
+                 unrepeatable = ?, sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
                  first_sent_at = COALESCE(first_sent_at, ?) \
                  WHERE id = ? AND owner = ? AND epoch = ? AND state = 'leased' AND lease_until > ?",
                 params![
                     i64::from(progress.attempts),
                     lease_until.0,
+                    i64::from(attempt.unrepeatable),
                     attempt.sender.digits(),
                     attempt.jid,
                     send_at.0,
@@ -185,9 +188,10 @@ impl State {
     }
 
     /// Writes what became of a delivery that is ours: `Acked`, `Refused`, `Deferred`,
-    /// `Unanswered` or `NotSent`. `error` is for the report. Returns the state it is in now, or
-    /// `None` if it is no longer ours, or an ack or receipt has already moved it on: there is
-    /// nothing left to do. Where that closes it, [complete](State::complete_if_done) its campaign.
+    /// `Unanswered`, `AnswerLost`, `Abandon` or `NotSent`. `error` is for the report. Returns the
+    /// state it is in now, or `None` if it is no longer ours, or an ack or receipt has already moved
+    /// it on: there is nothing left to do. Where that closes it,
+    /// [complete](State::complete_if_done) its campaign.
     pub async fn settle(
         &self,
         delivery: &LeasedDelivery,

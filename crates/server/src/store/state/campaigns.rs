@@ -24,15 +24,18 @@ pub enum CampaignKind {
     ByOdp,
     /// A text to one number.
     Phone,
+    /// A text to several numbers.
+    Numbers,
 }
 
 impl CampaignKind {
     /// All of them.
-    pub const ALL: [CampaignKind; 4] = [
+    pub const ALL: [CampaignKind; 5] = [
         CampaignKind::Notification,
         CampaignKind::Custom,
         CampaignKind::ByOdp,
         CampaignKind::Phone,
+        CampaignKind::Numbers,
     ];
 
     /// The name in the database and the API.
@@ -42,6 +45,7 @@ impl CampaignKind {
             CampaignKind::Custom => "custom",
             CampaignKind::ByOdp => "by_odp",
             CampaignKind::Phone => "phone",
+            CampaignKind::Numbers => "numbers",
         }
     }
 

@@ -41,6 +41,9 @@ pub struct LeasedDelivery {
     pub jid: Option<String>,
     /// Whether its campaign goes out in quiet hours too.
     pub urgent: bool,
+    /// Whether a repeat goes out only because a person wants it: the gateway it went out through
+    /// makes a second message of it.
+    pub unrepeatable: bool,
     /// State, attempts and unanswered attempts at the lease.
     pub progress: Progress,
 }
@@ -127,6 +130,7 @@ impl State {
                         message_id: row.get("message_id")?,
                         jid: row.get("jid")?,
                         urgent: campaign.urgent,
+                        unrepeatable: row.get("unrepeatable")?,
                         progress,
                     });
                 }
@@ -269,7 +273,7 @@ async fn due_rows(
     values.push(i64::from(limit).into());
     let sql = format!(
         "SELECT d.id, d.epoch, d.phone, d.message_id, d.jid, d.state, d.attempts, d.unanswered, \
-         d.due_at, COALESCE(d.text, (SELECT c.template FROM campaigns c WHERE c.id = d.campaign_id)) \
+         d.unrepeatable, d.due_at, COALESCE(d.text, (SELECT c.template FROM campaigns c WHERE c.id = d.campaign_id)) \
          AS text FROM deliveries d WHERE d.campaign_id = ? AND d.state = ? AND d.due_at <= ? \
          AND (d.sender IS NULL OR d.sender = ?){conditions} ORDER BY d.due_at, d.id LIMIT ?{}",
         tx.engine().lock_rows()

@@ -48,6 +48,9 @@ pub struct NewCampaign {
     pub sessions: Vec<String>,
     /// When it starts, if not at once.
     pub starts_at: Option<Timestamp>,
+    /// The shortest time from one recipient's turn to the next, where the number's own pace is
+    /// not long enough.
+    pub spacing: Duration,
     /// When what is unsent is given up.
     pub expires_at: Option<Timestamp>,
     /// Equal for equal sends (notice or text, and audience); at most 64 characters.
@@ -135,10 +138,12 @@ impl State {
         };
 
         // What is not for later is due whatever the clock says after somebody has set it.
-        let due_at = campaign.starts_at.unwrap_or(Timestamp(0));
+        let at_once = if campaign.spacing.is_zero() { Timestamp(0) } else { now };
+        let turns =
+            Turns { first: campaign.starts_at.unwrap_or(at_once), spacing: campaign.spacing };
         let mut total = 0;
         for chunk in recipients.chunks(CHUNK) {
-            insert(&mut tx, id, total, due_at, chunk).await?;
+            insert(&mut tx, id, total, turns, chunk).await?;
             total += chunk.len();
         }
         let open = recipients.iter().any(|recipient| recipient.state.is_open());
@@ -280,6 +285,7 @@ impl State {
             urgent: parent.urgent,
             sessions: parent.sessions,
             starts_at: None,
+            spacing: Duration::ZERO,
             expires_at: None,
             fingerprint: format!("retry-{campaign}"),
             request: parent.request,
@@ -386,11 +392,25 @@ async fn claim_fingerprint(
     Ok((!cancelled).then_some(row.get("id")?))
 }
 
+/// When recipients have their turn.
+#[derive(Clone, Copy)]
+struct Turns {
+    first: Timestamp,
+    spacing: Duration,
+}
+
+impl Turns {
+    fn at(self, position: usize) -> Timestamp {
+        let times = u32::try_from(position).unwrap_or(u32::MAX);
+        self.first + self.spacing.saturating_mul(times)
+    }
+}
+
 async fn insert(
     tx: &mut Transaction<'_>,
     campaign: i64,
     first_position: usize,
-    due_at: Timestamp,
+    turns: Turns,
     recipients: &[NewDelivery],
 ) -> Result<(), StoreError> {
     let sql = format!(
@@ -410,7 +430,7 @@ async fn insert(
             recipient.text.as_deref(),
             recipient.message_id.as_str(),
             recipient.state.as_str(),
-            due_at.0,
+            turns.at(position).0,
             recipient.error.as_deref().map(|error| clip(error, ERROR_LENGTH)),
         ]);
     }

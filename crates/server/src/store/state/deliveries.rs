@@ -39,6 +39,9 @@ pub struct Delivery {
     pub message_id: MessageId,
     /// Where it is.
     pub progress: Progress,
+    /// Whether it went out through a gateway that knows no ids: it makes a second message of a
+    /// repeat, and tells no receipts.
+    pub unrepeatable: bool,
     /// The number it went out from.
     pub sender: Option<Phone>,
     /// Why it failed or was skipped.
@@ -125,7 +128,8 @@ impl State {
 
     /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
     /// back to running; a cancelled one stays cancelled and an expired one sends nothing, so there
-    /// it is refused.
+    /// it is refused. Who decides that knows that it may arrive twice, so it goes out whatever the
+    /// gateway makes of it.
     pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
         self.db().retry(|| self.try_resolve(delivery, decision)).await?;
         self.there_is_work();
@@ -162,9 +166,13 @@ impl State {
         values.push(Value::from(after.due_at.0));
         values.extend(stamp_values);
         values.extend(params![id]);
+        let wanted = match decision {
+            Resolution::CountAsSent => "",
+            Resolution::SendAgain => ", unrepeatable = 1",
+        };
         let sql = format!(
             "UPDATE deliveries SET state = ?, attempts = ?, unanswered = ?, due_at = ?, \
-             owner = NULL, lease_until = NULL{stamps} WHERE id = ?"
+             owner = NULL, lease_until = NULL{stamps}{wanted} WHERE id = ?"
         );
         tx.execute(&sql, values).await?;
         tx.commit().await

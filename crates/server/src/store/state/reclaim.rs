@@ -7,7 +7,7 @@ use super::bulk_transitions::move_all;
 use super::session_links::UNLINKED;
 use super::{LONGEST_LEASE, State};
 use crate::crash_point::crash_point;
-use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
+use kabari_domain::{DeliveryEvent, Progress, Timestamp};
 use std::time::Duration;
 
 /// Lapsed leases taken back per transaction.
@@ -61,7 +61,8 @@ impl State {
     }
 
     /// Takes back what nodes that died had leased: untouched deliveries are free again, those
-    /// being sent count as unanswered and go out again after `resend_wait`. Returns how many were taken back.
+    /// being sent count as unanswered and go out again after `resend_wait`, unless a repeat would
+    /// be a second message. Returns how many were taken back.
     pub async fn reclaim(
         &self,
         now: Timestamp,
@@ -69,12 +70,16 @@ impl State {
     ) -> Result<usize, StoreError> {
         let mut reclaimed = 0;
         let lapsed = [
-            (DeliveryState::Leased, DeliveryEvent::Release),
-            (DeliveryState::Sending, DeliveryEvent::Unanswered(now + resend_wait)),
+            ("state = 'leased'", DeliveryEvent::Release),
+            (
+                "state = 'sending' AND unrepeatable = 0",
+                DeliveryEvent::Unanswered(now + resend_wait),
+            ),
+            ("state = 'sending' AND unrepeatable = 1", DeliveryEvent::AnswerLost),
         ];
-        for (state, event) in lapsed {
+        for (which, event) in lapsed {
             loop {
-                let campaigns = self.db().retry(|| self.try_reclaim(state, event, now)).await?;
+                let campaigns = self.db().retry(|| self.try_reclaim(which, event, now)).await?;
                 if campaigns.is_empty() {
                     break;
                 }
@@ -93,16 +98,16 @@ impl State {
     /// One entry for each delivery; with its campaign, if that delivery is closed now.
     async fn try_reclaim(
         &self,
-        state: DeliveryState,
+        which: &str,
         event: DeliveryEvent,
         now: Timestamp,
     ) -> Result<Vec<Option<i64>>, StoreError> {
         let sql = format!(
             "SELECT id, campaign_id, state, attempts, unanswered, due_at FROM deliveries \
-             WHERE state = ? AND (lease_until <= ? OR lease_until > ?) LIMIT ?{}",
+             WHERE {which} AND (lease_until <= ? OR lease_until > ?) LIMIT ?{}",
             self.db().engine().lock_rows()
         );
-        let values = params![state.as_str(), now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
+        let values = params![now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
         let mut tx = self.db().begin().await?;
         let mut reclaimed = vec![];
         for row in tx.rows(&sql, values).await? {

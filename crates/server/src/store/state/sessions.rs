@@ -245,7 +245,7 @@ impl State {
         self.db()
             .retry(|| async {
                 let mut tx = self.db().begin().await?;
-                for table in ["session_requests", "session_entries"] {
+                for table in ["session_requests", "session_entries", "gateway_events"] {
                     let sql = format!("DELETE FROM {table} WHERE session = ?");
                     tx.execute(&sql, params![name]).await?;
                 }

@@ -1,14 +1,14 @@
 //! The recorded exchanges of the replaced system, against ours.
 
 use crate::harness::database::SeedBilling;
+use crate::harness::gateway::OurGateway;
 use crate::harness::scripted_gateway::ScriptedGateway;
-use crate::harness::served::{Served, serve};
-use kabari_gateway::http_api;
+use crate::harness::served::Served;
+use kabari_gateway::http;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 const RECORDED: &str = include_str!("../../seed/contract.jsonl");
 
@@ -65,14 +65,13 @@ async fn every_recorded_exchange_of_the_api_is_answered_as_recorded() {
 #[tokio::test]
 async fn every_recorded_exchange_of_the_gateway_is_answered_as_recorded() {
     let gateway = Arc::new(ScriptedGateway::connected());
-    let (address, server) = serve(http_api::router(gateway.clone(), Duration::ZERO)).await;
-    let client = Client::builder().no_proxy().build().unwrap();
+    let ours = OurGateway::before(gateway.clone()).await;
+    let client = http::client("http:").build().unwrap();
     let mut faults = Vec::new();
     for recorded in exchanges("gateway") {
         gateway.enter(recorded["state"].as_str().unwrap(), recorded["body"]["qr"].as_str());
-        faults.extend(fault(&client, address, &gateway, &recorded).await);
+        faults.extend(fault(&client, ours.address, &gateway, &recorded).await);
     }
-    server.abort();
     assert!(faults.is_empty(), "{} exchanges differ:\n{}", faults.len(), faults.join("\n"));
 }
 

@@ -1,6 +1,7 @@
 //! The API over real HTTP.
 
 mod browser;
+mod compat;
 mod contract;
 mod cross_origin;
 mod docs;

@@ -3,11 +3,12 @@
 //! keys, and of those that the simulator beside it knows, it has twenty.
 
 use crate::harness::database::execute_on_file;
+use crate::harness::gateway::opened;
 use crate::harness::served::PATIENCE;
 use crate::harness::world::{OWN, options, phone};
-use kabari::app;
 use kabari::clock::Clock;
 use kabari::config::Settings;
+use kabari::gateway_app::GatewayApp;
 use kabari_domain::{MessageId, Phone};
 use kabari_gateway::{Gateway, Link, Outgoing};
 use std::fs;
@@ -17,7 +18,6 @@ use tempfile::TempDir;
 use wa_sim::{Config, Outcome, Simulator};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/session-file");
-const NODE: &str = "a";
 
 /// A data directory as an earlier kabari left it, and the simulator that knows its session.
 async fn left_behind() -> (TempDir, Simulator, Settings) {
@@ -49,9 +49,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Gateway>> {
-    let state = app::open_state(settings, Clock::System).await?;
-    Ok(app::open_session(settings, &state, &settings.session, NODE).await?.0)
+async fn open(settings: &Settings) -> anyhow::Result<(GatewayApp, Arc<dyn Gateway>)> {
+    let app = GatewayApp::start(settings.clone(), Clock::System).await?;
+    let gateway = opened(&app.sessions, &settings.session).await;
+    Ok((app, gateway))
 }
 
 async fn connected(gateway: &Arc<dyn Gateway>) -> Link {
@@ -85,26 +86,26 @@ fn assert_everything_could_be_read(simulator: &Simulator) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_file_is_taken_over_without_a_qr() {
     let (directory, simulator, settings) = left_behind().await;
-    let gateway = open(&settings).await.unwrap();
+    let (app, gateway) = open(&settings).await.unwrap();
     assert_eq!(connected(&gateway).await.phone.as_deref(), Some(OWN));
     // The first two have ratchets with it already.
     for customer in 1..=3 {
         send(&gateway, customer, 100 + customer as u8).await;
     }
     assert_everything_could_be_read(&simulator);
-    gateway.close().await;
+    app.stop().await;
     assert!(!directory.path().join("whatsapp").exists());
     assert!(directory.path().join("whatsapp.imported/session.db").exists());
 
     // As if the process had died before the directory was renamed: what was taken over counts.
     fs::rename(directory.path().join("whatsapp.imported"), directory.path().join("whatsapp"))
         .unwrap();
-    let gateway = open(&settings).await.unwrap();
+    let (app, gateway) = open(&settings).await.unwrap();
     connected(&gateway).await;
     send(&gateway, 1, 111).await;
     assert_everything_could_be_read(&simulator);
     assert!(!directory.path().join("whatsapp").exists());
-    gateway.close().await;
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use super::served::PATIENCE;
 use super::world::TEMPLATE;
+use kabari_gateway::http;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,8 +22,9 @@ pub struct Caller {
 impl Caller {
     /// Who calls this address.
     pub fn of(api: SocketAddr) -> Caller {
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        Caller { client, base: format!("http://{api}") }
+        let base = format!("http://{api}");
+        let client = http::client(&base).timeout(PATIENCE).build().unwrap();
+        Caller { client, base }
     }
 
     /// The address of this path.

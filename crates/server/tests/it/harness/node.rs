@@ -6,6 +6,8 @@ use super::world::options;
 use kabari::app;
 use kabari::clock::Clock;
 use kabari::data_dir::DataDir;
+use kabari::store::state::SessionKind;
+use kabari::whatsapp_session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -87,8 +89,13 @@ impl Setup {
         let settings = options.check_with(&value).unwrap();
         let data_dir = DataDir::open(&settings.data_dir).unwrap();
         let state = app::open_state(&settings, Clock::System).await.unwrap();
-        let (gateway, lease) =
-            app::open_session(&settings, &state, &settings.session, data_dir.node()).await.unwrap();
+        let key = whatsapp_session::key(&settings).unwrap();
+        state.check_session_key(&key).await.unwrap();
+        let (name, kind) = (settings.session.as_str(), SessionKind::Embedded);
+        state.create_session(name, kind).await.unwrap();
+        let held = state.hold_session(name, kind, data_dir.node(), settings.waits.lease).await;
+        let lease = held.unwrap().expect("nobody else has it");
+        let gateway = app::embedded(&settings, &state, key)(lease.clone()).await.unwrap();
         let mut link = gateway.link();
         let qr = timeout(PATIENCE, link.wait_for(|link| link.qr.is_some())).await.unwrap();
         let qr = qr.unwrap().qr.clone().unwrap();

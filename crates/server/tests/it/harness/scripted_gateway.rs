@@ -6,7 +6,8 @@ use kabari_gateway::{
     Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
     SendError,
 };
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// The number it is linked to.
@@ -25,22 +26,23 @@ const UNLIMITED: usize = Semaphore::MAX_PERMITS / 2;
 pub struct ScriptedGateway {
     link: watch::Sender<Link>,
     delivered: Mutex<Vec<Outgoing>>,
+    /// How sends to a number fail.
+    failures: Mutex<HashMap<String, SendError>>,
     /// One permit is used up by each send.
     allowed: Semaphore,
-    events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
-    _event_sender: mpsc::UnboundedSender<Event>,
+    /// To whoever listens just now.
+    events: Mutex<Option<mpsc::UnboundedSender<Event>>>,
 }
 
 impl ScriptedGateway {
     /// Linked and connected.
     pub fn connected() -> ScriptedGateway {
-        let (event_sender, events) = mpsc::unbounded_channel();
         let gateway = ScriptedGateway {
             link: watch::Sender::new(Link::starting()),
             delivered: Mutex::default(),
+            failures: Mutex::default(),
             allowed: Semaphore::new(UNLIMITED),
-            events: Mutex::new(Some(events)),
-            _event_sender: event_sender,
+            events: Mutex::default(),
         };
         gateway.enter("connected", None);
         gateway
@@ -70,7 +72,28 @@ impl ScriptedGateway {
             },
             unknown => panic!("no such state: {unknown}"),
         };
+        self.show(link);
+    }
+
+    /// Shows this link.
+    pub fn show(&self, link: Link) {
         self.link.send_replace(link);
+    }
+
+    /// From now on sends to this number fail like this.
+    pub fn fail(&self, number: &str, error: SendError) {
+        lock(&self.failures).insert(number.to_owned(), error);
+    }
+
+    /// From now on sends to this number work.
+    pub fn mend(&self, number: &str) {
+        lock(&self.failures).remove(number);
+    }
+
+    /// WhatsApp says this to whoever listens.
+    pub fn tell(&self, event: Event) {
+        let events = lock(&self.events);
+        events.as_ref().expect("somebody listens").send(event).unwrap();
     }
 
     /// From now on nothing is sent until [`allow`](Self::allow).
@@ -85,10 +108,18 @@ impl ScriptedGateway {
 
     /// What was sent since the last call, in order: the number and the text.
     pub fn take_delivered(&self) -> Vec<(String, String)> {
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = delivered.drain(..);
+        let sent = self.take_sent().into_iter();
         sent.map(|message| (message.phone.digits().to_owned(), message.text)).collect()
     }
+
+    /// The same with everything else.
+    pub fn take_sent(&self) -> Vec<Outgoing> {
+        std::mem::take(&mut lock(&self.delivered))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -97,8 +128,14 @@ impl Gateway for ScriptedGateway {
         self.link.subscribe()
     }
 
+    fn knows_ids(&self) -> bool {
+        true
+    }
+
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let (tell, events) = mpsc::unbounded_channel();
+        *lock(&self.events) = Some(tell);
+        Some(events)
     }
 
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
@@ -126,7 +163,10 @@ impl Gateway for ScriptedGateway {
         if message.phone.digits() == BROKEN_NUMBER {
             return Err(SendError::Permanent(BROKEN_ERROR.to_owned()));
         }
-        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+        if let Some(error) = lock(&self.failures).get(message.phone.digits()) {
+            return Err(error.clone());
+        }
+        lock(&self.delivered).push(message.clone());
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! kabari's API on a free port of this machine, with everything behind it but WhatsApp.
 
 use super::database::{SeedBilling, billing_file};
+use super::gateway::{OurGateway, opened};
 use super::scripted_gateway::ScriptedGateway;
 use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
@@ -13,7 +14,7 @@ use kabari::store::{Billing, BillingTarget, State, StateTarget};
 use kabari::waits::Waits;
 use kabari_domain::Quotas;
 use kabari_domain::session::DEFAULT_SESSION;
-use kabari_gateway::{Gateway, Remote, RemoteConfig, http_api};
+use kabari_gateway::{Gateway, Remote, RemoteConfig, http};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ impl Default for Setup {
             settings: ApiSettings {
                 status_page_url: Some("https://rumahkitanet.site/status-jaringan".to_owned()),
                 api_key: None,
+                compat_key: None,
                 origins: Origins::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
@@ -60,7 +62,8 @@ pub struct Served {
     pub gateway: Arc<ScriptedGateway>,
     pub state: State,
     pub client: Client,
-    servers: Vec<JoinHandle<()>>,
+    server: JoinHandle<()>,
+    _between: Option<OurGateway>,
     _dispatcher: Option<Dispatcher>,
     _directory: TempDir,
 }
@@ -102,12 +105,11 @@ impl Served {
         let path = directory.path().join("state.db");
         let state = State::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap();
         let scripted = Arc::new(ScriptedGateway::connected());
-        let mut servers = Vec::new();
+        let mut between = None;
         let gateway: Arc<dyn Gateway> = if setup.remote_gateway {
-            let router = http_api::router(scripted.clone(), Duration::ZERO);
-            let (address, server) = serve(router).await;
-            servers.push(server);
-            let config = RemoteConfig { url: format!("http://{address}") };
+            let ours = OurGateway::before(scripted.clone()).await;
+            let config = RemoteConfig { url: ours.url(), key: None, heard: None };
+            between = Some(ours);
             Arc::new(Remote::start(config).await.unwrap())
         } else {
             scripted.clone()
@@ -126,7 +128,6 @@ impl Served {
             settings: setup.settings,
         };
         let (address, server) = serve(api::router(api)).await;
-        servers.push(server);
         let dispatcher = setup.dispatching.then(|| {
             let settings = DispatcherSettings {
                 node: "test".to_owned(),
@@ -134,6 +135,7 @@ impl Served {
                 quotas,
                 affinity: Affinity { wait: Duration::ZERO, urgent: Duration::ZERO },
                 waits: Waits::default(),
+                keeps_events: false,
             };
             let gateway = gateway.clone();
             let open: OpenGateway = Box::new(move |_lease| {
@@ -147,15 +149,15 @@ impl Served {
         if dispatcher.is_none() {
             sessions.opened(DEFAULT_SESSION, gateway);
         }
-        let mut open = sessions.open();
-        open.wait_for(|open| open.contains_key(DEFAULT_SESSION)).await.unwrap();
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        opened(&sessions, DEFAULT_SESSION).await;
+        let client = http::client("http:").timeout(PATIENCE).build().unwrap();
         Served {
             address,
             gateway: scripted,
             state,
             client,
-            servers,
+            server,
+            _between: between,
             _dispatcher: dispatcher,
             _directory: directory,
         }
@@ -198,9 +200,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        for server in &self.servers {
-            server.abort();
-        }
+        self.server.abort();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
+use super::gateway::opened;
 use super::node::SESSION_KEY;
 use super::served::PATIENCE;
 use super::turning::Turning;
@@ -96,9 +97,16 @@ struct Cli {
 
 /// Options for a kabari on this directory, without pauses between messages.
 pub fn options(data_dir: &Path) -> Options {
-    let arguments = ["kabari", "--api-port=0", "--send-delay-ms=0", "--send-jitter-ms=0"];
+    let ports = ["kabari", "--api-port=0", "--wa-gateway-port=0"];
+    let pace = ["--send-delay-ms=0", "--send-jitter-ms=0"];
     let data_dir = ["--data-dir", data_dir.to_str().unwrap()];
-    Cli::parse_from(arguments.into_iter().chain(data_dir)).options
+    Cli::parse_from(ports.into_iter().chain(pace).chain(data_dir)).options
+}
+
+/// The pace and the waits that users have.
+pub fn ordinary_pace(settings: &mut Settings) {
+    settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
+    settings.waits = Waits::default();
 }
 
 impl World {
@@ -151,6 +159,16 @@ impl World {
     ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
         prepare(&simulator);
+        World::on(simulator, engine, clock, change).await
+    }
+
+    /// The same on a simulator that is there already.
+    pub async fn on(
+        simulator: Simulator,
+        engine: Engine,
+        clock: Clock,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let directory = TempDir::new().unwrap();
         billing_file(&directory, &billing_sql(CUSTOMERS)).await;
         let database = match engine {
@@ -190,8 +208,7 @@ impl World {
         let clock = Clock::manual(Clock::System.now());
         let turning = Turning::start(&clock);
         let mut world = World::linked_to(engine, clock, prepare, |settings| {
-            settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
-            settings.waits = Waits::default();
+            ordinary_pace(settings);
             change(settings);
         })
         .await;
@@ -205,10 +222,7 @@ impl World {
 
     /// The session that messages go out from, once it is open.
     pub async fn gateway(&self) -> Arc<dyn Gateway> {
-        let mut open = self.app().sessions.open();
-        let opened = open.wait_for(|open| open.contains_key(DEFAULT_SESSION));
-        let opened = tokio::time::timeout(PATIENCE, opened).await.expect("a session opens");
-        opened.unwrap()[DEFAULT_SESSION].clone()
+        opened(&self.app().sessions, DEFAULT_SESSION).await
     }
 
     /// Another node on the same state database, which ends with what it returns.

@@ -110,6 +110,7 @@ async fn a_resend_keeps_id_text_and_address(test: TestState) {
         gap: GAP,
         lease: LEASE,
         day: 1,
+        unrepeatable: false,
     };
     let Begin::Started(begun) = state.begin(&second, other).await.unwrap() else { panic!() };
     assert_eq!((begun.attempt, begun.jid.as_deref()), (2, Some("1@lid")));

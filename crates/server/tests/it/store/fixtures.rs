@@ -35,6 +35,7 @@ pub fn new_campaign() -> NewCampaign {
         urgent: false,
         sessions: vec![],
         starts_at: None,
+        spacing: Duration::ZERO,
         expires_at: None,
         fingerprint: format!("fingerprint {}", COUNT.fetch_add(1, Ordering::Relaxed)),
         request: "{}".to_owned(),
@@ -153,8 +154,15 @@ pub async fn lease_one(state: &State) -> LeasedDelivery {
 
 pub async fn try_begin(state: &State, delivery: &LeasedDelivery, session: &SessionLease) -> Begin {
     let sender = sender();
-    let attempt =
-        Attempt { session, sender: &sender, jid: Some("1@lid"), gap: GAP, lease: LEASE, day: 1 };
+    let attempt = Attempt {
+        session,
+        sender: &sender,
+        jid: Some("1@lid"),
+        gap: GAP,
+        lease: LEASE,
+        day: 1,
+        unrepeatable: false,
+    };
     state.begin(delivery, attempt).await.unwrap()
 }
 

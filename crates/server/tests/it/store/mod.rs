@@ -30,6 +30,7 @@ mod creation;
 mod deliveries;
 mod faults;
 mod fixtures;
+mod gateways;
 mod migrations;
 mod races;
 mod receipts;

@@ -130,6 +130,7 @@ async fn send_all(node: &State, number: &Phone, owner: &str) -> usize {
                 gap: Duration::ZERO,
                 lease: LEASE,
                 day: 1,
+                unrepeatable: false,
             };
             match node.begin(&delivery, attempt).await.unwrap() {
                 kabari::store::state::Begin::Started(_) => begun += 1,
@@ -163,6 +164,7 @@ async fn cancelling_while_they_send(test: TestState) {
                         gap: Duration::ZERO,
                         lease: LEASE,
                         day: 1,
+                        unrepeatable: false,
                     };
                     node.begin(&delivery, attempt).await.unwrap();
                     let event = DeliveryEvent::Unanswered(kabari_domain::Timestamp(0));

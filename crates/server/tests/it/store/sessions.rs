@@ -240,6 +240,7 @@ async fn a_number_away_for_a_day_is_lost_and_so_is_a_deleted_one(test: TestState
             gap: GAP,
             lease: LEASE,
             day: 1,
+            unrepeatable: false,
         };
         assert!(matches!(state.begin(&delivery, attempt).await.unwrap(), Begin::Started(_)));
         let now = test.clock.now();

@@ -192,6 +192,7 @@ async fn try_begin_for(state: &State, leased: &LeasedDelivery, session: &Session
         gap: GAP,
         lease: LONG_LEASE,
         day: 1,
+        unrepeatable: false,
     };
     state.begin(leased, attempt).await.unwrap()
 }

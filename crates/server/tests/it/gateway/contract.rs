@@ -1,42 +1,11 @@
 //! The contract of :3001, as it was recorded from the gateway that kabari replaces.
 
-use crate::scripted::{Scripted, serve};
+use super::Api;
 use kabari_domain::{Timestamp, wording};
-use kabari_gateway::{Gateway, Link, LinkState, SendError, http_api};
+use kabari_gateway::{Link, LinkState, SendError};
+use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-const PAUSE: Duration = Duration::from_millis(40);
-
-struct Api {
-    gateway: Arc<Scripted>,
-    url: String,
-}
-
-impl Api {
-    async fn new(gateway: Arc<Scripted>) -> Api {
-        let url = serve(http_api::router(gateway.clone() as Arc<dyn Gateway>, PAUSE)).await;
-        Api { gateway, url }
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        answer(reqwest::Client::new().get(format!("{}{path}", self.url))).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.post_text(path, body.to_string()).await
-    }
-
-    async fn post_text(&self, path: &str, body: String) -> (u16, Value) {
-        answer(reqwest::Client::new().post(format!("{}{path}", self.url)).body(body)).await
-    }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
-}
 
 /// Asserts that the answer has all that is expected; more keys are allowed.
 #[track_caller]
@@ -49,7 +18,7 @@ fn assert_answer(answer: (u16, Value), status: u16, expected: Value) {
 
 #[tokio::test]
 async fn connected() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     assert_answer(
         api.get("/status").await,
         200,
@@ -64,8 +33,8 @@ async fn connected() {
 
 #[tokio::test]
 async fn starting() {
-    let api =
-        Api::new(Scripted::with(Link { state: LinkState::NotLinked, ..Link::starting() })).await;
+    let api = Api::connected().await;
+    api.behind.enter("starting-no-qr", None);
     assert_answer(
         api.get("/status").await,
         200,
@@ -90,13 +59,8 @@ async fn starting() {
 
 #[tokio::test]
 async fn a_qr_waits() {
-    let api = Api::new(Scripted::with(Link {
-        state: LinkState::NotLinked,
-        qr: Some("2@x".into()),
-        qr_png: Some("data:image/png;base64,AA==".into()),
-        ..Link::starting()
-    }))
-    .await;
+    let api = Api::connected().await;
+    api.behind.enter("qr-pending", Some("data:image/png;base64,AA=="));
     assert_answer(api.get("/status").await, 200, json!({"ready": false, "hasQR": true}));
     assert_answer(
         api.get("/qr").await,
@@ -107,18 +71,18 @@ async fn a_qr_waits() {
 
 #[tokio::test]
 async fn one_message() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     assert_answer(
         api.post("/send", json!({"phone": 81234567801_u64, "message": "x"})).await,
         200,
         json!({"success": true, "phone": "6281234567801", "message": "Pesan berhasil terkirim"}),
     );
-    assert_eq!(api.gateway.delivered(), [("6281234567801".into(), "x".into())]);
+    assert_eq!(api.behind.take_delivered(), [("6281234567801".into(), "x".into())]);
 }
 
 #[tokio::test]
 async fn a_message_that_cannot_be_sent() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     for phone in ["0", "0812"] {
         assert_answer(
             api.post("/send", json!({"phone": phone, "message": "x"})).await,
@@ -136,27 +100,14 @@ async fn a_message_that_cannot_be_sent() {
     }
     let with_id = json!({"phone": "081234567801", "message": "x", "message_id": "a b"});
     assert_answer(api.post("/send", with_id).await, 400, json!({"success": false}));
-    assert_eq!(api.gateway.delivered(), []);
-}
-
-#[tokio::test]
-async fn the_message_id_of_the_caller_is_used_on_every_repeat() {
-    let api = Api::new(Scripted::connected()).await;
-    let body = json!({"phone": "6591234568", "message": "x", "message_id": "3EB0AA"});
-    for _ in 0..2 {
-        assert_answer(api.post("/send", body.clone()).await, 200, json!({"success": true}));
-    }
-    let sent = api.gateway.sent.lock().unwrap().clone();
-    let expected = ("3EB0AA".to_owned(), "6591234568".to_owned(), "x".to_owned());
-    assert_eq!(sent, [expected.clone(), expected]);
-    assert_eq!(api.gateway.checks.lock().unwrap().len(), 1, "the answer is remembered");
+    assert_eq!(api.behind.take_delivered(), []);
 }
 
 #[tokio::test]
 async fn a_bulk_send() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     let stub_error = "Evaluation failed: stub send error";
-    api.gateway.fail("62815000000027", SendError::Permanent(stub_error.into()));
+    api.behind.fail("62815000000027", SendError::Permanent(stub_error.into()));
     let body = json!({
         "recipients": [
             {"phone": "081234567801", "name": "A"},
@@ -187,24 +138,36 @@ async fn a_bulk_send() {
         }),
     );
     let delivered = [("6281234567801", "Hai A/A"), ("6281234567802", "Hai Pelanggan/Pelanggan")];
-    assert_eq!(api.gateway.delivered(), delivered.map(|(to, text)| (to.into(), text.into())));
-    assert_eq!(api.gateway.checks.lock().unwrap().len(), 1, "one question for all numbers");
+    assert_eq!(api.behind.take_delivered(), delivered.map(|(to, text)| (to.into(), text.into())));
 }
 
 #[tokio::test]
 async fn a_bulk_send_pauses_only_between_messages() {
-    let api = Api::new(Scripted::connected()).await;
+    const PAUSE: Duration = Duration::from_millis(400);
+    let api = Api::connected().await;
     let recipients: Vec<_> =
         (1..=3).map(|last| json!({"phone": format!("08123456780{last}")})).collect();
     let begun = Instant::now();
-    let body = json!({"recipients": recipients, "message": "x"});
+    let pause = u64::try_from(PAUSE.as_millis()).unwrap();
+    let body = json!({"recipients": recipients, "message": "x", "delay": pause});
     assert_answer(api.post("/send-bulk", body).await, 200, json!({"sent": 3}));
     assert!(begun.elapsed() >= PAUSE * 2);
 }
 
 #[tokio::test]
+async fn a_number_gets_a_bulk_send_once() {
+    let api = Api::connected().await;
+    let recipients = json!([{"phone": "081234567801"}, {"phone": "+62 812-3456-7801"}]);
+    let body = json!({"recipients": recipients, "message": "x"});
+    let (_, report) = api.post("/send-bulk", body).await;
+    assert_eq!((&report["sent"], &report["failed"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(report["results"][1]["error"], wording::DUPLICATE_NUMBER);
+    assert_eq!(api.behind.take_delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn a_bulk_send_without_its_parameters() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     for body in [json!({"recipients": {"a": 1}, "message": "x"}), json!({})] {
         let error = "Parameter recipients (array) dan message diperlukan";
         let expected = json!({"success": false, "error": error});
@@ -214,21 +177,22 @@ async fn a_bulk_send_without_its_parameters() {
 
 #[tokio::test]
 async fn commands() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     let restarting = json!({"success": true, "message": "WhatsApp sedang direstart"});
     assert_answer(api.post("/restart", json!({})).await, 200, restarting);
-    assert_answer(api.post("/logout", json!({})).await, 503, json!({"success": false}));
+    let logged_out = json!({"success": true, "message": "Berhasil logout"});
+    assert_answer(api.post("/logout", json!({})).await, 200, logged_out);
 }
 
 #[tokio::test]
 async fn what_is_not_part_of_the_contract() {
-    let api = Api::new(Scripted::connected()).await;
+    let api = Api::connected().await;
     assert_answer(api.get("/nothing").await, 404, json!({"detail": "Not Found"}));
     assert_answer(api.get("/send").await, 405, json!({"detail": "Method Not Allowed"}));
     assert_answer(api.post_text("/send", "{".into()).await, 400, json!({"success": false}));
     let large = "x".repeat(3 * 1024 * 1024);
     assert_answer(api.post_text("/send", large).await, 413, json!({"success": false}));
-    let head = reqwest::Client::new().head(format!("{}/status", api.url)).send().await.unwrap();
+    let head = api.request(Method::HEAD, "/status").send().await.unwrap();
     assert_eq!(head.status(), 200);
 }
 
@@ -239,7 +203,8 @@ async fn a_trouble_that_is_not_the_missing_phone_has_other_words() {
         error: Some(wording::BANNED.into()),
         ..Link::starting()
     };
-    let api = Api::new(Scripted::with(link)).await;
+    let api = Api::connected().await;
+    api.behind.show(link);
     let (status, answer) =
         api.post("/send", json!({"phone": "081234567801", "message": "x"})).await;
     assert_eq!(status, 503);
@@ -252,18 +217,36 @@ async fn a_trouble_that_is_not_the_missing_phone_has_other_words() {
 }
 
 #[tokio::test]
+async fn messages_that_are_asked_for_at_once_go_out_one_by_one() {
+    const DELAY: Duration = Duration::from_millis(100);
+    let api = Api::with(|settings| settings.pace.delay = DELAY).await;
+    let begun = Instant::now();
+    let send = |last: u8, id: Value| {
+        let phone = format!("628123456780{last}");
+        api.post("/send", json!({"phone": phone, "message": "x", "message_id": id}))
+    };
+    let bulk = json!({"recipients": [{"phone": "081234567804"}], "message": "x", "delay": 0});
+    tokio::join!(
+        send(1, json!("3EB0AA")),
+        send(2, json!("3EB0BB")),
+        send(3, Value::Null),
+        api.post("/send-bulk", bulk),
+    );
+    assert_eq!(api.behind.take_delivered().len(), 4);
+    assert!(begun.elapsed() >= DELAY * 3, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_send_waits_for_a_connection_that_is_being_made() {
-    let gateway = Scripted::connected();
-    let connected = gateway.link.borrow().clone();
-    gateway.link.send_modify(|link| link.state = LinkState::Connecting);
-    let api = Api::new(gateway.clone()).await;
+    let api = Api::connected().await;
+    api.behind.enter("disconnected", None);
     let sending = api.post("/send", json!({"phone": "081234567801", "message": "x"}));
     let connecting = async {
-        // Only once somebody watches the link.
-        while gateway.link.receiver_count() == 0 {
-            tokio::task::yield_now().await;
+        // Its second answer comes after the send has begun to wait.
+        for _ in 0..2 {
+            assert_eq!(api.get("/status").await.1["ready"], false);
         }
-        gateway.link.send_replace(connected);
+        api.behind.enter("connected", None);
     };
     let (answer, ()) = tokio::join!(sending, connecting);
     assert_answer(answer, 200, json!({"success": true}));

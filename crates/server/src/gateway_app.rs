@@ -1,0 +1,140 @@
+//! Puts `kabari gateway` together: one WhatsApp session behind the gateway's HTTP contract, and a
+//! state database and a dispatcher of its own for what must survive it.
+
+use crate::api::auth::Access;
+use crate::app::{REQUEST_PATIENCE, embedded, open_state, serve};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::data_dir::DataDir;
+use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use crate::gateway_api::{self, Setup};
+use crate::lane::Lane;
+use crate::session_key::SessionKey;
+use crate::sessions::Sessions;
+use crate::store::State;
+use crate::store::state::SessionKind;
+use crate::whatsapp_session;
+use kabari_gateway::Gateway;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A running gateway.
+pub struct GatewayApp {
+    /// Where it listens, with the port it really got.
+    pub address: SocketAddr,
+    /// Its own state database.
+    pub state: State,
+    /// The session, once it is open.
+    pub sessions: Sessions,
+    dispatcher: Dispatcher,
+    server: JoinHandle<std::io::Result<()>>,
+    stopping: CancellationToken,
+    // Held until the end: the lock on the data directory.
+    _data_dir: DataDir,
+}
+
+impl GatewayApp {
+    /// Starts everything. Fails if the data directory or the state database cannot be used, if
+    /// another node holds the session, or if the port is taken; WhatsApp is waited for.
+    pub async fn start(settings: Settings, clock: Clock) -> anyhow::Result<GatewayApp> {
+        GatewayApp::start_with(settings, clock, embedded).await
+    }
+
+    /// The same with another way to open the session.
+    pub async fn start_with(
+        settings: Settings,
+        clock: Clock,
+        open: impl FnOnce(&Settings, &State, SessionKey) -> OpenGateway,
+    ) -> anyhow::Result<GatewayApp> {
+        anyhow::ensure!(
+            settings.gateway_url.is_none(),
+            "WA_GATEWAY_URL is set: `kabari gateway` is the gateway itself; remove the variable here"
+        );
+        let data_dir = DataDir::open(&settings.data_dir)?;
+        let node = data_dir.node().to_owned();
+        let state = open_state(&settings, clock.clone()).await?;
+        let key = whatsapp_session::key(&settings)?;
+        state.check_session_key(&key).await?;
+        let name = settings.session.clone();
+        whatsapp_session::take_over(&settings.data_dir, &state, &key, &node, &[&name]).await?;
+        state.adopt_session(&name, SessionKind::Embedded, &node).await?;
+        ensure_free(&state, &name, &node).await?;
+        state.reclaim_from(&node, settings.waits.resend).await?;
+
+        let sessions = Sessions::new(state.clone(), clock.clone());
+        let stopping = CancellationToken::new();
+        let router = gateway_api::router(Setup {
+            state: state.clone(),
+            sessions: sessions.clone(),
+            session: name.clone(),
+            access: Access { key: settings.api_key.clone(), origins: settings.origins.clone() },
+            delay: settings.pace.delay,
+            stopping: stopping.clone(),
+        });
+        let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
+        let (address, server) = serve(address, router, stopping.clone()).await?;
+        let open = one_by_one(open(&settings, &state, key), clock.clone(), settings.pace.delay);
+        let dispatcher = Dispatcher::spawn(
+            state.clone(),
+            sessions.clone(),
+            Connector { kind: SessionKind::Embedded, only: Some(name), open },
+            DispatcherSettings {
+                node,
+                pace: settings.pace,
+                quotas: settings.quotas,
+                affinity: settings.affinity,
+                waits: settings.waits,
+                keeps_events: true,
+            },
+            clock,
+        );
+        Ok(GatewayApp {
+            address,
+            state,
+            sessions,
+            dispatcher,
+            server,
+            stopping,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Lets the message in flight finish, writes everything down, and leaves WhatsApp in order.
+    pub async fn stop(mut self) {
+        self.stopping.cancel();
+        self.dispatcher.stop().await;
+        if tokio::time::timeout(REQUEST_PATIENCE, &mut self.server).await.is_err() {
+            tracing::info!("left with requests waiting; who asks again is answered");
+            self.server.abort();
+        }
+    }
+}
+
+/// Whoever starts a second gateway for a number should hear of it at once.
+async fn ensure_free(state: &State, name: &str, node: &str) -> anyhow::Result<()> {
+    let now = state.now().await?;
+    let session = state.session(name).await?;
+    let elsewhere = session.is_some_and(|session| {
+        session.is_held(now) && session.owner.as_deref().is_some_and(|owner| owner != node)
+    });
+    anyhow::ensure!(
+        !elsewhere,
+        "another node holds the session {name:?}: end that node, or set WA_SESSION to another"
+    );
+    Ok(())
+}
+
+/// Lets the messages of a session that is opened like this out one by one.
+fn one_by_one(open: OpenGateway, clock: Clock, delay: Duration) -> OpenGateway {
+    let open = Arc::new(open);
+    Box::new(move |lease| {
+        let (open, clock) = (open.clone(), clock.clone());
+        Box::pin(async move {
+            let gateway = open(lease).await?;
+            Ok(Arc::new(Lane::new(gateway, clock, delay)) as Arc<dyn Gateway>)
+        })
+    })
+}
