@@ -97,7 +97,15 @@ impl Core {
         companion.key_shared = true;
         drop(state);
         self.share_app_state_key(to)?;
-        self.send_history(to)
+        // A long history takes a while to pack, and the client waits for an answer.
+        let (core, to) = (Arc::clone(self), to.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = core.send_history(&to) {
+                tracing::error!("could not send the history: {error:#}");
+            }
+            core.notify();
+        });
+        Ok(())
     }
 
     fn share_app_state_key(&self, to: &DeviceId) -> anyhow::Result<()> {
