@@ -58,7 +58,7 @@ enum Stage {
     /// The server has asked, and waits for the assertion.
     Asked,
     /// The assertion holds. The phone has answered, and waits for the client's nonce.
-    Committed(Exchange),
+    Committed(Box<Exchange>),
     /// Both show the code.
     Revealed {
         code: String,
@@ -193,7 +193,7 @@ impl Client {
         let theirs = raw(&theirs);
         let exchange = Exchange { identity, commitment, theirs, device_type, ours, nonce, proved };
         shortcake.reference = used;
-        shortcake.stage = Stage::Committed(exchange);
+        shortcake.stage = Stage::Committed(Box::new(exchange));
         drop(state);
         let child = NodeBuilder::new("primary_ephemeral_identity").bytes(answer).build();
         let answer = notification(&id, "crsc_continuation", now_ms / 1000, child);

@@ -33,7 +33,7 @@ pub(super) fn asked(shared: &Shared, options: &str) -> Result<(), &'static str> 
     }
     let time = request.timeout_ms.map_or(ANSWER_TIME, Duration::from_millis);
     let until = now() + time.min(LONGEST_ANSWER_TIME);
-    tracing::info!(%until, "WhatsApp wants the account's passkey: see GET /api/whatsapp/passkey");
+    tracing::info!(%until, "WhatsApp wants the account's passkey");
     if let Some(client) = shared.client() {
         // A typed code has done its part. The library would take back the secret it stands for
         // after a minute without a link, and with it the one that the passkey's exchange puts there.

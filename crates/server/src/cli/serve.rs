@@ -32,7 +32,7 @@ async fn run(options: Options, role: Role) -> anyhow::Result<()> {
     if let Some(address) = app.api {
         tracing::info!("API on http://{address} (documentation: http://{address}/docs)");
     }
-    let links = tokio::spawn(announce_sessions(app.sessions.open()));
+    let links = tokio::spawn(announce_sessions(app.sessions.open(), passkey_text));
     until_stopped().await?;
     tracing::info!("stopping");
     app.stop().await;
@@ -44,7 +44,7 @@ async fn run(options: Options, role: Role) -> anyhow::Result<()> {
 pub async fn gateway(options: Options) -> anyhow::Result<()> {
     let app = GatewayApp::start(settings(options)?, Clock::System).await?;
     tracing::info!("gateway on http://{}", app.address);
-    let links = tokio::spawn(announce_sessions(app.sessions.open()));
+    let links = tokio::spawn(announce_sessions(app.sessions.open(), none_here));
     until_stopped().await?;
     tracing::info!("stopping");
     app.stop().await;
@@ -81,14 +81,14 @@ async fn until_stopped() -> std::io::Result<()> {
 }
 
 /// Announces the link of every session that is open here.
-async fn announce_sessions(mut open: watch::Receiver<OpenSessions>) {
+async fn announce_sessions(mut open: watch::Receiver<OpenSessions>, passkey_text: PasskeyText) {
     let mut announced: BTreeMap<String, AbortOnDropHandle<()>> = BTreeMap::new();
     loop {
         let sessions = open.borrow_and_update().clone();
         announced.retain(|name, task| sessions.contains_key(name) && !task.is_finished());
         for (name, gateway) in sessions {
             announced.entry(name.clone()).or_insert_with(|| {
-                AbortOnDropHandle::new(tokio::spawn(announce_link(name, gateway)))
+                AbortOnDropHandle::new(tokio::spawn(announce_link(name, gateway, passkey_text)))
             });
         }
         if open.changed().await.is_err() {
@@ -97,8 +97,11 @@ async fn announce_sessions(mut open: watch::Receiver<OpenSessions>) {
     }
 }
 
-/// Shows each new QR code in the terminal, and says when the link changes.
-async fn announce_link(session: String, gateway: Arc<dyn Gateway>) {
+/// What to show at a step where WhatsApp wants a passkey.
+type PasskeyText = fn(&PasskeyStep, LinkState) -> Option<String>;
+
+/// Shows each new QR code and step in the terminal, and says when the link changes.
+async fn announce_link(session: String, gateway: Arc<dyn Gateway>, passkey_text: PasskeyText) {
     let mut link = gateway.link();
     let mut shown: Option<Link> = None;
     loop {
@@ -147,6 +150,16 @@ fn passkey_text(step: &PasskeyStep, state: LinkState) -> Option<String> {
     ))
 }
 
+/// What a gateway says, which nobody can give an answer to.
+fn none_here(step: &PasskeyStep, _: LinkState) -> Option<String> {
+    matches!(step, PasskeyStep::Answer { .. }).then(|| {
+        "\nWhatsApp wants the passkey of this account, which a gateway cannot be given. Stop it, run \
+         `kabari serve` without WA_GATEWAY_URL on the same DATA_DIR, link there with `kabari link`, \
+         then start the gateway again."
+            .to_owned()
+    })
+}
+
 fn describe(state: LinkState) -> &'static str {
     match state {
         LinkState::Starting => "starting",
@@ -154,7 +167,7 @@ fn describe(state: LinkState) -> &'static str {
             "no phone is linked; scan the QR code (terminal, or GET /api/whatsapp/qr)"
         }
         LinkState::PasskeyRequired { .. } => {
-            "WhatsApp wants the account's passkey; go on with `kabari link` or GET /api/whatsapp/qr"
+            "WhatsApp wants the account's passkey; see docs/passkey.md"
         }
         LinkState::Connecting => "connecting",
         LinkState::Connected => "connected",

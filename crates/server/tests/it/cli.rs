@@ -108,7 +108,7 @@ async fn the_key_goes_to_the_api_and_not_to_a_proxy() {
 #[tokio::test]
 async fn help_shows_the_settings_of_the_command_and_no_flag_takes_a_secret() {
     let directory = TempDir::new().unwrap();
-    for command in [&["send", "--help"][..], &["status", "--help"]] {
+    for command in [&["send", "--help"][..], &["status", "--help"], &["link", "--help"]] {
         let help = run(directory.path(), 0, command).await.said;
         assert!(help.contains("API_HOST") && help.contains("API_KEY"), "{help}");
         for foreign in ["DB_HOST", "SEND_DELAY_MS", "CORS_ORIGINS", "LOG_FORMAT", "LEASE_MS"] {
