@@ -215,9 +215,9 @@ async fn a_history_of_twenty_thousand_chats_stays_bounded() {
     // Nothing waits for it.
     let campaign = world.send(1..=10).await;
     world.completed(campaign).await;
-    let is_read = |session: &Value| session["contacts"] == MANY;
-    let session = world.wait_within(READ_WITHIN, SESSION, is_read).await;
-    assert_eq!(session["history"], json!({ "progress": 100, "done": true }), "{session}");
+    let is_read =
+        |session: &Value| session["contacts"] == MANY && session["history"]["done"] == true;
+    world.wait_within(READ_WITHIN, SESSION, is_read).await;
     let peak = node.peak_memory();
     println!("{MANY} chats: {peak:?} MiB at most");
     assert!(peak.is_none_or(|peak| peak < MEMORY), "{peak:?} MiB");
