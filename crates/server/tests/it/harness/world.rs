@@ -136,7 +136,19 @@ impl World {
         prepare: impl FnOnce(&Simulator),
         change: impl FnOnce(&mut Settings),
     ) -> World {
-        let world = World::unlinked_to(engine, clock, prepare, change).await;
+        let simulator = Simulator::start(Config::default()).await.unwrap();
+        prepare(&simulator);
+        World::on(simulator, engine, clock, change).await
+    }
+
+    /// Linked to a simulator that is there already.
+    pub async fn on(
+        simulator: Simulator,
+        engine: Engine,
+        clock: Clock,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
+        let world = World::unlinked_on(simulator, engine, clock, change).await;
         world.scan().await;
         world.until_link(LinkState::Connected).await;
         world
@@ -148,22 +160,11 @@ impl World {
         clock: Clock,
         change: impl FnOnce(&mut Settings),
     ) -> World {
-        World::unlinked_to(engine, clock, |_| {}, change).await
-    }
-
-    async fn unlinked_to(
-        engine: Engine,
-        clock: Clock,
-        prepare: impl FnOnce(&Simulator),
-        change: impl FnOnce(&mut Settings),
-    ) -> World {
         let simulator = Simulator::start(Config::default()).await.unwrap();
-        prepare(&simulator);
-        World::on(simulator, engine, clock, change).await
+        World::unlinked_on(simulator, engine, clock, change).await
     }
 
-    /// The same on a simulator that is there already.
-    pub async fn on(
+    async fn unlinked_on(
         simulator: Simulator,
         engine: Engine,
         clock: Clock,
