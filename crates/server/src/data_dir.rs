@@ -5,8 +5,14 @@ use anyhow::Context;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 const NODE_NAME_BYTES: usize = 8;
+/// How long to wait for a directory that is in use.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How often to try meanwhile.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// A data directory that is ours until this is dropped.
 pub struct DataDir {
@@ -34,7 +40,7 @@ impl DataDir {
             .with_context(|| {
                 format!("cannot write in the data directory {shown}: check its owner and mode")
             })?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => anyhow::bail!(
                 "another kabari uses the data directory {shown}: end it, or set DATA_DIR to another place"
@@ -59,6 +65,18 @@ impl DataDir {
     /// The node's name: the same after every restart on this directory.
     pub fn node(&self) -> &str {
         &self.node
+    }
+}
+
+/// Locks the file. One that ended a moment ago may have it still: so may a child that it was
+/// starting, until that is a program of its own.
+fn locked(file: &File) -> Result<(), TryLockError> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => sleep(LOCK_POLL),
+            locked => return locked,
+        }
     }
 }
 

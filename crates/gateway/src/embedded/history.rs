@@ -161,7 +161,7 @@ mod tests {
                     from_me: Some(from_me),
                     ..Default::default()
                 }),
-                message: content.map(|text| wa::Message::text(text)).into(),
+                message: content.map(wa::Message::text).into(),
                 message_timestamp: Some(at),
                 ..Default::default()
             }),

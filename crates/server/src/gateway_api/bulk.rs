@@ -152,7 +152,7 @@ impl Api {
         recipients: &[NewDelivery],
         guard: Option<Duration>,
     ) -> Result<Creation, StoreError> {
-        let recipients = stream::iter(recipients.to_vec().into_iter().map(Ok));
+        let recipients = stream::iter(recipients.iter().cloned().map(Ok));
         self.state.create_campaign(campaign.clone(), recipients, None, guard, false).await
     }
 

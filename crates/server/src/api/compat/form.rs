@@ -84,7 +84,7 @@ fn boundary(parameters: &str) -> Option<&str> {
 /// A quoted parameter in the head of a part.
 fn parameter<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let start = format!("{name}=\"");
-    let mut parameters = head.split(|c| c == ';' || c == '\n');
+    let mut parameters = head.split([';', '\n']);
     let value = parameters.find_map(|one| one.trim().strip_prefix(start.as_str()))?;
     value.strip_suffix('"')
 }
@@ -148,7 +148,7 @@ mod tests {
     fn what_is_cut_off_or_no_form_is_not_read() {
         let whole = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--";
         for end in 0..whole.len() {
-            let read = Form::read("multipart/form-data; boundary=b", whole[..end].as_bytes());
+            let read = Form::read("multipart/form-data; boundary=b", &whole.as_bytes()[..end]);
             assert_eq!(read, None, "{:?}", &whole[..end]);
         }
         assert!(Form::read("multipart/form-data; boundary=b", whole.as_bytes()).is_some());

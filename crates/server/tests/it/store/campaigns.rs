@@ -54,7 +54,7 @@ async fn cancelling_ends_what_is_unsent(test: TestState) {
     assert_eq!(state.counts(id).await.unwrap().get(Cancelled), 2);
     // What was being sent still gets its answer; nothing else moves.
     assert!(state.settle(&on_the_wire, DeliveryEvent::Acked, None).await.unwrap().is_some());
-    assert!(!state.settle(&leased, DeliveryEvent::Acked, None).await.unwrap().is_some());
+    assert!(state.settle(&leased, DeliveryEvent::Acked, None).await.unwrap().is_none());
     let again = state.campaign_event(id, CampaignEvent::Cancel).await;
     assert!(matches!(again, Err(StoreError::NotAllowed(_))), "{again:?}");
     assert!(lease(state, 10).await.is_empty());

@@ -50,7 +50,7 @@ async fn from_the_queue_to_accepted(test: TestState) {
     assert_eq!(stored.accepted_at, Some(test.clock.now()));
     assert_eq!(stored.first_sent_at, Some(test.clock.now() - Duration::from_secs(1)));
     assert_eq!(stored.sender, Some(sender()));
-    assert!(!state.settle(&leased[0], DeliveryEvent::Refused, None).await.unwrap().is_some());
+    assert!(state.settle(&leased[0], DeliveryEvent::Refused, None).await.unwrap().is_none());
     // A number that is not on WhatsApp fails before the wire.
     assert!(
         state
@@ -165,7 +165,7 @@ async fn a_lapsed_lease_writes_nothing(test: TestState) {
     assert_eq!(try_begin(state, &stale, &renewed).await, Begin::DeliveryLost);
     assert!(matches!(try_begin(state, &fresh, &renewed).await, Begin::Started(_)));
     // The same node under an older lease: its answer belongs to nobody.
-    assert!(!state.settle(&stale, DeliveryEvent::Refused, None).await.unwrap().is_some());
+    assert!(state.settle(&stale, DeliveryEvent::Refused, None).await.unwrap().is_none());
     state.release(&[stale]).await.unwrap();
     assert_eq!(state_of(state, fresh.id).await, Sending);
 
