@@ -224,13 +224,12 @@ async fn take(
     action: &SessionAction,
     done: &str,
 ) -> Answer<Json<Outcome>> {
-    Ok(Json(match api.sessions.ask(session, action).await? {
-        SessionAnswer::Done => Outcome::done(done),
-        SessionAnswer::Refused => Outcome::failed(wording::PASSKEY_REFUSED),
-        SessionAnswer::NotPossible => Outcome::failed(wording::PASSKEY_OTHER_STEP),
-        SessionAnswer::Storage => Outcome::failed(wording::SESSION_STORAGE),
-        _ => Outcome::failed(wording::NO_ANSWER),
-    }))
+    let failed: fn(&SessionAnswer) -> &'static str = |answer| match answer {
+        SessionAnswer::Refused => wording::PASSKEY_REFUSED,
+        SessionAnswer::NotPossible => wording::PASSKEY_OTHER_STEP,
+        other => whatsapp::error_message(other),
+    };
+    whatsapp::act_or(api, session, action, done, failed).await
 }
 
 /// What to tell who comes with something else than the link waits for.

@@ -288,7 +288,7 @@ impl Outcome {
 }
 
 /// What callers read of an answer that is no success; the log has the rest.
-fn error_message(answer: &SessionAnswer) -> &'static str {
+pub fn error_message(answer: &SessionAnswer) -> &'static str {
     match answer {
         SessionAnswer::NotPossible => wording::LINK_BUSY,
         SessionAnswer::Storage => wording::SESSION_STORAGE,
@@ -303,9 +303,20 @@ pub async fn act(
     action: &SessionAction,
     done: &str,
 ) -> Answer<Json<Outcome>> {
+    act_or(api, session, action, done, error_message).await
+}
+
+/// The same with other words for what did not work.
+pub async fn act_or(
+    api: &Api,
+    session: &str,
+    action: &SessionAction,
+    done: &str,
+    failed: fn(&SessionAnswer) -> &'static str,
+) -> Answer<Json<Outcome>> {
     Ok(Json(match api.sessions.ask(session, action).await? {
         SessionAnswer::Done => Outcome::done(done),
-        answer => Outcome::failed(error_message(&answer)),
+        answer => Outcome::failed(failed(&answer)),
     }))
 }
 
