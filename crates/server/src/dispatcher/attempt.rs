@@ -141,7 +141,7 @@ async fn write_ack_and_begin(
     match context.state.acked_and_begin(acked, next, attempt).await {
         Ok((true, begin)) => Ok(begin),
         Ok((false, begin)) => {
-            context.state.acked(&acked.message_id).await?;
+            write_ack(context, from.lease, acked).await;
             Ok(begin)
         }
         Err(error) => {
