@@ -1,5 +1,6 @@
 //! Reading deliveries, and the choices a person has about uncertain ones.
 
+use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
 use super::State;
@@ -138,7 +139,20 @@ impl State {
 
     async fn try_resolve(&self, id: i64, decision: Resolution) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
-        let now = self.now_in(&mut tx).await?;
+        match self.resolve_in(&mut tx, id, decision).await {
+            Ok(()) => tx.commit().await,
+            // At once: a claim skips a row that is locked still.
+            Err(refused) => tx.rollback().await.and(Err(refused)),
+        }
+    }
+
+    async fn resolve_in(
+        &self,
+        tx: &mut Transaction<'_>,
+        id: i64,
+        decision: Resolution,
+    ) -> Result<(), StoreError> {
+        let now = self.now_in(tx).await?;
         let sql = Delivery::select(&format!("WHERE id = ?{}", tx.engine().lock_row()));
         let row = tx.row(&sql, params![id]).await?;
         let delivery = Delivery::read(&row.ok_or(StoreError::NotFound { what: "delivery", id })?)?;
@@ -150,10 +164,10 @@ impl State {
             StoreError::Conflict("only an uncertain delivery can be counted as sent or sent again")
         })?;
         if decision == Resolution::SendAgain {
-            let phase = lock_phase(&mut tx, delivery.campaign_id).await?;
+            let phase = lock_phase(tx, delivery.campaign_id).await?;
             if phase.status.is_final() {
                 let reopened = phase.after(CampaignEvent::Reopen)?;
-                write_phase(&mut tx, delivery.campaign_id, reopened, now).await?;
+                write_phase(tx, delivery.campaign_id, reopened, now).await?;
             }
             let sql = "SELECT id FROM campaigns WHERE id = ? AND expires_at <= ?";
             if tx.row(sql, params![delivery.campaign_id, now.0]).await?.is_some() {
@@ -175,7 +189,7 @@ impl State {
              owner = NULL, lease_until = NULL{stamps}{wanted} WHERE id = ?"
         );
         tx.execute(&sql, values).await?;
-        tx.commit().await
+        Ok(())
     }
 }
 
