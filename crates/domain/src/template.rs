@@ -12,31 +12,35 @@ pub struct Values<'a> {
 }
 
 /// Fills in `{nama}`, `{name}`, `{odp}` and `{id}`.
+pub fn render(template: &str, values: Values<'_>) -> String {
+    let id = values.id.to_string();
+    fill(template, |placeholder| match placeholder {
+        "{nama}" | "{name}" => Some(values.name),
+        "{odp}" => Some(values.odp),
+        "{id}" => Some(&id),
+        _ => None,
+    })
+}
+
+/// Fills in the placeholders, such as `{name}`, that have a value.
 ///
 /// One pass: values are data, so a name that looks like a placeholder stays a name. A placeholder
 /// nobody knows, and a brace that opens none, stay as they are.
-pub fn render(template: &str, values: Values<'_>) -> String {
-    let mut text = String::with_capacity(template.len() + values.name.len());
+pub fn fill<'a>(template: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut text = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(open) = rest.find('{') {
-        let (before, from_brace) = rest.split_at(open);
-        text.push_str(before);
-        match placeholder_at(from_brace) {
-            Some(("{id}", after)) => {
-                text.push_str(&values.id.to_string());
-                rest = after;
-            }
-            Some(("{odp}", after)) => {
-                text.push_str(values.odp);
-                rest = after;
-            }
-            Some((_, after)) => {
-                text.push_str(values.name);
-                rest = after;
+        text.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let end = rest.find('}').map_or(rest.len(), |close| close + 1);
+        match value(&rest[..end]) {
+            Some(value) => {
+                text.push_str(value);
+                rest = &rest[end..];
             }
             None => {
                 text.push('{');
-                rest = &from_brace[1..];
+                rest = &rest[1..];
             }
         }
     }
@@ -50,10 +54,6 @@ pub fn has_placeholders(template: &str) -> bool {
 }
 
 const PLACEHOLDERS: [&str; 4] = ["{nama}", "{name}", "{odp}", "{id}"];
-
-fn placeholder_at(text: &str) -> Option<(&'static str, &str)> {
-    PLACEHOLDERS.iter().find_map(|name| text.strip_prefix(name).map(|after| (*name, after)))
-}
 
 #[cfg(test)]
 mod tests {

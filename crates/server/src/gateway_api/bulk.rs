@@ -15,8 +15,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use kabari_domain::template::{self, Values};
-use kabari_domain::{CampaignEvent, DeliveryState, MessageId, PauseReason, Phone, wording};
+use kabari_domain::{
+    CampaignEvent, DeliveryState, MessageId, PauseReason, Phone, template, wording,
+};
 use kabari_gateway::SendError;
 use kabari_gateway::contract::Answer;
 use serde::Serialize;
@@ -205,13 +206,9 @@ fn fingerprint(request: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Fills in `{nama}` and `{name}`. What else the template language knows means nothing here and
-/// stays as it is.
+/// Fills in `{nama}` and `{name}`, all that a bulk send knows.
 fn call_by_name(text: &str, name: &str) -> String {
-    let values = Values { name, odp: "{odp}", id: 0 };
-    let parts: Vec<String> =
-        text.split("{id}").map(|part| template::render(part, values)).collect();
-    parts.join("{id}")
+    template::fill(text, |placeholder| matches!(placeholder, "{nama}" | "{name}").then_some(name))
 }
 
 impl From<Delivery> for Outcome {

@@ -12,7 +12,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use kabari_domain::{DeliveryState, Timestamp, wording};
+use kabari_domain::{DeliveryState, Timestamp, template, wording};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,35 +159,16 @@ fn addressed(target: &str, message: &str, country_code: &str) -> (String, Option
     (number, (text != message).then_some(text))
 }
 
-/// Fills `{name}` and `{var1}`, `{var2}` and so on with a target's variables, in one pass. What it
-/// has no variable for stays as it is.
+/// Fills `{name}` and `{var1}`, `{var2}` and so on with a target's variables. What it has no
+/// variable for stays as it is.
 fn filled(message: &str, variables: &[&str]) -> String {
-    let mut text = String::with_capacity(message.len());
-    let mut rest = message;
-    while let Some(start) = rest.find('{') {
-        text.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        let index = match &rest[..end] {
-            "{name}" => Some(0),
-            placeholder => placeholder
-                .strip_prefix("{var")
-                .and_then(|number| number.strip_suffix('}'))
-                .and_then(|number| number.parse::<usize>().ok()),
+    template::fill(message, |placeholder| {
+        let index = match placeholder {
+            "{name}" => 0,
+            _ => placeholder.strip_prefix("{var")?.strip_suffix('}')?.parse().ok()?,
         };
-        match index.and_then(|index| variables.get(index)) {
-            Some(variable) => {
-                text.push_str(variable);
-                rest = &rest[end..];
-            }
-            None => {
-                text.push('{');
-                rest = &rest[1..];
-            }
-        }
-    }
-    text.push_str(rest);
-    text
+        variables.get::<usize>(index).copied()
+    })
 }
 
 fn scheduled(seconds: &str) -> Option<Timestamp> {
