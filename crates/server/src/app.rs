@@ -138,7 +138,8 @@ pub async fn serve(
         )
     })?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     Ok((address, tokio::spawn(server.into_future())))
 }

@@ -22,4 +22,5 @@ pub mod session_key;
 pub mod sessions;
 pub mod store;
 pub mod timeouts;
+mod web;
 pub mod whatsapp_session;
