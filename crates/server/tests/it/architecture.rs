@@ -35,8 +35,15 @@ impl Source {
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
+    /// The module at the root of its crate that it belongs to, or `lib`.
+    pub fn module(&self) -> &str {
+        let path = self.path.split("/src/").nth(1).unwrap_or(&self.path);
+        let first = path.split('/').next().unwrap_or(path);
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
     /// The code above the unit tests.
-    fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code().take_while(|(_, line)| line.trim() != "#[cfg(test)]")
     }
 

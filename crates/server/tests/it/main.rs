@@ -9,6 +9,7 @@ mod docs;
 mod engine;
 mod gateway;
 mod harness;
+mod modules;
 mod release;
 mod store;
 mod whatsmeow;
