@@ -42,8 +42,8 @@ pub enum NoticeAudience {
 }
 
 impl Notice {
-    /// Whom this notice is for. A null or empty `affected_odp` means everybody; blank entries in
-    /// a list are ignored.
+    /// Returns whom this notice is for. A null or empty `affected_odp` means everybody; blank
+    /// entries in a list are ignored.
     pub fn audience(&self) -> NoticeAudience {
         match self.affected_odp.as_deref() {
             None | Some("") => NoticeAudience::Everybody,
@@ -53,7 +53,7 @@ impl Notice {
         }
     }
 
-    /// The WhatsApp message for this notice, placeholders still in it.
+    /// Returns the WhatsApp message for this notice, placeholders still in it.
     ///
     /// `status_page` is the address customers can follow progress at; without one, the two lines
     /// about it are left out.

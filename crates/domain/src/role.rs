@@ -18,7 +18,7 @@ impl Role {
     /// All roles, from the one that may do least.
     pub const ALL: [Role; 3] = [Role::Viewer, Role::Sender, Role::Admin];
 
-    /// The name in the database, on the command line and in pages.
+    /// Returns the name in the database, on the command line and in pages.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",

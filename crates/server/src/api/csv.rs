@@ -84,7 +84,7 @@ fn fields(delivery: Delivery) -> [String; 10] {
     ]
 }
 
-/// RFC 4180.
+/// Returns a line as RFC 4180 has it.
 fn line<const N: usize>(fields: [String; N]) -> String {
     fields.map(|field| quoted(defused(field))).join(",") + "\r\n"
 }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_spreadsheet_would_run_is_defused() {
+    fn formulas_are_escaped() {
         for formula in ["=1+1", "+62", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", "＝1+1"]
         {
             assert!(

@@ -90,7 +90,7 @@ pub struct ApiSettings {
     pub quotas: Quotas,
 }
 
-/// Everything the API serves.
+/// Returns everything the API serves.
 pub fn router(api: Api) -> Router {
     let access =
         Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
@@ -113,7 +113,7 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(error::from_panic))
 }
 
-/// The documentation of everything the API serves.
+/// Returns the documentation of everything the API serves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     docs::with_common_answers(operations().into_openapi())
 }
@@ -171,7 +171,7 @@ pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
         .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// Where a campaign is found.
+/// Returns where a campaign is found.
 fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
 }
@@ -183,7 +183,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// What has changed until now is not waited for.
+    /// Waits only for changes from now on.
     pub(crate) fn new(state: &StateStore) -> Waiter {
         Waiter { changes: state.changes(), settle: SETTLE[0] }
     }

@@ -72,7 +72,7 @@ fn data_dir(path: &Path, report: &mut Findings) {
     }
 }
 
-/// What `df` says: the standard library cannot tell.
+/// Returns what `df` says: the standard library cannot tell.
 fn free_mebibytes(path: &Path) -> Option<u64> {
     let output = std::process::Command::new("df").args(["-Pm"]).arg(path).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -128,7 +128,7 @@ async fn state(settings: &Settings, report: &mut Findings) {
     }
 }
 
-/// A file made by looking would hide that the right one is missing.
+/// Checks the session key without making one: a new file would hide that the right one is missing.
 async fn session_key(settings: &Settings, state: &StateStore, report: &mut Findings) {
     let key = match &settings.session_key {
         Some(key) => Ok(Some(key.clone())),

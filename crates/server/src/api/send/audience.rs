@@ -28,7 +28,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The customers asked for, or else those the notice names, or else everybody.
+    /// Returns the customers asked for, or else those the notice names, or else everybody.
     pub fn of(customer_ids: Option<Vec<i64>>, notice: Option<&Notice>) -> Audience {
         match (customer_ids, notice.map(Notice::audience)) {
             (Some(ids), _) => Audience::Customers(ids),
@@ -37,7 +37,7 @@ impl Audience {
         }
     }
 
-    /// Equal for equal audiences, however they were written.
+    /// Returns a value that is equal for equal audiences, however they were written.
     pub fn canonical(&self) -> Value {
         match self {
             Audience::Everybody => json!("everybody"),
@@ -64,7 +64,8 @@ impl Audience {
         }
     }
 
-    /// Its members in database order, each with the text it gets or the reason why it gets none.
+    /// Returns its members in database order, each with the text it gets or the reason why it gets
+    /// none.
     pub fn recipients(
         &self,
         api: &Api,
@@ -132,7 +133,7 @@ fn to_numbers(numbers: &[(String, Option<String>)]) -> Vec<Result<NewDelivery, S
     numbers.collect()
 }
 
-/// A number that can be read in one way, however it was typed.
+/// Returns a number that can be read in one way, however it was typed.
 fn canonical_number(typed: &str) -> String {
     Phone::parse(typed).map_or_else(|_| typed.to_owned(), |phone| phone.digits().to_owned())
 }

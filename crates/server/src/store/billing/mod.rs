@@ -134,12 +134,12 @@ impl Billing {
         self.select_notices(&format!("{active} {NEWEST_FIRST}"), vec![]).await
     }
 
-    /// The notice of this id, active or not.
+    /// Returns the notice of this id, active or not.
     pub async fn notice(&self, id: i64) -> Result<Option<Notice>, StoreError> {
         Ok(self.select_notices("WHERE id = ?", params![id]).await?.pop())
     }
 
-    /// The first of the active [`notices`](Billing::notices).
+    /// Returns the first of the active [`notices`](Billing::notices).
     pub async fn newest_active_notice(&self) -> Result<Option<Notice>, StoreError> {
         let newest = format!("WHERE is_active <> 0 {NEWEST_FIRST} LIMIT 1");
         Ok(self.select_notices(&newest, vec![]).await?.pop())
@@ -301,7 +301,8 @@ fn read_notice(row: &Row) -> Result<Notice, StoreError> {
     })
 }
 
-/// The server names a missing column without its table; the query knows it.
+/// Adds the table to the error: the server names a missing column without it, and the query knows
+/// it.
 fn in_table(mut error: StoreError, queried: &str) -> StoreError {
     if let StoreError::Missing { missing, .. } = &mut error {
         for missing in missing {

@@ -25,7 +25,7 @@ impl PhoneSet {
 }
 
 impl StateStore {
-    /// People wrote to a number of ours, each at this time or before.
+    /// Records that people wrote to a number of ours, each at this time or before.
     pub async fn wrote(
         &self,
         sender: &Phone,
@@ -46,7 +46,7 @@ impl StateStore {
         Ok(())
     }
 
-    /// Somebody counts as a stranger to the number of this session, until they write again: for
+    /// Makes somebody a stranger to the number of this session, until they write again: for
     /// WhatsApp they are one.
     pub async fn forget_contact(&self, session: &str, phone: &Phone) -> Result<(), StoreError> {
         let sql = "DELETE FROM contacts WHERE phone = ? \
@@ -124,7 +124,8 @@ fn among(sessions: &[String]) -> (String, Vec<Value>) {
     (format!(" AND s.name IN ({})", placeholders(sessions.len())), names)
 }
 
-/// The recipients of these messages have a chat with the numbers that the messages came from.
+/// Records that the recipients of these messages have a chat with the numbers that the messages
+/// came from.
 pub(super) async fn chats_opened(
     tx: &mut Transaction<'_>,
     scope: &str,

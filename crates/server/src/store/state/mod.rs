@@ -124,8 +124,8 @@ impl StateStore {
         StateStore(Arc::new(Inner { database, clock, creations, work }))
     }
 
-    /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
-    /// with a file; the manual one in tests.
+    /// Returns the time all stored times are on: the server's clock, so that nodes agree; the
+    /// machine's with a file; the manual one in tests.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         match self.server_clock() {
             Some(now) => {
@@ -136,7 +136,7 @@ impl StateStore {
         }
     }
 
-    /// Whether the database answers.
+    /// Asks the database whether it answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db().row("SELECT 1 AS one", vec![]).await.map(|_| ())
     }
@@ -169,8 +169,8 @@ impl StateStore {
         }
     }
 
-    /// The time as one more column of a query, with the values of its `?`: it saves a question of
-    /// its own. [`now_of`](State::now_of) reads it.
+    /// Returns the time as one more column of a query, with the values of its `?`: it saves a
+    /// question of its own. [`now_of`](StateStore::now_of) reads it.
     fn now_column(&self) -> (String, Vec<Value>) {
         match self.server_clock() {
             Some(now) => (format!("{now} AS now"), vec![]),
@@ -200,7 +200,8 @@ fn server_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
     ))
 }
 
-/// Customers' numbers are in it: for its owner only. SQLite gives its other files the same mode.
+/// Makes a file for its owner only: customers' numbers are in it. SQLite gives its other files the
+/// same mode.
 pub(super) fn make_private_file(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         private::directory().recursive(true).create(parent)?;
@@ -220,7 +221,7 @@ fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
     }
 }
 
-/// At most `max` characters of it: for columns that only a person reads.
+/// Returns at most `max` characters of it: for columns that only a person reads.
 fn clip(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }
