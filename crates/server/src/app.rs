@@ -86,6 +86,7 @@ impl App {
                         api_key: settings.api_key.clone(),
                         compat_key: settings.compat_key.clone(),
                         origins: settings.origins.clone(),
+                        trusted_proxies: settings.trusted_proxies.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
                         quotas: settings.quotas.clone(),
@@ -138,7 +139,8 @@ pub async fn serve(
         )
     })?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     Ok((address, tokio::spawn(server.into_future())))
 }
@@ -150,10 +152,7 @@ pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<Sta
 
 /// Where these settings keep the state.
 pub fn state_target(settings: &Settings) -> StateTarget {
-    match &settings.state_database_url {
-        Some(url) => StateTarget::MySql { url: url.clone() },
-        None => StateTarget::Sqlite { path: settings.data_dir.join("state.db") },
-    }
+    StateTarget::of(settings.state_database_url.as_deref(), &settings.data_dir)
 }
 
 /// The billing database of these settings; connects when first used.

@@ -5,6 +5,7 @@
 //! [`streamed`]. A send only records what is to be done and waits for the state database to say
 //! that it is: who sends is somebody else.
 
+mod audit;
 pub(crate) mod auth;
 mod campaigns;
 mod compat;
@@ -19,6 +20,7 @@ mod events;
 mod forecast;
 mod link_page;
 mod notices;
+mod operations;
 mod passkey;
 mod send;
 mod service;
@@ -27,16 +29,19 @@ mod streamed;
 mod validation;
 mod whatsapp;
 
+use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, State};
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
+use operations::Operations;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -79,6 +84,8 @@ pub struct ApiSettings {
     pub compat_key: Option<String>,
     /// Whose web pages may call.
     pub origins: Origins,
+    /// The reverse proxies that are believed where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// A send is refused if the same was made within this time; zero turns that off.
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
@@ -89,20 +96,24 @@ pub struct ApiSettings {
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
-    let access =
-        Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
-    let (api, access) = (Arc::new(api), Arc::new(access));
     let (router, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
+    let operations = Arc::new(Operations::of(&openapi));
+    let access = Access::by_key(api.settings.api_key.clone(), api.settings.origins.clone())
+        .and_named_keys(api.state.clone(), operations.clone());
+    let proxies = Arc::new(api.settings.trusted_proxies.clone());
+    let (api, access) = (Arc::new(api), Arc::new(access));
     router
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Throttle::default())))
-        .layer(axum::middleware::from_fn_with_state(access.clone(), auth::guard))
-        .layer(axum::middleware::from_fn(link_page::serve))
-        .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state((api.clone(), operations), audit::record))
+        .layer(from_fn_with_state(access.clone(), auth::guard))
+        .layer(from_fn(link_page::serve))
+        .layer(from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .with_state(api)
 }

@@ -4,7 +4,10 @@
 //! a single row is read, moved with them and written with a compare-and-set; a statement that
 //! moves many rows gets its conditions from them (see [`moves`]).
 
+mod api_keys;
 mod attempt;
+mod audit;
+mod browser_sessions;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
@@ -22,8 +25,12 @@ mod session_entries;
 mod session_links;
 mod session_requests;
 mod sessions;
+mod users;
 
+pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
+pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
+pub use browser_sessions::{BrowserSession, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, Counts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
@@ -35,6 +42,7 @@ pub use numbers::KnownNumber;
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
+pub use users::User;
 
 use super::database::{Database, Transaction};
 use super::engine::Engine;
@@ -71,6 +79,16 @@ pub enum StateTarget {
         /// `mysql://user:password@host:port/database`
         url: String,
     },
+}
+
+impl StateTarget {
+    /// Returns the database at this URL or, without one, the file in the data directory.
+    pub fn of(url: Option<&str>, data_dir: &Path) -> StateTarget {
+        match url {
+            Some(url) => StateTarget::MySql { url: url.to_owned() },
+            None => StateTarget::Sqlite { path: data_dir.join("state.db") },
+        }
+    }
 }
 
 /// The state database. Cloning is cheap; all clones are one.
@@ -150,6 +168,17 @@ impl State {
 
     fn there_is_work(&self) {
         self.0.work.send_modify(|count| *count += 1);
+    }
+
+    /// Writes what is good to know and may be lost: nobody has to wait while a large campaign is
+    /// being written, or be refused because the disk is full.
+    fn write_aside(&self, sql: &'static str, values: Vec<Value>) {
+        let state = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = state.db().execute_unannounced(sql, values).await {
+                tracing::debug!(%error, "the time of last use was not written down");
+            }
+        });
     }
 
     fn db(&self) -> &Database {

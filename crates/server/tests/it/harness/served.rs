@@ -3,6 +3,7 @@
 use super::database::{SeedBilling, billing_file};
 use super::gateway::{OurGateway, opened};
 use super::scripted_gateway::ScriptedGateway;
+use kabari::access::peer::TrustedProxies;
 use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
@@ -45,6 +46,7 @@ impl Default for Setup {
                 api_key: None,
                 compat_key: None,
                 origins: Origins::default(),
+                trusted_proxies: TrustedProxies::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
                 quotas: Quotas::none(),
@@ -208,7 +210,8 @@ impl Drop for Served {
 pub async fn serve(router: axum::Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
     (address, server)
 }
 
