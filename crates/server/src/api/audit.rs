@@ -1,7 +1,7 @@
 //! Writes into the audit what requests have changed.
 
 use super::Api;
-use super::error::{Answer, ApiError};
+use super::error::{ApiError, ApiResult};
 use super::operations::Operations;
 use crate::store::state::{Action, Actor};
 use axum::RequestExt as _;
@@ -18,7 +18,7 @@ pub async fn record(
     State((api, operations)): State<(Arc<Api>, Arc<Operations>)>,
     mut request: Request,
     next: Next,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let Some((action, actor)) = change(&operations, &request) else {
         return Ok(next.run(request).await);
     };

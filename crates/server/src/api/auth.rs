@@ -7,7 +7,7 @@ use crate::access::attempts::{Attempts, Guesser};
 use crate::access::peer::Peer;
 use crate::access::token::{API_KEY_PREFIX, token_hash};
 use crate::origins::{Origins, is_loopback};
-use crate::store::State as StateStore;
+use crate::store::StateStore;
 use crate::store::state::{Actor, ActorKind};
 use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};

@@ -11,9 +11,9 @@ mod status;
 mod user;
 
 use crate::clock::Clock;
-use crate::config::{ApiAddress, Fault, Options, Settings, StateAddress};
+use crate::config::{ApiAddress, Options, SettingError, Settings, StateAddress};
 use crate::logging::{self, LogFormat};
-use crate::store::State as StateStore;
+use crate::store::StateStore;
 use crate::store::state::{Actor, ActorKind};
 use crate::{env_file, secrets};
 use chrono::{DateTime, Local};
@@ -160,7 +160,7 @@ fn print_table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item
     println!("{table}");
 }
 
-fn unusable(faults: Vec<Fault>) -> anyhow::Error {
-    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+fn unusable(faults: Vec<SettingError>) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(SettingError::to_string).collect();
     anyhow::anyhow!("these settings cannot be used:\n  {}", lines.join("\n  "))
 }

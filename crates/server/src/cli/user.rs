@@ -4,7 +4,7 @@ use super::{local_time, open_state, operator, print_table};
 use crate::access::password;
 use crate::config::StateAddress;
 use crate::secrets;
-use crate::store::State as StateStore;
+use crate::store::StateStore;
 use crate::store::state::Action;
 use anyhow::{Context, bail, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};

@@ -6,7 +6,7 @@ use crate::harness::served::{PATIENCE, Served, Setup};
 use kabari::access::token::token_hash;
 use kabari::clock::Clock;
 use kabari::store::state::{ActorKind, AuditFilter};
-use kabari::store::{State, StateTarget};
+use kabari::store::{StateStore, StateTarget};
 use kabari_domain::{Role, Scope};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -161,7 +161,7 @@ async fn doctor_finds_no_fault_before_the_first_start_and_changes_nothing() {
     let shared = [("STATE_DATABASE_URL", url.as_str()), ("SESSION_KEY", SESSION_KEY)];
     let empty = run_with(directory.path(), 0, &["doctor"], &shared).await;
     assert!(empty.said.contains("note  state database"), "{}", empty.said);
-    let (_, behind) = State::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
+    let (_, behind) = StateStore::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
     assert!(behind > 0);
 }
 
@@ -186,9 +186,9 @@ async fn run_typing(directory: &Path, arguments: &[&str], typed: &str) -> Ended 
 }
 
 /// The state database in the data directory below this one.
-async fn state_below(directory: &Path) -> State {
+async fn state_below(directory: &Path) -> StateStore {
     let path = directory.join("data/state.db");
-    State::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap()
+    StateStore::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::{params, record, stored_by_name};
-use super::State;
+use super::StateStore;
 use kabari_domain::{Scope, Timestamp};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct ApiKey {
 
 stored_by_name!(Scope);
 
-impl State {
+impl StateStore {
     /// Adds an API key. Returns false if the name is taken.
     pub async fn add_api_key(
         &self,

@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
-use super::{State, clip};
+use super::{StateStore, clip};
 use kabari_domain::Timestamp;
 use serde_json::Value as Json;
 use std::net::IpAddr;
@@ -194,7 +194,7 @@ pub struct AuditFilter {
     pub actor: Option<String>,
 }
 
-impl State {
+impl StateStore {
     /// Adds an entry to the audit. What it tells of is done by then, so that a failure is logged and
     /// stops nobody.
     pub async fn record(&self, actor: &Actor, action: Action, subject: &str, details: &Json) {

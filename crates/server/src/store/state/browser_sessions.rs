@@ -5,7 +5,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::{params, record};
-use super::State;
+use super::StateStore;
 use kabari_domain::{Role, Timestamp};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl BrowserSession {
     }
 }
 
-impl State {
+impl StateStore {
     /// Logs a user in whose password has been checked against this hash. Returns false if the
     /// password has changed since, or the user is gone.
     pub async fn begin_browser_session(

@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::{Value, params, record, stored_by_name};
-use super::State;
+use super::StateStore;
 use kabari_domain::{Role, Timestamp};
 
 record! {
@@ -25,7 +25,7 @@ pub struct User {
 
 stored_by_name!(Role);
 
-impl State {
+impl StateStore {
     /// Adds a user. Returns false if the name is taken.
     pub async fn add_user(
         &self,
