@@ -1,5 +1,7 @@
 //! Who may do what: the roles of users and the scopes of API keys.
 
+use serde::{Deserialize, Serialize};
+
 /// The longest name of a user or of an API key.
 pub const MAX_NAME: usize = 64;
 
@@ -11,7 +13,8 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// What a user may do on the operator's page. Each role may do all that those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks at everything.
     Viewer,
@@ -41,7 +44,8 @@ impl Role {
 }
 
 /// What an API key is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Reads.
     Read,

@@ -23,4 +23,5 @@ pub mod session_key;
 pub mod sessions;
 pub mod store;
 pub mod timeouts;
+mod web;
 pub mod whatsapp_session;

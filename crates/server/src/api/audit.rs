@@ -2,7 +2,7 @@
 
 use super::Api;
 use super::error::{ApiError, ApiResult};
-use super::operations::Operations;
+use super::operations::OperationRules;
 use crate::store::state::{Action, Actor};
 use axum::RequestExt as _;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
@@ -15,11 +15,11 @@ use std::sync::Arc;
 /// Records a change of what the path names: a campaign, a delivery or a session. What makes
 /// something new records that itself.
 pub async fn record(
-    State((api, operations)): State<(Arc<Api>, Arc<Operations>)>,
+    State((api, rules)): State<(Arc<Api>, Arc<OperationRules>)>,
     mut request: Request,
     next: Next,
 ) -> ApiResult<Response> {
-    let Some((action, actor)) = change(&operations, &request) else {
+    let Some((action, actor)) = change(&rules, &request) else {
         return Ok(next.run(request).await);
     };
     let params = request.extract_parts::<RawPathParams>().await;
@@ -38,8 +38,8 @@ pub async fn record(
     changing.await.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
-fn change(operations: &Operations, request: &Request) -> Option<(Action, Actor)> {
+fn change(rules: &OperationRules, request: &Request) -> Option<(Action, Actor)> {
     let path = request.extensions().get::<MatchedPath>()?;
-    let action = operations.rule(request.method(), path.as_str()).action?;
+    let action = rules.rule(request.method(), path.as_str()).action?;
     Some((action, request.extensions().get::<Actor>()?.clone()))
 }

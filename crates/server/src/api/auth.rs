@@ -2,7 +2,7 @@
 //! named key of the scope that the operation needs; without it, only this machine.
 
 use super::error::ApiError;
-use super::operations::Operations;
+use super::operations::OperationRules;
 use crate::access::attempts::{Attempts, Guesser};
 use crate::access::peer::Peer;
 use crate::access::token::{API_KEY_PREFIX, token_hash};
@@ -48,7 +48,7 @@ pub struct Access {
 
 struct NamedKeys {
     state: StateStore,
-    operations: Arc<Operations>,
+    rules: Arc<OperationRules>,
 }
 
 /// Somebody who calls, and what the key is good for.
@@ -64,8 +64,8 @@ impl Access {
     }
 
     /// Lets in named keys as well, each for the operations of its scope.
-    pub fn and_named_keys(self, state: StateStore, operations: Arc<Operations>) -> Access {
-        Access { named: Some(NamedKeys { state, operations }), ..self }
+    pub fn and_named_keys(self, state: StateStore, rules: Arc<OperationRules>) -> Access {
+        Access { named: Some(NamedKeys { state, rules }), ..self }
     }
 
     async fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Result<Caller, ApiError> {
@@ -99,7 +99,7 @@ impl Access {
     fn require_scope(&self, request: &Request, scope: Scope) -> Result<(), ApiError> {
         let path = request.extensions().get::<MatchedPath>();
         let (Some(path), Some(keys)) = (path, &self.named) else { return Ok(()) };
-        match keys.operations.rule(request.method(), path.as_str()).scope {
+        match keys.rules.rule(request.method(), path.as_str()).scope {
             Some(needed) if !scope.allows(needed) => {
                 Err(ApiError::Forbidden(wording::scope_needed(needed.as_str()).into()))
             }
@@ -173,7 +173,7 @@ pub fn is_key(given: &[u8], key: &str) -> bool {
 
 /// A page on the internet can make a browser ask this machine under a name of its own (DNS
 /// rebinding); the name is then in `Host`.
-fn require_loopback_host(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn require_loopback_host(headers: &HeaderMap) -> Result<(), ApiError> {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if is_loopback(host) { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST.into())) }
 }

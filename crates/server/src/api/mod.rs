@@ -11,7 +11,7 @@ mod campaigns;
 mod compat;
 mod control;
 pub(crate) mod cross_origin;
-mod csv;
+pub(crate) mod csv;
 mod customers;
 mod deliveries;
 mod docs;
@@ -25,7 +25,7 @@ mod passkey;
 mod send;
 mod service;
 mod sessions;
-mod streamed;
+pub(crate) mod streamed;
 mod validation;
 mod whatsapp;
 
@@ -34,14 +34,17 @@ use crate::config::Pace;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
+use crate::web;
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
-use operations::Operations;
+use operations::OperationRules;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -96,26 +99,29 @@ pub struct ApiSettings {
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
-    let (router, openapi) = operations().split_for_parts();
+    let (operations, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
-    let operations = Arc::new(Operations::of(&openapi));
+    let rules = Arc::new(OperationRules::of(&openapi));
     let access = Access::by_key(api.settings.api_key.clone(), api.settings.origins.clone())
-        .and_named_keys(api.state.clone(), operations.clone());
+        .and_named_keys(api.state.clone(), rules.clone());
     let proxies = Arc::new(api.settings.trusted_proxies.clone());
     let (api, access) = (Arc::new(api), Arc::new(access));
-    router
+    let operations = operations
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Throttle::default())))
-        .layer(from_fn_with_state((api.clone(), operations), audit::record))
+        .layer(from_fn_with_state((api.clone(), rules), audit::record))
         .layer(from_fn_with_state(access.clone(), auth::guard))
         .layer(from_fn(link_page::serve))
+        .layer(from_fn(web::welcome))
+        .with_state(api.clone());
+    web::routes(api)
+        .fallback_service(operations)
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
-        .with_state(api)
 }
 
 /// The documentation of everything the API serves.
@@ -166,6 +172,16 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(compat::fonnte::send))
 }
 
+/// Returns whether the caller takes HTML: a browser that opens an address says so, and scripts
+/// and programs do not.
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
+}
+
 /// Where a campaign is found.
 fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
@@ -191,5 +207,23 @@ impl Waiter {
             // What came meanwhile is seen by the look that follows.
             self.changes.borrow_and_update();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn only_who_accepts_html_gets_pages() {
+        let accepts = |value| {
+            accepts_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+        };
+        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(accepts("application/json, Text/HTML;q=0.5"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("application/json"));
+        assert!(!accepts_html(&HeaderMap::new()));
     }
 }

@@ -87,16 +87,16 @@ const MISSING: Rule = Rule { scope: Some(Scope::Admin), action: None };
 
 /// The rules by method and path.
 #[derive(Debug, Default)]
-pub struct Operations(HashMap<(Method, String), Rule>);
+pub struct OperationRules(HashMap<(Method, String), Rule>);
 
-impl Operations {
+impl OperationRules {
     /// Returns the rules for the operations of this document.
-    pub fn of(document: &OpenApi) -> Operations {
+    pub fn of(document: &OpenApi) -> OperationRules {
         let paths = document.paths.paths.iter();
         let rules = paths.flat_map(|(path, item)| {
             operations(item).map(move |(method, one)| ((method, path.clone()), rule(one)))
         });
-        Operations(rules.collect())
+        OperationRules(rules.collect())
     }
 
     /// Returns the rule for a path as it is written in the routes.
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn every_operation_below_api_asks_for_a_scope_and_changes_ask_for_more_than_read() {
         let document = crate::api::openapi();
-        let operations = Operations::of(&document);
+        let operations = OperationRules::of(&document);
         for ((method, path), rule) in &operations.0 {
             assert_eq!(rule.scope.is_some(), path.starts_with("/api/"), "{method} {path}");
             let reads = matches!(rule.scope, Some(Scope::Read));

@@ -30,7 +30,7 @@ mod users;
 pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
 pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
-pub use browser_sessions::{BrowserSession, LoggedIn};
+pub use browser_sessions::{BrowserSession, LOGIN_LIFETIME, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
