@@ -9,6 +9,7 @@ use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::gateway_api::{self, Setup};
 use crate::lane::Lane;
+use crate::metrics::Metrics;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::State;
@@ -90,6 +91,7 @@ impl GatewayApp {
                 keeps_events: true,
             },
             clock,
+            Metrics::default(),
         );
         Ok(GatewayApp {
             address,

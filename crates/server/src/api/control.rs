@@ -6,6 +6,7 @@ use super::error::{Answer, ApiError, ErrorBody};
 use super::send::{accepted, idempotency_key, settle};
 use super::validation::PathText;
 use crate::store::state::IdempotencyKey;
+use crate::trace;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -104,6 +105,6 @@ pub async fn retry(
     let name = format!("retry of campaign {parent}");
     let key = idempotency_key(&headers, || name.clone())?
         .unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name.clone() });
-    let child = settle(api.state.retry_failed(parent, Some(key)).await?)?;
+    let child = settle(api.state.retry_failed(parent, Some(key), trace::request_id()).await?)?;
     accepted(&api, child).await
 }

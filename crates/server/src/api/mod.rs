@@ -18,8 +18,10 @@ pub(crate) mod error;
 mod events;
 mod forecast;
 mod link_page;
+mod metrics;
 mod notices;
 mod passkey;
+mod readiness;
 mod send;
 mod service;
 mod sessions;
@@ -28,6 +30,7 @@ mod validation;
 mod whatsapp;
 
 use crate::config::Pace;
+use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, State};
@@ -37,6 +40,8 @@ use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
+use metrics::Readings;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -64,8 +69,12 @@ pub struct Api {
     pub state: State,
     /// The sessions that are open here.
     pub sessions: Sessions,
+    /// What this process measures.
+    pub metrics: Metrics,
     /// How it is set up.
     pub settings: ApiSettings,
+    /// What `/metrics` has read last.
+    pub readings: Readings,
 }
 
 /// How the API is set up.
@@ -85,12 +94,17 @@ pub struct ApiSettings {
     pub pace: Pace,
     /// Limits on every number, to tell when a send ends and what it waits for.
     pub quotas: Quotas,
+    /// Where the disk is to have room.
+    pub data_dir: PathBuf,
 }
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
     let access =
         Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
+    let metrics = api.metrics.clone();
+    metrics.show(api.state.statement_times());
+    metrics.show(api.billing.statement_times());
     let (api, access) = (Arc::new(api), Arc::new(access));
     let (router, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
@@ -104,6 +118,7 @@ pub fn router(api: Api) -> Router {
         .layer(axum::middleware::from_fn(link_page::serve))
         .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
+        .layer(axum::middleware::from_fn_with_state(metrics, metrics::measure))
         .with_state(api)
 }
 
@@ -116,6 +131,9 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(docs::Description::openapi())
         .routes(routes!(service::index))
         .routes(routes!(service::health))
+        .routes(routes!(readiness::livez))
+        .routes(routes!(readiness::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(whatsapp::status))
         .routes(routes!(whatsapp::qr))
         .routes(routes!(whatsapp::connect))

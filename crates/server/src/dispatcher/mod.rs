@@ -18,6 +18,7 @@ mod verdict;
 
 use crate::clock::{Clock, speed};
 use crate::config::Pace;
+use crate::metrics::{Loop, Metrics};
 use crate::sessions::Sessions;
 use crate::store::state::{Affinity, SessionKind, SessionLease};
 use crate::store::{State, StoreError};
@@ -84,6 +85,7 @@ struct Context {
     settings: Arc<DispatcherSettings>,
     clock: Clock,
     breaker: Arc<Breaker>,
+    metrics: Metrics,
     /// Set at shutdown: start nothing new.
     stopping: CancellationToken,
 }
@@ -102,6 +104,7 @@ impl Dispatcher {
         connector: Connector,
         settings: DispatcherSettings,
         clock: Clock,
+        metrics: Metrics,
     ) -> Dispatcher {
         let stopping = CancellationToken::new();
         let context = Context {
@@ -110,6 +113,7 @@ impl Dispatcher {
             settings: Arc::new(settings),
             clock,
             breaker: Arc::default(),
+            metrics,
             stopping: stopping.clone(),
         };
         let loops = TaskTracker::new();
@@ -136,6 +140,11 @@ impl Context {
     /// Returns the same context for loops that end with this token too.
     fn until(&self, stopping: CancellationToken) -> Context {
         Context { stopping, ..self.clone() }
+    }
+
+    /// Notes that a loop has come round without an error.
+    fn came_round(&self, which: Loop) {
+        self.metrics.came_round(which, self.clock.monotonic());
     }
 
     /// Returns whether to end now.

@@ -15,6 +15,7 @@ use super::Api;
 use super::error::{Answer, ApiError, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
 use crate::store::state::CampaignKind;
+use crate::trace;
 use audience::Audience;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -316,7 +317,7 @@ pub async fn to_numbers(
     let options =
         SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
     // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = tokio::spawn(record::record(api, plan, options, None, request));
+    let recording = trace::spawn(record::record(api, plan, options, None, request));
     match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,

@@ -5,6 +5,7 @@ use crate::api::error::{Answer, ApiError};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::state::{Creation, IdempotencyKey, NewCampaign};
+use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -61,7 +62,7 @@ pub async fn send(
             // by an old word about it.
             whatsapp::link(&api).await;
             // A task of its own: a caller that goes away now must not stop it halfway.
-            let recording = tokio::spawn(record(api.clone(), plan, options, key, body.to_string()));
+            let recording = trace::spawn(record(api.clone(), plan, options, key, body.to_string()));
             recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
         }
     };
@@ -96,9 +97,13 @@ pub async fn record(
         expires_at: options.expires_at,
         fingerprint,
         request,
+        request_id: trace::request_id(),
     };
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
+    if let Creation::Created(campaign) = created {
+        tracing::info!(campaign, "recorded a campaign");
+    }
     settle(created)
 }
 

@@ -84,6 +84,8 @@ pub struct Campaign {
     pub fingerprint: String,
     /// The request that made it, JSON.
     pub request: String,
+    /// The id of the request that made it.
+    pub request_id: Option<String>,
     /// The sessions that may send it; none for all.
     pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.

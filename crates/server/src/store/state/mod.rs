@@ -5,6 +5,7 @@
 //! moves many rows gets its conditions from them (see [`moves`]).
 
 mod attempt;
+mod backlog;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
@@ -24,6 +25,7 @@ mod session_requests;
 mod sessions;
 
 pub use attempt::{Attempt, Begin, Begun};
+pub use backlog::Backlog;
 pub use campaigns::{Campaign, CampaignKind, Counts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
@@ -43,6 +45,7 @@ use super::row::{Row, Value, params};
 use crate::clock::{Clock, stepped};
 use crate::private;
 use kabari_domain::Timestamp;
+use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -131,6 +134,11 @@ impl State {
             }
             None => Ok(self.0.clock.now()),
         }
+    }
+
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.db().statement_times()
     }
 
     /// Whether the database answers.

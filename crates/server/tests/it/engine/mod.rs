@@ -5,6 +5,7 @@ mod control;
 mod crashes;
 mod disk;
 mod faults;
+mod health;
 mod history;
 mod link;
 mod main_job;

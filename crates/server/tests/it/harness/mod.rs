@@ -8,6 +8,7 @@ pub mod database;
 pub mod driven;
 pub mod gateway;
 pub mod node;
+pub mod promtool;
 pub mod proxy;
 pub mod scripted_gateway;
 pub mod served;

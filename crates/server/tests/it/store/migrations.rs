@@ -109,6 +109,7 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
             "DROP TABLE gateway_messages; DROP TABLE gateway_events; \
              ALTER TABLE deliveries DROP COLUMN unrepeatable; \
              ALTER TABLE sessions DROP COLUMN heard; \
+             ALTER TABLE campaigns DROP COLUMN request_id; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {
