@@ -1,7 +1,7 @@
 //! `/metrics` for Prometheus, and the measuring of requests.
 
 use super::Api;
-use super::error::{Answer, ApiError};
+use super::error::{ApiError, ApiResult};
 use super::readiness::{REASONS, readiness};
 use crate::metrics::{Metrics, name};
 use crate::store::StoreError;
@@ -36,7 +36,7 @@ pub type Readings = Mutex<Option<(Instant, Registry)>>;
     responses((status = 200, description = "Prometheus's text format", body = String, content_type = "text/plain",
         example = "kabari_attempts_total{outcome=\"acked\",session=\"default\"} 5"))
 )]
-pub async fn metrics(State(api): State<Arc<Api>>) -> Answer<Response> {
+pub async fn metrics(State(api): State<Arc<Api>>) -> ApiResult<Response> {
     let mut readings = api.readings.lock().await;
     let fresh = readings.as_ref().is_some_and(|(read_at, _)| read_at.elapsed() < LIFETIME);
     if !fresh {

@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::params;
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::state_list;
 use kabari_domain::{DeliveryState, Phone, Timestamp};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Backlog {
     pub oldest: Duration,
 }
 
-impl State {
+impl StateStore {
     /// Returns what waits to be sent. Deliveries that a person has to decide about are among those
     /// that are not at their end.
     pub async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {

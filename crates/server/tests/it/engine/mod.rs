@@ -3,13 +3,13 @@
 
 mod control;
 mod crashes;
+mod default_settings;
 mod disk;
 mod faults;
+mod happy_path;
 mod health;
 mod history;
 mod link;
-mod main_job;
-mod ordinary;
 mod pace;
 mod passkey;
 mod reach_out;
