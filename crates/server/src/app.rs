@@ -111,6 +111,7 @@ impl App {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
+                retention: settings.retention,
                 timeouts: settings.timeouts,
                 keeps_events: false,
             },
@@ -144,7 +145,8 @@ pub async fn serve(
         )
     })?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     Ok((address, tokio::spawn(server.into_future())))
 }

@@ -87,6 +87,7 @@ impl GatewayApp {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
+                retention: settings.retention,
                 timeouts: settings.timeouts,
                 keeps_events: true,
             },

@@ -25,4 +25,5 @@ pub mod sessions;
 pub mod store;
 pub mod timeouts;
 pub mod trace;
+mod web;
 pub mod whatsapp_session;

@@ -67,7 +67,8 @@ impl ApiError {
         ApiError::Invalid(vec![error])
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         match self {
             ApiError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::UnreadableBody | ApiError::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -85,7 +86,7 @@ impl ApiError {
     }
 
     /// What customers of the API read.
-    fn detail(&self) -> Cow<'static, str> {
+    pub fn detail(&self) -> Cow<'static, str> {
         match self {
             ApiError::Invalid(_) => "".into(),
             ApiError::UnreadableBody => wording::UNREADABLE_BODY.into(),

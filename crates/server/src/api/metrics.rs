@@ -47,6 +47,16 @@ pub async fn metrics(State(api): State<Arc<Api>>) -> ApiResult<Response> {
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
+/// Tells [`measure`] which of the API's routes has answered.
+pub async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
 /// Gives a request its id, and measures the time until its answer begins.
 pub async fn measure(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let given = request.headers_mut().remove(trace::HEADER);
@@ -55,6 +65,7 @@ pub async fn measure(State(metrics): State<Metrics>, mut request: Request, next:
     let method = request.method().clone();
     let began = Instant::now();
     let mut response = trace::under(id.clone(), next.run(request)).await;
+    let route = response.extensions_mut().remove::<MatchedPath>().or(route);
     // Anybody can ask for any path by any method: those that are served are few.
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH];

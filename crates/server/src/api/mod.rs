@@ -34,8 +34,11 @@ use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
+use crate::web;
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
@@ -106,9 +109,9 @@ pub fn router(api: Api) -> Router {
     metrics.show(api.state.statement_times());
     metrics.show(api.billing.statement_times());
     let (api, access) = (Arc::new(api), Arc::new(access));
-    let (router, openapi) = operations().split_for_parts();
+    let (operations, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
-    router
+    let operations = operations
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
@@ -116,10 +119,14 @@ pub fn router(api: Api) -> Router {
         .layer(Extension(Arc::new(Throttle::default())))
         .layer(axum::middleware::from_fn_with_state(access.clone(), auth::guard))
         .layer(axum::middleware::from_fn(link_page::serve))
+        .layer(axum::middleware::from_fn(web::welcome))
+        .layer(axum::middleware::from_fn(metrics::name_route))
+        .with_state(api.clone());
+    web::routes(api)
+        .fallback_service(operations)
         .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .layer(axum::middleware::from_fn_with_state(metrics, metrics::measure))
-        .with_state(api)
 }
 
 /// The documentation of everything the API serves.
@@ -173,6 +180,16 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(compat::fonnte::send))
 }
 
+/// Returns whether the caller takes HTML: a browser that opens an address says so, and scripts
+/// and programs do not.
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
+}
+
 /// Where a campaign is found.
 fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
@@ -198,5 +215,23 @@ impl Waiter {
             // What came meanwhile is seen by the look that follows.
             self.changes.borrow_and_update();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn only_who_accepts_html_gets_pages() {
+        let accepts = |value| {
+            accepts_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+        };
+        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(accepts("application/json, Text/HTML;q=0.5"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("application/json"));
+        assert!(!accepts_html(&HeaderMap::new()));
     }
 }

@@ -4,6 +4,7 @@ pub mod client;
 mod doctor;
 mod dry_run;
 mod link;
+mod person;
 pub mod send;
 mod serve;
 mod status;
@@ -47,6 +48,12 @@ enum Command {
     /// Show how a running kabari is.
     #[command(after_help = secrets::CLIENT_HELP)]
     Status(ApiAddress),
+    /// Print everything that is stored about one person, as JSON.
+    #[command(after_help = secrets::HELP)]
+    Export(person::PersonArgs),
+    /// Forget one person everywhere, and say where something was.
+    #[command(after_help = secrets::HELP)]
+    Forget(person::PersonArgs),
     /// Look at everything kabari needs, and say what to do.
     #[command(after_help = secrets::HELP)]
     Doctor(Options),
@@ -59,6 +66,7 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
+            Command::Export(args) | Command::Forget(args) => args.options().log_format,
             Command::Link(_) | Command::Send(_) | Command::Status(_) => LogFormat::Human,
         }
     }
@@ -95,6 +103,8 @@ async fn run() -> ExitCode {
         Command::Send(args) => return send::run(args).await,
         Command::Link(args) => link::run(args).await,
         Command::Status(address) => status::run(address).await,
+        Command::Export(args) => person::export(args).await,
+        Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,
     };
     match done {

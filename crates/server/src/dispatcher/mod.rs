@@ -3,7 +3,8 @@
 //! A node holds any number of sessions, each by a lease; whatever it writes in a session's name is
 //! fenced by that. [`fleet`] decides which sessions this node holds and opens them. For each of
 //! them [`sender`] sends, one message at a time; [`events`] writes down what WhatsApp says to any
-//! of them later. [`upkeep`] does what is due because time has passed.
+//! of them later. [`upkeep`] does what is due because time has passed,
+//! [`retention`] deletes what is at its end.
 
 mod attempt;
 mod breaker;
@@ -12,6 +13,7 @@ mod fleet;
 mod held_deliveries;
 mod pace;
 mod registration;
+mod retention;
 mod sender;
 mod upkeep;
 mod verdict;
@@ -54,6 +56,8 @@ pub struct DispatcherSettings {
     pub quotas: Quotas,
     /// How long a number may be away before others write to its contacts.
     pub affinity: Affinity,
+    /// How long campaigns that have ended keep texts, names and numbers; `None` is for ever.
+    pub retention: Option<Duration>,
     /// How long to wait for what may never come.
     pub timeouts: Timeouts,
     /// Whether what WhatsApp says is also kept for those in front of this gateway.
@@ -120,6 +124,7 @@ impl Dispatcher {
         let (heard, hears) = mpsc::unbounded_channel();
         loops.spawn(fleet::run(context.clone(), connector, heard));
         loops.spawn(events::record(context.clone(), hears));
+        loops.spawn(retention::run(context.clone()));
         loops.spawn(upkeep::run(context));
         loops.close();
         Dispatcher { loops, stopping }

@@ -277,7 +277,9 @@ impl StateStore {
             .campaign(campaign)
             .await?
             .ok_or(StoreError::NotFound { what: "campaign", id: campaign })?;
-        if self.counts(campaign).await?.get(DeliveryState::Failed) == 0 {
+        let known = "SELECT id FROM deliveries WHERE campaign_id = ? AND state = 'failed' \
+                     AND phone IS NOT NULL LIMIT 1";
+        if self.db().row(known, params![campaign]).await?.is_none() {
             return Err(StoreError::Conflict("no delivery of this campaign has failed"));
         }
         let child = NewCampaign {
@@ -295,7 +297,7 @@ impl StateStore {
             request: parent.request,
             request_id,
         };
-        let failed = self.deliveries_where(campaign, "state = 'failed'");
+        let failed = self.deliveries_where(campaign, "state = 'failed' AND phone IS NOT NULL");
         let recipients = failed.map_ok(|failed: Delivery| NewDelivery {
             customer_id: failed.customer_id,
             customer_name: failed.customer_name,

@@ -127,8 +127,7 @@ impl StateStore {
         let rows = self.db().rows(&select, times.clone()).await?;
         for row in &rows {
             let sql = format!("DELETE FROM contacts WHERE sender = ? AND phone = ? AND {old}");
-            let mut values =
-                params![row.get::<String>("sender")?, row.get::<String>("phone")?];
+            let mut values = params![row.get::<String>("sender")?, row.get::<String>("phone")?];
             values.extend(times.clone());
             self.db().retry(|| self.db().execute_unannounced(&sql, values.clone())).await?;
         }

@@ -140,6 +140,7 @@ impl Served {
                 pace,
                 quotas,
                 affinity: Affinity { wait: Duration::ZERO, urgent: Duration::ZERO },
+                retention: None,
                 timeouts: Timeouts::default(),
                 keeps_events: false,
             };
@@ -214,7 +215,10 @@ impl Drop for Served {
 pub async fn serve(router: axum::Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let server = tokio::spawn(async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).await.unwrap();
+    });
     (address, server)
 }
 
