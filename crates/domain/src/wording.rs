@@ -44,6 +44,15 @@ pub const PENDING: &str = "Belum terkirim: masih dalam antrean";
 /// The gateway cannot be reached.
 pub const GATEWAY_DOWN: &str =
     "WhatsApp Gateway tidak dapat dihubungi. Periksa WA_GATEWAY_URL dan pastikan gateway berjalan";
+/// Little room is left on the disk.
+pub const DISK_NEARLY_FULL: &str =
+    "Disk tempat DATA_DIR hampir penuh. Kosongkan ruang sebelum pengiriman terhenti";
+/// The loops that send do not come round.
+pub const DISPATCHER_STUCK: &str =
+    "Bagian pengirim kabari macet. Periksa log dan database, lalu mulai ulang kabari";
+/// This machine's clock, or the database server's, is off.
+pub const CLOCK_OFF: &str =
+    "Jam mesin ini berbeda dari jam WhatsApp atau database. Aktifkan NTP di keduanya";
 /// The gateway wants another key, or serves under other names only.
 pub const GATEWAY_DENIED: &str = "WhatsApp Gateway menolak kunci. Isi WA_GATEWAY_KEY dengan API_KEY milik gateway, lalu mulai ulang kabari";
 

@@ -105,6 +105,10 @@ pub struct Options {
     /// Let a newly linked number begin with few messages a day: 0 (off) or 1.
     #[arg(long, env = "WARM_UP", default_value = "0", help_heading = "Sending")]
     pub warm_up: String,
+    /// Delete texts, names and numbers of campaigns that ended this many days ago, and keep their
+    /// counts; 0 means never.
+    #[arg(long, env = "RETENTION_DAYS", default_value = "400", help_heading = "Data")]
+    pub retention_days: String,
     /// Refuse the same send to the same audience within this many seconds; 0 means never.
     #[arg(long, env = "DUPLICATE_GUARD_SECONDS", default_value = "0", help_heading = "Sending")]
     pub duplicate_guard_seconds: String,
@@ -175,6 +179,8 @@ pub struct Settings {
     pub session: String,
     /// How long the same send is refused.
     pub duplicate_guard: Duration,
+    /// How long campaigns that have ended keep texts, names and numbers; `None` is for ever.
+    pub retention: Option<Duration>,
     /// How long to wait for what may never come.
     pub timeouts: Timeouts,
 }
@@ -223,6 +229,8 @@ pub struct SettingError {
 
 /// A longer pause than this between two messages is a typing error.
 const MAX_DELAY: Duration = Duration::from_secs(3600);
+/// What RETENTION_DAYS counts.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A phone's list has room for no longer name of a device.
 const MAX_DEVICE_NAME: usize = 50;
 /// A key shorter than this can be guessed.
@@ -290,6 +298,11 @@ impl Options {
             "DUPLICATE_GUARD_SECONDS",
             &self.duplicate_guard_seconds,
             "a number of seconds, or 0 for never",
+        );
+        let retention_days: Option<u32> = faults.parse(
+            "RETENTION_DAYS",
+            &self.retention_days,
+            "a number of days, or 0 for never",
         );
         let affinity_wait =
             faults.parse("AFFINITY_WAIT", &self.affinity_wait, "a number of seconds");
@@ -382,6 +395,7 @@ impl Options {
                 },
                 session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
+                retention: Some(retention_days?).filter(|days| *days > 0).map(|days| DAY * days),
                 timeouts: self.timeouts,
             })
         };

@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::gateway_api::{self, Setup};
+use crate::metrics::Metrics;
 use crate::paced_gateway::PacedGateway;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
@@ -87,10 +88,12 @@ impl GatewayApp {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
+                retention: settings.retention,
                 timeouts: settings.timeouts,
                 keeps_events: true,
             },
             clock,
+            Metrics::default(),
         );
         Ok(GatewayApp {
             address,

@@ -26,7 +26,7 @@ const API_KEY_HEADER: &str = "x-api-key";
 /// Answered without a key: what a load balancer asks, and the documentation, which says nothing
 /// that is not in the source code; a browser could not send a key for it. What speaks the dialects
 /// of other gateways has a key of its own.
-const OPEN_PATHS: [&str; 3] = ["/", "/health", "/openapi.json"];
+const OPEN_PATHS: [&str; 5] = ["/", "/health", "/livez", "/readyz", "/openapi.json"];
 const OPEN_PREFIXES: [&str; 3] = ["/docs", "/redoc", COMPAT_PREFIX];
 const COMPAT_PREFIX: &str = "/compat";
 

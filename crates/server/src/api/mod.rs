@@ -19,9 +19,11 @@ pub(crate) mod error;
 mod events;
 mod forecast;
 mod link_page;
+mod metrics;
 mod notices;
 mod operations;
 mod passkey;
+mod readiness;
 mod send;
 mod service;
 mod sessions;
@@ -31,6 +33,7 @@ mod whatsapp;
 
 use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
+use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
@@ -44,7 +47,9 @@ use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
+use metrics::Readings;
 use operations::OperationRules;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -72,8 +77,12 @@ pub struct Api {
     pub state: StateStore,
     /// The sessions that are open here.
     pub sessions: Sessions,
+    /// What this process measures.
+    pub metrics: Metrics,
     /// How it is set up.
     pub settings: ApiSettings,
+    /// What `/metrics` has read last.
+    pub readings: Readings,
 }
 
 /// How the API is set up.
@@ -95,10 +104,15 @@ pub struct ApiSettings {
     pub pace: Pace,
     /// Limits on every number, to tell when a send ends and what it waits for.
     pub quotas: Quotas,
+    /// Where the disk is to have room.
+    pub data_dir: PathBuf,
 }
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
+    let metrics = api.metrics.clone();
+    metrics.show(api.state.statement_times());
+    metrics.show(api.billing.statement_times());
     let (operations, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
     let rules = Arc::new(OperationRules::of(&openapi));
@@ -116,12 +130,14 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(access.clone(), auth::guard))
         .layer(from_fn(link_page::serve))
         .layer(from_fn(web::welcome))
+        .layer(from_fn(metrics::name_route))
         .with_state(api.clone());
     web::routes(api)
         .fallback_service(operations)
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
+        .layer(from_fn_with_state(metrics, metrics::measure))
 }
 
 /// The documentation of everything the API serves.
@@ -133,6 +149,9 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(docs::Description::openapi())
         .routes(routes!(service::index))
         .routes(routes!(service::health))
+        .routes(routes!(readiness::livez))
+        .routes(routes!(readiness::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(whatsapp::status))
         .routes(routes!(whatsapp::qr))
         .routes(routes!(whatsapp::connect))

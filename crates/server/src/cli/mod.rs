@@ -5,6 +5,7 @@ mod doctor;
 mod dry_run;
 mod key;
 mod link;
+mod person;
 pub mod send;
 mod serve;
 mod status;
@@ -61,6 +62,12 @@ enum Command {
     /// API keys for programs: add, list and revoke them.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Print everything that is stored about one person, as JSON.
+    #[command(after_help = secrets::HELP)]
+    Export(person::PersonArgs),
+    /// Forget one person everywhere, and say where something was.
+    #[command(after_help = secrets::HELP)]
+    Forget(person::PersonArgs),
     /// Look at everything kabari needs, and say what to do.
     #[command(after_help = secrets::HELP)]
     Doctor(Options),
@@ -73,6 +80,7 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
+            Command::Export(args) | Command::Forget(args) => args.options().log_format,
             Command::Link(_)
             | Command::Send(_)
             | Command::Status(_)
@@ -115,6 +123,8 @@ async fn run() -> ExitCode {
         Command::Status(address) => status::run(address).await,
         Command::User(command) => user::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::Export(args) => person::export(args).await,
+        Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,
     };
     match done {

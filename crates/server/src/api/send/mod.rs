@@ -15,6 +15,7 @@ use super::Api;
 use super::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
 use crate::store::state::{Actor, CampaignKind};
+use crate::trace;
 use audience::Audience;
 use axum::Extension;
 use axum::extract::State;
@@ -326,7 +327,7 @@ pub async fn to_numbers(
     let options =
         SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
     // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = tokio::spawn(record::record(api, plan, options, None, request, actor));
+    let recording = trace::spawn(record::record(api, plan, options, None, request, actor));
     match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,

@@ -5,6 +5,7 @@ use crate::api::error::{ApiError, ApiResult};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign};
+use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -64,7 +65,7 @@ pub async fn send(
             whatsapp::link(&api).await;
             // A task of its own: a caller that goes away now must not stop it halfway.
             let recording = record(api.clone(), plan, options, key, body.to_string(), actor);
-            let recording = tokio::spawn(recording);
+            let recording = trace::spawn(recording);
             recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
         }
     };
@@ -100,14 +101,16 @@ pub async fn record(
         expires_at: options.expires_at,
         fingerprint,
         request,
+        request_id: trace::request_id(),
     };
     let details = json!({
         "kind": campaign.kind.as_str(), "notice": campaign.notice_id, "urgent": campaign.urgent,
     });
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
-    if let Creation::Created(id) = created {
-        api.state.record(&actor, Action::Send, &id.to_string(), &details).await;
+    if let Creation::Created(campaign) = created {
+        tracing::info!(campaign, "recorded a campaign");
+        api.state.record(&actor, Action::Send, &campaign.to_string(), &details).await;
     }
     recorded_campaign(created)
 }

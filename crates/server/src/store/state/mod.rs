@@ -7,6 +7,7 @@
 mod api_keys;
 mod attempt;
 mod audit;
+mod backlog;
 mod browser_sessions;
 mod bulk_transitions;
 mod campaigns;
@@ -17,9 +18,11 @@ mod deliveries;
 mod gateway_events;
 mod gateway_messages;
 mod migrations;
+mod person;
 mod receipts;
 mod reclaim;
 mod registrations;
+mod retention;
 mod sealed;
 mod session_entries;
 mod session_links;
@@ -30,6 +33,7 @@ mod users;
 pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
 pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
+pub use backlog::Backlog;
 pub use browser_sessions::{BrowserSession, LOGIN_LIFETIME, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
@@ -38,7 +42,9 @@ pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
+pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
+pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME};
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
@@ -51,6 +57,7 @@ use super::row::{Row, Value, params};
 use crate::clock::{Clock, stepped};
 use crate::private;
 use kabari_domain::Timestamp;
+use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -152,6 +159,11 @@ impl StateStore {
             }
             None => Ok(self.0.clock.now()),
         }
+    }
+
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.db().statement_times()
     }
 
     /// Whether the database answers.
