@@ -328,7 +328,7 @@ impl FaultRule {
         self
     }
 
-    /// Only the nth stanza that matches, counted from 1.
+    /// Limits the rule to the nth stanza that matches, counted from 1.
     pub fn nth(mut self, nth: u32) -> Self {
         self.when.nth = Some(nth);
         self

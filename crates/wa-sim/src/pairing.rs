@@ -115,7 +115,7 @@ impl ClientConnection {
         Flow::Continue
     }
 
-    /// The client has signed its device identity: it is linked, and has to log in now.
+    /// Links a client that has signed its device identity. It has to log in now.
     pub(crate) fn finish_pairing(&mut self, node: &Node) {
         let core = &self.core;
         let mut state = core.state();
