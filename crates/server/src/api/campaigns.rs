@@ -23,7 +23,7 @@ const MAX_PAGE: i64 = 1000;
 pub struct CampaignBody {
     #[schema(example = 12)]
     pub id: i64,
-    /// `notification`, `custom`, `by_odp`, `phone` or `numbers`.
+    /// `notification`, `custom`, `by_odp`, `phone`, `numbers` or `restored`.
     #[schema(example = "notification")]
     kind: &'static str,
     /// `scheduled`, `running`, `paused`, `completed` or `cancelled`.

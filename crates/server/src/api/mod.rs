@@ -8,11 +8,11 @@
 pub(crate) mod auth;
 pub(crate) mod campaigns;
 mod compat;
-mod control;
+pub(crate) mod control;
 pub(crate) mod cross_origin;
-mod csv;
+pub(crate) mod csv;
 mod customers;
-mod deliveries;
+pub(crate) mod deliveries;
 mod docs;
 pub(crate) mod error;
 mod events;
@@ -20,7 +20,7 @@ mod forecast;
 mod link_page;
 mod notices;
 mod passkey;
-mod send;
+pub(crate) mod send;
 mod service;
 mod sessions;
 mod streamed;
@@ -147,6 +147,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(send::custom))
         .routes(routes!(send::phone))
         .routes(routes!(send::by_odp))
+        .routes(routes!(send::restored::restored))
         .routes(routes!(campaigns::list))
         .routes(routes!(campaigns::one))
         .routes(routes!(deliveries::list))
@@ -154,6 +155,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(control::resume))
         .routes(routes!(control::cancel))
         .routes(routes!(control::retry))
+        .routes(routes!(control::resolve))
         .routes(routes!(csv::report))
         .routes(routes!(events::events))
         .routes(routes!(deliveries::resolve))

@@ -8,13 +8,18 @@
 #![allow(dead_code, reason = "the pages that use the rest are being written")]
 
 mod assets;
+mod campaigns;
 mod csrf;
+mod customers;
 mod error;
 mod headers;
 mod home;
 mod language;
+mod import;
 mod layout;
+mod notices;
 mod parts;
+mod path_id;
 mod texts;
 mod visitor;
 
@@ -40,7 +45,11 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub fn routes(api: Arc<Api>) -> Router {
     let pages = Router::new()
         .route("/app", any(|| async { Redirect::permanent(START) }))
+        .merge(campaigns::routes())
+        .merge(customers::routes())
         .merge(home::routes())
+        .merge(import::routes())
+        .merge(notices::routes())
         .merge(language::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use kabari_domain::{Role, Timestamp, wording};
 use std::net::SocketAddr;
@@ -92,8 +93,13 @@ impl Visitor {
 
     /// Writes a time as a clock on their wall shows it, with the day.
     pub fn moment(&self, time: Timestamp) -> String {
+        self.texts().moment(self.local(time))
+    }
+
+    /// Returns the time on their wall.
+    pub fn local(&self, time: Timestamp) -> NaiveDateTime {
         let utc = chrono::DateTime::from_timestamp_millis(time.0).unwrap_or_default();
-        self.texts().moment(utc.with_timezone(&self.timezone).naive_local())
+        utc.with_timezone(&self.timezone).naive_local()
     }
 }
 

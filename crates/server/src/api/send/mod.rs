@@ -6,6 +6,7 @@ mod dry_run;
 mod record;
 mod report;
 mod request;
+pub mod restored;
 
 use record::Call;
 pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, recorded_campaign};
@@ -315,9 +316,7 @@ pub async fn to_numbers(
     };
     let options =
         SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
-    // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = tokio::spawn(record::record(api, plan, options, None, request));
-    match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
+    match record::record_alone(api, plan, options, None, request).await {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,
     }

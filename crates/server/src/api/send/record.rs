@@ -60,9 +60,7 @@ pub async fn send(
             // What becomes of the first message hangs on the link: whoever sends it should not go
             // by an old word about it.
             whatsapp::link(&api).await;
-            // A task of its own: a caller that goes away now must not stop it halfway.
-            let recording = tokio::spawn(record(api.clone(), plan, options, key, body.to_string()));
-            recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
+            record_alone(api.clone(), plan, options, key, body.to_string()).await?
         }
     };
     if prefers_async(headers) {
@@ -71,8 +69,20 @@ pub async fn send(
     Ok(report::answer(api, id, wording))
 }
 
-/// Records a send, and returns its campaign.
-pub async fn record(
+/// Records a send in a task of its own: a caller that goes away now must not stop it halfway.
+/// Returns its campaign.
+pub async fn record_alone(
+    api: Arc<Api>,
+    plan: Plan,
+    options: SendOptions,
+    key: Option<IdempotencyKey>,
+    request: String,
+) -> ApiResult<i64> {
+    let recording = tokio::spawn(record(api, plan, options, key, request));
+    recording.await.map_err(|error| ApiError::Internal(error.to_string()))?
+}
+
+async fn record(
     api: Arc<Api>,
     plan: Plan,
     options: SendOptions,
