@@ -14,6 +14,8 @@ mod headers;
 mod home;
 mod language;
 mod layout;
+mod live;
+mod numbers;
 mod parts;
 mod texts;
 mod visitor;
@@ -42,6 +44,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/app", any(|| async { Redirect::permanent(START) }))
         .merge(home::routes())
         .merge(language::routes())
+        .merge(numbers::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))

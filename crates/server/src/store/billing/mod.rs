@@ -2,8 +2,10 @@
 //! own, and only the columns a notice needs.
 
 mod embedded;
+mod odps;
 
 pub use embedded::{create, sample};
+pub use odps::{Odp, OdpCounts};
 
 use super::database::Database;
 use super::engine::{Engine, placeholders};

@@ -13,4 +13,5 @@ pub mod running_clock;
 pub mod scripted_gateway;
 pub mod served;
 pub mod tls;
+pub mod window;
 pub mod world;
