@@ -6,7 +6,7 @@
 //! that it is: who sends is somebody else.
 
 pub(crate) mod auth;
-mod campaigns;
+pub(crate) mod campaigns;
 mod compat;
 mod control;
 pub(crate) mod cross_origin;

@@ -7,6 +7,7 @@ use crate::api::Api;
 use crate::api::auth::require_loopback_host;
 use crate::api::error::ApiError;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,6 +27,8 @@ pub struct Visitor {
     pub csrf: Arc<str>,
     /// Where they are.
     pub path: String,
+    /// How their browser reaches this server, such as `https://kabari.example.net`.
+    pub origin: String,
     /// Whether they ask for a part of a page that they have.
     pub is_part: bool,
     timezone: Tz,
@@ -56,11 +59,19 @@ pub async fn admit(
         language: Language::of(request.headers()),
         csrf: LOOPBACK_CSRF.clone(),
         path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+        origin: origin(request.headers()),
         is_part: request.headers().contains_key("hx-request"),
         timezone: api.settings.quotas.timezone,
     };
     request.extensions_mut().insert(visitor);
     next.run(request).await
+}
+
+/// Only for commands to copy: a proxy in front tells the scheme, a browser the rest.
+fn origin(headers: &HeaderMap) -> String {
+    let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = value("x-forwarded-proto").filter(|scheme| *scheme == "https").unwrap_or("http");
+    format!("{scheme}://{}", value("host").unwrap_or("127.0.0.1:8001"))
 }
 
 impl Visitor {

@@ -29,3 +29,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.isError = false;
   }
 });
+
+// Buttons that only work with this script are shown by it.
+function prepare(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+prepare(document);
+document.addEventListener("htmx:load", (event) => prepare(event.target));
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+  button.textContent = button.dataset.copied;
+});

@@ -14,6 +14,13 @@ nav-numbers = WhatsApp
 nav-log = Log
 nav-access = Access
 
+pages-label = Parts of the list
+pages-first = From the start
+pages-next = Next
+curl-title = Do the same by API (curl)
+curl-copy = Copy
+curl-copied = Copied
+
 # Errors.
 error-title = This page cannot be shown
 error-back = Back to home
@@ -51,6 +58,13 @@ home-notice-told = told
 home-notice-send = Send the notice
 
 # States of deliveries.
+state-queued = Waiting
+state-sent = Sent
+state-delivered = Delivered
+state-read = Read
+state-failed = Failed
+state-skipped = Skipped
+state-uncertain = Uncertain
 
 
 # WhatsApp numbers.

@@ -14,6 +14,13 @@ nav-numbers = WhatsApp
 nav-log = Catatan
 nav-access = Akses
 
+pages-label = Halaman daftar
+pages-first = Dari awal
+pages-next = Berikutnya
+curl-title = Lakukan yang sama lewat API (curl)
+curl-copy = Salin
+curl-copied = Tersalin
+
 # Kesalahan.
 error-title = Halaman ini tidak dapat ditampilkan
 error-back = Kembali ke beranda
@@ -51,6 +58,13 @@ home-notice-told = sudah dikabari
 home-notice-send = Kirim pemberitahuan
 
 # Keadaan pengiriman.
+state-queued = Menunggu
+state-sent = Terkirim
+state-delivered = Sampai
+state-read = Dibaca
+state-failed = Gagal
+state-skipped = Dilewati
+state-uncertain = Belum pasti
 
 
 # Nomor WhatsApp.
