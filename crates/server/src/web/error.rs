@@ -51,7 +51,8 @@ impl PageError {
         }
     }
 
-    fn explanation(&self, visitor: &Visitor) -> String {
+    /// Returns what the visitor reads about it.
+    pub fn explanation(&self, visitor: &Visitor) -> String {
         match self {
             PageError::NotFound => text!(visitor, "error-not-found"),
             PageError::Forbidden(Role::Admin) => text!(visitor, "error-for-admins"),

@@ -8,16 +8,19 @@
 #![allow(dead_code, reason = "the pages that use the rest are being written")]
 
 mod assets;
+mod bubble;
 mod campaigns;
 mod csrf;
 mod customers;
 mod error;
 mod headers;
 mod home;
-mod language;
 mod import;
+mod language;
 mod layout;
+mod live;
 mod notices;
+mod numbers;
 mod parts;
 mod path_id;
 mod texts;
@@ -51,6 +54,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .merge(import::routes())
         .merge(notices::routes())
         .merge(language::routes())
+        .merge(numbers::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))

@@ -11,4 +11,5 @@ mod gateway;
 mod harness;
 mod release;
 mod store;
+mod web;
 mod whatsmeow;

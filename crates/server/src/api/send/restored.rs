@@ -7,7 +7,7 @@ use super::{Plan, SendAnswer, SendHeaders, Wording, find_notice};
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use crate::api::validation::Body;
-use crate::store::state::{CampaignKind, IdempotencyKey};
+use crate::store::state::CampaignKind;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -52,16 +52,8 @@ pub async fn restored(
     record::send(api.clone(), call, plan).await
 }
 
-/// Records the word that a notice is over. Returns its campaign; with the same key, always the
-/// same.
-pub async fn record_restored(api: Arc<Api>, notice: &Notice, message: String, key: String) -> ApiResult<i64> {
-    let request = json!({ "notice_id": notice.id, "message": &message });
-    let plan = plan(&api, notice, Some(message))?;
-    let key = IdempotencyKey { fingerprint: record::hash(&request), key };
-    record::record_alone(api, plan, super::SendOptions::default(), Some(key), request.to_string()).await
-}
-
-fn plan(api: &Api, notice: &Notice, message: Option<String>) -> ApiResult<Plan> {
+/// What is sent when a notice is over, with this text or else with kabari's own.
+pub fn plan(api: &Api, notice: &Notice, message: Option<String>) -> ApiResult<Plan> {
     let template = message.unwrap_or_else(|| text_of(api, notice));
     if template.contains(ODP) {
         return Err(ApiError::BadRequest(wording::ODP_UNKNOWN.into()));

@@ -5,6 +5,8 @@ mod chart;
 mod one;
 mod recipients;
 
+pub use recipients::{outcome, when};
+
 use super::error::PageError;
 use super::layout::{Page, Section, page};
 use super::parts::{Tone, badge, empty, pager, progress};

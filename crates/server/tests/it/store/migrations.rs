@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 /// Everything that a database may have in it.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "campaigns",
     "deliveries",
     "senders",
@@ -29,6 +29,7 @@ const TABLES: [&str; 13] = [
     "session_entries",
     "gateway_messages",
     "gateway_events",
+    "drafts",
     "_sqlx_migrations",
 ];
 

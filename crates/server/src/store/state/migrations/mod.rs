@@ -15,7 +15,7 @@ const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 7] = [
+const STEPS: [(&str, &str, &str); 8] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -31,6 +31,7 @@ const STEPS: [(&str, &str, &str); 7] = [
     ("passkey", include_str!("sqlite/0005_passkey.sql"), include_str!("mysql/0005_passkey.sql")),
     ("gateways", include_str!("sqlite/0006_gateways.sql"), include_str!("mysql/0006_gateways.sql")),
     ("lists", include_str!("sqlite/0009_lists.sql"), include_str!("mysql/0009_lists.sql")),
+    ("drafts", include_str!("sqlite/0010_drafts.sql"), include_str!("mysql/0010_drafts.sql")),
 ];
 
 /// The steps that kabari has done up to version 0.2, which kept a list of its own.
