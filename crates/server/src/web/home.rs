@@ -16,7 +16,9 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
-use kabari_domain::{CampaignStatus, DeliveryState, Notice, PauseReason, Role, Timestamp, WaitReason};
+use kabari_domain::{
+    CampaignStatus, DeliveryState, Notice, PauseReason, Role, Timestamp, WaitReason,
+};
 use maud::{Markup, html};
 use std::sync::Arc;
 use std::time::Duration;

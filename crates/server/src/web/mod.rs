@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "the pages that use the rest are being written")]
 
 mod assets;
+mod bubble;
 mod csrf;
 mod error;
 mod headers;
@@ -17,6 +18,7 @@ mod layout;
 mod live;
 mod numbers;
 mod parts;
+mod send;
 mod texts;
 mod visitor;
 
@@ -45,6 +47,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .merge(home::routes())
         .merge(language::routes())
         .merge(numbers::routes())
+        .merge(send::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))

@@ -79,7 +79,7 @@ impl Audience {
             }
             Audience::Numbers(numbers) => return stream::iter(to_numbers(numbers)).boxed(),
         };
-        let filter = CustomerFilter { active_only: true, odps, ids };
+        let filter = CustomerFilter { active_only: true, odps, ids, ..CustomerFilter::default() };
         let mut addressing = Addressing {
             template: has_placeholders(template).then(|| template.to_owned()),
             taken: HashSet::new(),

@@ -11,6 +11,7 @@ use super::database::Database;
 use super::engine::{Engine, placeholders};
 use super::error::{Missing, StoreError};
 use super::row::{Row, Value, params};
+use super::search::Search;
 use chrono::NaiveDateTime;
 use futures_util::{Stream, TryStreamExt, stream};
 use kabari_domain::{Customer, Notice};
@@ -77,6 +78,10 @@ pub struct CustomerFilter {
     pub odps: Option<Vec<String>>,
     /// Only those with one of these ids. An empty list is nobody.
     pub ids: Option<Vec<i64>>,
+    /// Only those whose name or number has this in it; blank for all.
+    pub search: String,
+    /// Only those with a greater id.
+    pub after: Option<i64>,
 }
 
 /// The billing database. Cloning is cheap.
@@ -193,6 +198,7 @@ struct Pages {
     billing: Billing,
     active_only: bool,
     odps: Option<Vec<String>>,
+    search: Option<Search>,
     /// Ranges still to read: ids, or everything after an id.
     left: VecDeque<Range>,
 }
@@ -210,7 +216,7 @@ impl Pages {
         });
         let left = match &filter.ids {
             _ if odps.as_ref().is_some_and(Vec::is_empty) => VecDeque::new(),
-            None => VecDeque::from([Range::After(i64::MIN)]),
+            None => VecDeque::from([Range::After(filter.after.unwrap_or(i64::MIN))]),
             Some(ids) => {
                 let mut ids = ids.clone();
                 ids.sort_unstable();
@@ -218,7 +224,8 @@ impl Pages {
                 ids.chunks(PAGE).map(|chunk| Range::Ids(chunk.to_vec())).collect()
             }
         };
-        Pages { billing, active_only: filter.active_only, odps, left }
+        let search = Search::of(&filter.search);
+        Pages { billing, active_only: filter.active_only, odps, search, left }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Customer>>, StoreError> {
@@ -233,6 +240,11 @@ impl Pages {
         };
         if self.active_only {
             conditions.push_str(" AND is_active <> 0");
+        }
+        if let Some(search) = &self.search {
+            let (found, searched) = search.condition("name", &["phone"]);
+            conditions.push_str(&format!(" AND {found}"));
+            values.extend(searched);
         }
         let compare_here = match (&self.odps, database.engine()) {
             (Some(odps), Engine::MySql) => {

@@ -43,3 +43,19 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
   button.textContent = button.dataset.copied;
 });
+
+// A field above a list leaves what has its text in it.
+document.addEventListener("input", (event) => {
+  const list = document.getElementById(event.target.dataset.filter ?? "");
+  const wanted = event.target.value?.trim().toLowerCase();
+  for (const choice of list?.querySelectorAll("label") ?? []) {
+    choice.hidden = !choice.textContent.toLowerCase().includes(wanted);
+  }
+});
+
+// Where a search shows what it finds by itself, Enter must not send the form around it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("[type=search][data-filter], [type=search][hx-post]")) {
+    event.preventDefault();
+  }
+});

@@ -67,6 +67,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// The keys that people work a page with.
+    pub const ENTER: &str = "\u{e007}";
+    pub const SPACE: &str = " ";
+    const TAB: &str = "\u{e004}";
+
     /// Opens a window for the pages of this origin.
     pub async fn open(origin: &str, screen: Screen) -> Window {
         let mut chromedriver = Command::new("chromedriver")
@@ -224,15 +229,15 @@ impl Window {
     }
 
     /// Presses keys, wherever the focus is.
-    pub async fn keys(&self, keys: impl Into<String>) {
-        self.driver.action_chain().send_keys(keys.into()).perform().await.unwrap();
+    pub async fn keys(&self, keys: &str) {
+        self.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
     /// Moves the focus on by the keyboard until it is on the control of this name.
     pub async fn tab_to(&self, name: &str) {
         const MOST_STOPS: usize = 200;
         for _ in 0..MOST_STOPS {
-            self.keys(Key::Tab + "").await;
+            self.keys(Window::TAB).await;
             let control = self.driver.execute(FIND_CONTROL, vec![json!(name)]).await.unwrap();
             let Ok(control) = control.element() else { continue };
             let script = "return arguments[0] === document.activeElement;";
@@ -252,7 +257,8 @@ impl Window {
             let path = self.path().await;
             let faults = self.accessibility_faults().await;
             assert!(faults.is_empty(), "{path}, {screen:?}:\n{}", faults.join("\n"));
-            let width = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let width =
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth";
             assert_eq!(self.value(width).await, 0, "{path} is too wide for {screen:?}");
         }
     }
@@ -273,7 +279,9 @@ impl Window {
         let events = log.iter().map(|entry| serde_json::from_str::<Value>(&entry.message).unwrap());
         events
             .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
-            .filter_map(|event| event["message"]["params"]["request"]["url"].as_str().map(Into::into))
+            .filter_map(|event| {
+                event["message"]["params"]["request"]["url"].as_str().map(Into::into)
+            })
             .collect()
     }
 
