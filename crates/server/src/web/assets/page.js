@@ -18,13 +18,17 @@ addEventListener("pageshow", () => {
   }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
+  // A part that renews itself stays as it was, and the page says that it may be old.
+  if (event.target.matches(".live")) {
+    document.getElementById("stale").hidden = event.detail.successful;
+  }
   delete event.target.dataset.sent;
   event.target.removeAttribute("aria-busy");
 });
 
 // An error answer of a part of a page is shown in its place.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.xhr.status >= 400) {
+  if (event.detail.xhr.status >= 400 && !event.target.matches(".live")) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }

@@ -4,6 +4,7 @@ months = Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec
 
 # Around every page.
 skip-to-content = Skip to content
+page-stale = This page may be out of date: kabari or its database does not answer. The page keeps trying.
 nav-label = Main menu
 nav-home = Home
 nav-send = Send

@@ -4,6 +4,7 @@ months = Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des
 
 # Kerangka halaman.
 skip-to-content = Langsung ke isi
+page-stale = Halaman ini mungkin tidak terbaru: kabari atau databasenya tidak menjawab. Halaman ini terus mencoba.
 nav-label = Menu utama
 nav-home = Beranda
 nav-send = Kirim

@@ -3,6 +3,8 @@
 use super::linked;
 use crate::harness::window::{Screen, Window};
 use crate::harness::world::{World, ZERO, phone};
+use chrono::Timelike;
+use kabari::clock::Clock;
 use serde_json::json;
 use std::time::Duration;
 
@@ -186,7 +188,9 @@ async fn a_send_is_made_in_english() {
 #[tokio::test(flavor = "multi_thread")]
 async fn quiet_hours_and_quotas_are_told_before_the_send() {
     let (_world, window) = linked(Screen::PHONE, |settings| {
-        settings.quotas.quiet_hours = "00:00-23:59".parse().ok();
+        let hour = settings.quotas.local_time(Clock::System.now()).hour();
+        let quiet = format!("{hour:02}:00-{:02}:00", (hour + 2) % 24);
+        settings.quotas.quiet_hours = quiet.parse().ok();
         settings.quotas.daily_cap = Some(3);
     })
     .await;
