@@ -32,8 +32,9 @@ impl Live<'_> {
 
     /// Puts a part on a page that has other such parts in it; `frame` is the content without them.
     pub fn show_around(&self, frame: &Markup, content: &Markup) -> Markup {
+        let joint = if self.address.contains('?') { '&' } else { '?' };
         html! {
-            div.live id=(self.id) hx-get={ (self.address) "?seen=" (mark(frame)) }
+            div.live id=(self.id) hx-get={ (self.address) (joint) "seen=" (mark(frame)) }
                 hx-trigger=(self.every) hx-swap="outerHTML" { (content) }
         }
     }

@@ -41,6 +41,7 @@ home-first-customers = See whether your customers and ODPs can be read.
 home-first-customers-go = See the customers
 home-first-send = Send a test to your own number, from the page Send.
 home-numbers = WhatsApp numbers
+home-all-numbers = All { $count } numbers
 home-campaigns = Under way
 home-campaign-done = { $done } of { $total } done
 home-campaign-eta = ends about { $time }

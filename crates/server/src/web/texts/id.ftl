@@ -41,6 +41,7 @@ home-first-customers = Periksa apakah pelanggan dan ODP Anda terbaca.
 home-first-customers-go = Lihat pelanggan
 home-first-send = Kirim satu pesan uji coba ke nomor Anda sendiri, dari halaman Kirim.
 home-numbers = Nomor WhatsApp
+home-all-numbers = Semua { $count } nomor
 home-campaigns = Sedang berjalan
 home-campaign-done = { $done } dari { $total } selesai
 home-campaign-eta = selesai sekitar { $time }
