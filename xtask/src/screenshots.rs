@@ -6,5 +6,12 @@ use anyhow::Result;
 /// Makes the pictures in `docs/screenshots` anew.
 pub fn run() -> Result<()> {
     tools::ensure(&[tools::CHROMIUM, tools::CHROMEDRIVER])?;
-    process::run(test::cargo().args(["run", "--locked", "-p", "kabari", "--example", "screenshots"]))
+    process::run(test::cargo().args([
+        "run",
+        "--locked",
+        "-p",
+        "kabari",
+        "--example",
+        "screenshots",
+    ]))
 }

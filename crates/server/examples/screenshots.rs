@@ -93,7 +93,9 @@ async fn main() -> anyhow::Result<()> {
         kabari::cli::send::start(&client, "/api/send/notification", &body, None).await?;
     }
     window.visit("/app/").await;
-    window.until("document.querySelector('.bar .read, .bar .delivered, .bar .sent') !== null").await;
+    window
+        .until("document.querySelector('.bar .read, .bar .delivered, .bar .sent') !== null")
+        .await;
     for (name, page) in PAGES {
         window.visit(page).await;
         take(&window, &arguments.directory, name).await?;

@@ -33,7 +33,8 @@ async fn open_campaigns_are_those_that_are_not_done(test: TestState) {
     let open = create(state, new_campaign(), recipients(1)).await;
     let later = test.clock.now() + Duration::from_secs(60);
     let scheduled =
-        create(state, NewCampaign { starts_at: Some(later), ..new_campaign() }, recipients(1)).await;
+        create(state, NewCampaign { starts_at: Some(later), ..new_campaign() }, recipients(1))
+            .await;
     let ids = async |limit| -> Vec<i64> {
         let campaigns = state.open_campaigns(limit).await.unwrap();
         campaigns.into_iter().map(|campaign| campaign.id).collect()

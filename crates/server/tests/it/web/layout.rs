@@ -49,7 +49,7 @@ async fn the_keyboard_leads_past_the_navigation_to_the_content() {
     let (_world, window) = unlinked(Screen::DESK).await;
     window.visit("/app/").await;
     window.tab_to("Langsung ke isi").await;
-    window.keys(Window::ENTER).await;
+    window.key(Window::ENTER).await;
     window.until("document.activeElement.id === 'content'").await;
 }
 

@@ -161,13 +161,13 @@ async fn a_send_is_made_with_the_keyboard_alone() {
     let (world, window) = linked(Screen::DESK, |_| {}).await;
     window.visit("/app/send").await;
     window.tab_to("Lanjut: kepada siapa").await;
-    window.keys(Window::ENTER).await;
+    window.key(Window::ENTER).await;
     window.until_shown("Kepada siapa?").await;
     window.tab_to("Lanjut: periksa").await;
-    window.keys(Window::ENTER).await;
+    window.key(Window::ENTER).await;
     window.until_shown("akan menerima").await;
     window.tab_to("Kirim ke 5 pelanggan").await;
-    window.keys(Window::SPACE).await;
+    window.key(Window::SPACE).await;
     window.until("location.pathname === '/app/campaigns/1'").await;
     world.until_reached(5).await;
 }
