@@ -21,6 +21,9 @@ pub enum PageError {
     /// Nothing is at this address.
     #[error("no such page")]
     NotFound,
+    /// What was being prepared to be sent is no longer kept.
+    #[error("no such draft")]
+    DraftGone,
     /// The visitor's role does not allow it; this one does.
     #[error("only for role {}", .0.as_str())]
     Forbidden(Role),
@@ -44,7 +47,7 @@ impl From<StoreError> for PageError {
 impl PageError {
     fn status(&self) -> StatusCode {
         match self {
-            PageError::NotFound => StatusCode::NOT_FOUND,
+            PageError::NotFound | PageError::DraftGone => StatusCode::NOT_FOUND,
             PageError::Forbidden(_) | PageError::Forged => StatusCode::FORBIDDEN,
             PageError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             PageError::Api(error) => error.status(),
@@ -55,6 +58,7 @@ impl PageError {
     pub fn explanation(&self, visitor: &Visitor) -> String {
         match self {
             PageError::NotFound => text!(visitor, "error-not-found"),
+            PageError::DraftGone => text!(visitor, "error-draft-gone"),
             PageError::Forbidden(Role::Admin) => text!(visitor, "error-for-admins"),
             PageError::Forbidden(_) => text!(visitor, "error-for-senders"),
             PageError::Forged => text!(visitor, "error-forged"),

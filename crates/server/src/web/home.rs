@@ -16,7 +16,9 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
-use kabari_domain::{CampaignStatus, DeliveryState, Notice, PauseReason, Role, Timestamp, WaitReason};
+use kabari_domain::{
+    CampaignStatus, DeliveryState, Notice, PauseReason, Role, Timestamp, WaitReason,
+};
 use maud::{Markup, html};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ const LIVE: &str = "/app/home/live";
 const ASK_EVERY: &str = "every 3s";
 /// The most campaigns that are shown as under way.
 const OPEN_CAMPAIGNS: u32 = 20;
+/// The most numbers that are shown; what needs a person is said of all.
+const NUMBERS: usize = 12;
 /// The most notices that are shown; the others are on their own page.
 const NOTICES: usize = 12;
 /// How many of the last campaigns are looked at for what went wrong, and for how long after.
@@ -73,7 +77,14 @@ async fn now(visitor: &Visitor, api: &Api) -> Result<Markup, PageError> {
         }
         section aria-labelledby="numbers" {
             h2 id="numbers" { (text!(visitor, "home-numbers")) }
-            (cards(visitor, &numbers))
+            (cards(visitor, &numbers[..numbers.len().min(NUMBERS)]))
+            @if numbers.len() > NUMBERS {
+                p {
+                    a id="all-numbers" href=(Section::Numbers.address()) {
+                        (text!(visitor, "home-all-numbers", count = numbers.len() as u64))
+                    }
+                }
+            }
         }
         @if !open.is_empty() {
             section aria-labelledby="open" {

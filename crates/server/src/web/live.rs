@@ -27,19 +27,29 @@ pub struct Seen {
 impl Live<'_> {
     /// Puts the part on a page.
     pub fn show(&self, content: &Markup) -> Markup {
+        self.show_around(content, content)
+    }
+
+    /// Puts a part on a page that has other such parts in it; `frame` is the content without them.
+    pub fn show_around(&self, frame: &Markup, content: &Markup) -> Markup {
         let joint = if self.address.contains('?') { '&' } else { '?' };
         html! {
-            div.live id=(self.id) hx-get={ (self.address) (joint) "seen=" (mark(content)) }
+            div.live id=(self.id) hx-get={ (self.address) (joint) "seen=" (mark(frame)) }
                 hx-trigger=(self.every) hx-swap="outerHTML" { (content) }
         }
     }
 
     /// Answers a page that asks, with nothing if it has this content.
     pub fn answer(&self, seen: &Seen, content: &Markup) -> Response {
-        if seen.seen == mark(content) {
+        self.answer_around(seen, content, content)
+    }
+
+    /// Answers a page that asks for a part with others in it.
+    pub fn answer_around(&self, seen: &Seen, frame: &Markup, content: &Markup) -> Response {
+        if seen.seen == mark(frame) {
             return StatusCode::NO_CONTENT.into_response();
         }
-        self.show(content).into_response()
+        self.show_around(frame, content).into_response()
     }
 }
 

@@ -23,6 +23,7 @@ mod notices;
 mod numbers;
 mod parts;
 mod path_id;
+mod send;
 mod texts;
 mod visitor;
 
@@ -55,6 +56,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .merge(notices::routes())
         .merge(language::routes())
         .merge(numbers::routes())
+        .merge(send::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))

@@ -83,8 +83,7 @@ impl Audience {
             Audience::Numbers(numbers) => return stream::iter(to_numbers(numbers)).boxed(),
             Audience::Reached(notice) => return to_reached(api, *notice, template),
         };
-        let filter =
-            CustomerFilter { active_only: true, odps, ids, ..CustomerFilter::default() };
+        let filter = CustomerFilter { active_only: true, odps, ids, ..CustomerFilter::default() };
         let mut addressing = Addressing {
             template: has_placeholders(template).then(|| template.to_owned()),
             taken: HashSet::new(),

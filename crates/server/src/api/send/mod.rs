@@ -27,10 +27,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::BoxStream;
-use kabari_domain::{Notice, Timestamp, wording};
+use kabari_domain::{Notice, wording};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// The longest text WhatsApp takes.
@@ -329,18 +328,15 @@ async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> ApiResult
 }
 
 /// Records a text to numbers that need not be customers', each with a text of its own if it has
-/// one. The same within `guard` is the same send. Returns its campaign.
+/// one. The same within the duplicate guard's time is the same send. Returns its campaign.
 pub async fn to_numbers(
     api: Arc<Api>,
     numbers: Vec<(String, Option<String>)>,
     message: String,
-    starts_at: Option<Timestamp>,
-    guard: Duration,
+    options: SendOptions,
 ) -> ApiResult<i64> {
     let request = json!({ "numbers": &numbers, "message": &message }).to_string();
     let plan = Plan::of_text(message, Audience::Numbers(numbers));
-    let options =
-        SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
     let recipients = plan.recipients(&api);
     match record::record_all(api, plan, recipients, options, None, request).await {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),

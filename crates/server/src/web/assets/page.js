@@ -18,13 +18,17 @@ addEventListener("pageshow", () => {
   }
 });
 document.addEventListener("htmx:afterRequest", (event) => {
+  // A part that renews itself stays as it was, and the page says that it may be old.
+  if (event.target.matches(".live")) {
+    document.getElementById("stale").hidden = event.detail.successful;
+  }
   delete event.target.dataset.sent;
   event.target.removeAttribute("aria-busy");
 });
 
 // An error answer of a part of a page is shown in its place.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.xhr.status >= 400) {
+  if (event.detail.xhr.status >= 400 && !event.target.matches(".live")) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }
@@ -50,4 +54,20 @@ document.addEventListener("change", async (event) => {
   const file = event.target.files?.[0];
   if (!into || !file) return;
   document.getElementById(into).value = await file.text();
+});
+
+// A field above a list leaves what has its text in it.
+document.addEventListener("input", (event) => {
+  const list = document.getElementById(event.target.dataset.filter ?? "");
+  const wanted = event.target.value?.trim().toLowerCase();
+  for (const choice of list?.querySelectorAll("label") ?? []) {
+    choice.hidden = !choice.textContent.toLowerCase().includes(wanted);
+  }
+});
+
+// Where a search shows what it finds by itself, Enter must not send the form around it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("[type=search][data-filter], [type=search][hx-post]")) {
+    event.preventDefault();
+  }
 });

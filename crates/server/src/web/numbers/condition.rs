@@ -50,26 +50,20 @@ pub fn waits(visitor: &Visitor, Waiting { reason, until }: Waiting) -> Condition
             text!(visitor, "number-disconnected"),
             text!(visitor, "number-disconnected-advice"),
         ),
-        WaitReason::LoggedOut => (
-            Tone::Bad,
-            text!(visitor, "number-unlinked"),
-            text!(visitor, "number-unlinked-advice"),
-        ),
-        WaitReason::Replaced => (
-            Tone::Bad,
-            text!(visitor, "number-replaced"),
-            text!(visitor, "number-replaced-advice"),
-        ),
+        WaitReason::LoggedOut => {
+            (Tone::Bad, text!(visitor, "number-unlinked"), text!(visitor, "number-unlinked-advice"))
+        }
+        WaitReason::Replaced => {
+            (Tone::Bad, text!(visitor, "number-replaced"), text!(visitor, "number-replaced-advice"))
+        }
         WaitReason::Banned => (
             Tone::Bad,
             text!(visitor, "number-banned"),
             text!(visitor, "number-banned-advice", until = until),
         ),
-        WaitReason::ClientOutdated => (
-            Tone::Bad,
-            text!(visitor, "number-outdated"),
-            text!(visitor, "number-outdated-advice"),
-        ),
+        WaitReason::ClientOutdated => {
+            (Tone::Bad, text!(visitor, "number-outdated"), text!(visitor, "number-outdated-advice"))
+        }
         WaitReason::Paused => {
             (Tone::Wait, text!(visitor, "number-paused"), text!(visitor, "number-paused-advice"))
         }

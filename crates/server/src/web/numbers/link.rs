@@ -24,7 +24,8 @@ const ASK_EVERY: &str = "every 2s";
 
 /// Everything about the link of a number, for a page that follows it.
 pub fn panel(visitor: &Visitor, number: &SessionView) -> Markup {
-    live("link", number).show(&state(visitor, number))
+    let (frame, content) = (state(visitor, number, html! {}), content(visitor, number));
+    live("link", number).show_around(&frame, &content)
 }
 
 /// A part of the panel that is asked for at an address of its own.
@@ -41,7 +42,8 @@ pub async fn show(
     Query(seen): Query<Seen>,
 ) -> Result<Response, PageError> {
     let number = view(&api, &name).await?;
-    Ok(live("link", &number).answer(&seen, &state(&visitor, &number)))
+    let (frame, content) = (state(&visitor, &number, html! {}), content(&visitor, &number));
+    Ok(live("link", &number).answer_around(&seen, &frame, &content))
 }
 
 /// The QR, if it is not the one that the page has.
@@ -56,7 +58,12 @@ pub async fn show_qr(
     Ok(live("qr", &number).answer(&seen, &qr(&visitor, &number)))
 }
 
-fn state(visitor: &Visitor, number: &SessionView) -> Markup {
+/// The QR renews itself more often than the rest, in which somebody may be writing.
+fn content(visitor: &Visitor, number: &SessionView) -> Markup {
+    state(visitor, number, live("qr", number).show(&qr(visitor, number)))
+}
+
+fn state(visitor: &Visitor, number: &SessionView, qr: Markup) -> Markup {
     let condition = condition(visitor, number);
     let link = &number.link;
     html! {
@@ -82,7 +89,7 @@ fn state(visitor: &Visitor, number: &SessionView) -> Markup {
             }
             @if is_to_be_linked(number) {
                 @if visitor.may(Role::Admin) {
-                    (linking(visitor, number))
+                    (linking(visitor, number, qr))
                 } @else {
                     p { (text!(visitor, "link-for-admins")) }
                 }
@@ -100,11 +107,11 @@ fn is_to_be_linked(number: &SessionView) -> bool {
     matches!(number.link.state, LinkState::NotLinked | LinkState::LoggedOut) || is_new
 }
 
-fn linking(visitor: &Visitor, number: &SessionView) -> Markup {
+fn linking(visitor: &Visitor, number: &SessionView, qr: Markup) -> Markup {
     let address = address(&number.session.name);
     html! {
         div.cards {
-            (live("qr", number).show(&qr(visitor, number)))
+            (qr)
             ol.how {
                 li { (text!(visitor, "link-step-open")) }
                 li { (text!(visitor, "link-step-menu")) }

@@ -10,8 +10,8 @@ mod passkey;
 pub use card::cards;
 pub use condition::{Condition, condition, waits};
 
-use super::layout::csrf_field;
 use super::error::PageError;
+use super::layout::csrf_field;
 use super::layout::{Page, Section, page};
 use super::parts::{Tone, alert};
 use super::texts::text;

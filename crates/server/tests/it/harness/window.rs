@@ -1,12 +1,13 @@
 //! A browser's window for the tests of pages, driven by Debian's chromedriver.
 
 use kabari_gateway::http;
+use reqwest::Client;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use thirtyfour::prelude::*;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -14,6 +15,13 @@ use tokio::process::{Child, Command};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a page is asked whether something has become true.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// The key of an element in what chromedriver answers, as the WebDriver standard has it.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// What chromedriver says of an element that is no longer on the page.
+const IS_GONE: [&str; 2] = ["stale element reference", "no such element"];
+/// The most controls of a page.
+const MOST_STOPS: usize = 200;
 
 /// What chromedriver prints before the port that it has chosen.
 const READY: &str = "started successfully on port ";
@@ -28,7 +36,7 @@ const FIND_CONTROL: &str = r#"
         ?? (element.labels?.length ? element.labels[0].textContent : element.textContent)).trim();
     const controls = [...document.querySelectorAll("a, button, input, select, textarea, summary")]
         .filter((element) => element.checkVisibility());
-    return controls.find((element) => name(element) === wanted)
+    const found = controls.find((element) => name(element) === wanted)
         ?? controls.find((element) => name(element).startsWith(wanted)) ?? null;
 "#;
 
@@ -60,13 +68,20 @@ impl Screen {
 
 /// A window of a browser that ends with it.
 pub struct Window {
-    driver: WebDriver,
+    client: Client,
+    /// Where chromedriver takes commands for the window.
+    session: String,
     origin: String,
     _profile: TempDir,
     _chromedriver: Child,
 }
 
 impl Window {
+    /// The keys that people work a page with.
+    pub const ENTER: &str = "\u{e007}";
+    pub const SPACE: &str = " ";
+    const TAB: &str = "\u{e004}";
+
     /// Opens a window for the pages of this origin.
     pub async fn open(origin: &str, screen: Screen) -> Window {
         let mut chromedriver = Command::new("chromedriver")
@@ -89,14 +104,19 @@ impl Window {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
 
         let profile = TempDir::new().unwrap();
-        let server = format!("http://127.0.0.1:{port}");
+        let server = format!("http://127.0.0.1:{port}/session");
         let client = http::client(&server).timeout(PATIENCE).build().unwrap();
-        let driver = WebDriver::builder(&server, capabilities(profile.path())).client(client);
-        let driver = driver.connect().await.unwrap();
-        // Whatever becomes of the test, the browser ends with chromedriver: it hangs on its pipe.
-        driver.clone().leak().unwrap();
-        let origin = origin.to_owned();
-        let window = Window { driver, origin, _profile: profile, _chromedriver: chromedriver };
+        let capabilities =
+            json!({ "capabilities": { "alwaysMatch": capabilities(profile.path()) } });
+        let opened = command(&client, &server, capabilities).await.unwrap();
+        let session = format!("{server}/{}", opened["sessionId"].as_str().unwrap());
+        let window = Window {
+            client,
+            session,
+            origin: origin.to_owned(),
+            _profile: profile,
+            _chromedriver: chromedriver,
+        };
         window.look_with(screen).await;
         window
     }
@@ -112,8 +132,20 @@ impl Window {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Gives chromedriver a command for the window.
+    async fn tell(&self, path: &str, body: Value) -> Result<Value, WebDriverError> {
+        command(&self.client, &format!("{}/{path}", self.session), body).await
+    }
+
+    /// Calls a method of the DevTools protocol.
     async fn devtools(&self, method: &str, parameters: Value) -> Value {
-        self.driver.cdp().send_raw(method, parameters).await.unwrap()
+        let call = json!({ "cmd": method, "params": parameters });
+        self.tell("goog/cdp/execute", call).await.unwrap()
+    }
+
+    /// Runs a script on the page, and returns what it returns.
+    async fn execute(&self, script: &str, arguments: Value) -> Result<Value, WebDriverError> {
+        self.tell("execute/sync", json!({ "script": script, "args": arguments })).await
     }
 
     /// Goes to a page of the origin, or to any address.
@@ -122,23 +154,23 @@ impl Window {
             true => format!("{}{address}", self.origin),
             false => address.to_owned(),
         };
-        self.driver.goto(address).await.unwrap();
+        self.tell("url", json!({ "url": address })).await.unwrap();
     }
 
     /// Returns the path and the query of the page.
     pub async fn path(&self) -> String {
-        let address = self.driver.current_url().await.unwrap();
-        address.as_str().strip_prefix(&self.origin).unwrap_or(address.as_str()).to_owned()
+        let path = self.value("location.pathname + location.search").await;
+        path.as_str().unwrap_or_default().to_owned()
     }
 
     /// Goes back in the window's history.
     pub async fn back(&self) {
-        self.driver.back().await.unwrap();
+        self.tell("back", json!({})).await.unwrap();
     }
 
     /// Loads the page again.
     pub async fn reload(&self) {
-        self.driver.refresh().await.unwrap();
+        self.tell("refresh", json!({})).await.unwrap();
     }
 
     /// Returns the value of a JavaScript expression on the page.
@@ -146,9 +178,8 @@ impl Window {
         self.try_value(expression).await.unwrap()
     }
 
-    async fn try_value(&self, expression: &str) -> WebDriverResult<Value> {
-        let script = format!("return ({expression});");
-        Ok(self.driver.execute(script, vec![]).await?.json().clone())
+    async fn try_value(&self, expression: &str) -> Result<Value, WebDriverError> {
+        self.execute(&format!("return ({expression});"), json!([])).await
     }
 
     /// Waits until a JavaScript expression is true on the page.
@@ -182,14 +213,18 @@ impl Window {
 
     /// Presses the link or button of this name, or the control of this label, with the mouse.
     pub async fn press(&self, name: &str) {
-        self.with_control(name, async |control| control.click().await).await;
+        self.with_control(name, async |control| self.act(control, "click", json!({})).await).await;
     }
 
     /// Presses it twice, as fast as a person can.
     pub async fn double_press(&self, name: &str) {
         self.with_control(name, async |control| {
-            let actions = self.driver.action_chain_with_delay(Some(0), Some(0));
-            actions.double_click_element(&control).perform().await
+            let (down, up) = ("pointerDown", "pointerUp");
+            let clicks = [down, up, down, up].map(|kind| json!({ "type": kind, "button": 0 }));
+            let to = json!({ "type": "pointerMove", "x": 0, "y": 0, "origin": control });
+            let actions: Vec<Value> = std::iter::once(to).chain(clicks).collect();
+            let mouse = json!({ "type": "pointer", "id": "mouse", "actions": actions });
+            self.tell("actions", json!({ "actions": [mouse] })).await
         })
         .await;
     }
@@ -197,24 +232,30 @@ impl Window {
     /// Writes into the field of this label, instead of what is in it.
     pub async fn fill(&self, label: &str, text: &str) {
         self.with_control(label, async |control| {
-            control.clear().await?;
-            control.send_keys(text).await
+            self.act(control, "clear", json!({})).await?;
+            self.act(control, "value", json!({ "text": text })).await
         })
         .await;
     }
 
     /// Does something with a control as soon as it is there. A page that renews itself may take
     /// it away meanwhile: then the one that has come for it is meant.
-    async fn with_control(&self, name: &str, act: impl AsyncFn(WebElement) -> WebDriverResult<()>) {
+    async fn with_control(
+        &self,
+        name: &str,
+        act: impl AsyncFn(&Value) -> Result<Value, WebDriverError>,
+    ) {
         let mut looks = tokio::time::interval(ASK_EVERY);
         let done = async {
             loop {
                 looks.tick().await;
-                let found = self.driver.execute(FIND_CONTROL, vec![json!(name)]).await;
-                let Ok(control) = found.and_then(|found| found.element()) else { continue };
-                match act(control).await {
-                    Err(error) if is_about_what_is_gone(&error) => {}
-                    done => return done.unwrap_or_else(|error| panic!("{name}: {error}")),
+                let found =
+                    self.execute(&format!("{FIND_CONTROL} return found;"), json!([name])).await;
+                let Some(control) = found.ok().filter(Value::is_object) else { continue };
+                match act(&control).await {
+                    Err(WebDriverError { error, .. }) if IS_GONE.contains(&error.as_str()) => {}
+                    Err(error) => panic!("{name}: {error:?}"),
+                    Ok(_) => return,
                 }
             }
         };
@@ -223,21 +264,24 @@ impl Window {
         }
     }
 
-    /// Presses keys, wherever the focus is.
-    pub async fn keys(&self, keys: impl Into<String>) {
-        self.driver.action_chain().send_keys(keys.into()).perform().await.unwrap();
+    async fn act(&self, control: &Value, act: &str, body: Value) -> Result<Value, WebDriverError> {
+        let id = control[ELEMENT].as_str().unwrap_or_default();
+        self.tell(&format!("element/{id}/{act}"), body).await
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub async fn key(&self, key: &str) {
+        let actions = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.tell("actions", json!({ "actions": [keyboard] })).await.unwrap();
     }
 
     /// Moves the focus on by the keyboard until it is on the control of this name.
     pub async fn tab_to(&self, name: &str) {
-        const MOST_STOPS: usize = 200;
         for _ in 0..MOST_STOPS {
-            self.keys(Key::Tab + "").await;
-            let control = self.driver.execute(FIND_CONTROL, vec![json!(name)]).await.unwrap();
-            let Ok(control) = control.element() else { continue };
-            let script = "return arguments[0] === document.activeElement;";
-            let focused = self.driver.execute(script, vec![control.to_json().unwrap()]).await;
-            if focused.is_ok_and(|focused| focused.json() == true) {
+            self.key(Window::TAB).await;
+            let is_there = format!("{FIND_CONTROL} return found === document.activeElement;");
+            if self.execute(&is_there, json!([name])).await.is_ok_and(|is_there| is_there == true) {
                 return;
             }
         }
@@ -252,7 +296,8 @@ impl Window {
             let path = self.path().await;
             let faults = self.accessibility_faults().await;
             assert!(faults.is_empty(), "{path}, {screen:?}:\n{}", faults.join("\n"));
-            let width = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let width =
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth";
             assert_eq!(self.value(width).await, 0, "{path} is too wide for {screen:?}");
         }
     }
@@ -262,18 +307,23 @@ impl Window {
         let axe = std::fs::read_to_string(axe.join("axe.min.js")).expect(
             "axe-core is not installed: run `cargo xtask test`, or `npm ci` in crates/server/tests/axe",
         );
-        self.driver.execute(axe, vec![]).await.unwrap();
-        let faults = self.driver.execute_async(RUN_AXE, vec![json!(WCAG)]).await.unwrap();
-        faults.convert().unwrap()
+        self.execute(&axe, json!([])).await.unwrap();
+        let run = json!({ "script": RUN_AXE, "args": [WCAG] });
+        let faults = self.tell("execute/async", run).await.unwrap();
+        serde_json::from_value(faults).unwrap()
     }
 
     /// Returns the addresses that pages have asked for since the last call.
     pub async fn requested(&self) -> Vec<String> {
-        let log = self.driver.get_log("performance").await.unwrap();
-        let events = log.iter().map(|entry| serde_json::from_str::<Value>(&entry.message).unwrap());
+        let log = self.tell("se/log", json!({ "type": "performance" })).await.unwrap();
+        let entries = log.as_array().cloned().unwrap_or_default();
+        let messages = entries.iter().filter_map(|entry| entry["message"].as_str());
+        let events = messages.map(|message| serde_json::from_str::<Value>(message).unwrap());
         events
             .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
-            .filter_map(|event| event["message"]["params"]["request"]["url"].as_str().map(Into::into))
+            .filter_map(|event| {
+                event["message"]["params"]["request"]["url"].as_str().map(Into::into)
+            })
             .collect()
     }
 
@@ -285,12 +335,23 @@ impl Window {
     }
 }
 
-fn is_about_what_is_gone(error: &WebDriverError) -> bool {
-    let text = error.to_string();
-    ["stale element", "no such element"].iter().any(|kind| text.contains(kind))
+/// What chromedriver refuses a command with.
+#[derive(Debug, Deserialize)]
+struct WebDriverError {
+    error: String,
+    #[allow(dead_code, reason = "shown when a test fails")]
+    message: String,
 }
 
-fn capabilities(profile: &Path) -> Capabilities {
+/// Sends a command, and returns its value.
+async fn command(client: &Client, address: &str, body: Value) -> Result<Value, WebDriverError> {
+    let answer = client.post(address).json(&body).send().await.unwrap();
+    let is_done = answer.status().is_success();
+    let value = answer.json::<Value>().await.unwrap()["value"].take();
+    if is_done { Ok(value) } else { Err(serde_json::from_value(value).unwrap()) }
+}
+
+fn capabilities(profile: &Path) -> Value {
     let arguments = json!([
         "--headless=new",
         "--no-sandbox",
@@ -300,19 +361,15 @@ fn capabilities(profile: &Path) -> Capabilities {
         "--disable-background-networking",
         "--disable-sync",
         "--disable-component-update",
+        // The browser hangs on chromedriver's pipe: whatever becomes of the test, it ends with it.
         "--remote-debugging-pipe",
         // Whatever a page names, nothing leaves this machine.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
         format!("--user-data-dir={}", profile.display()),
     ]);
-    let mut capabilities = Capabilities::new();
-    let options = [
-        ("browserName", json!("chrome")),
-        ("goog:chromeOptions", json!({ "args": arguments })),
-        ("goog:loggingPrefs", json!({ "performance": "ALL" })),
-    ];
-    for (name, value) in options {
-        capabilities.set(name, value).unwrap();
-    }
-    capabilities
+    json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": { "args": arguments },
+        "goog:loggingPrefs": { "performance": "ALL" },
+    })
 }

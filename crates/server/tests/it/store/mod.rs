@@ -33,6 +33,7 @@ mod faults;
 mod fixtures;
 mod gateways;
 mod migrations;
+mod overview;
 mod races;
 mod receipts;
 mod scale;

@@ -1,16 +1,10 @@
 //! What comes after a send, in a browser and with WhatsApp's client.
 
-use crate::harness::database::{Engine, execute_on_file};
-use crate::harness::window::{Screen, Window};
-use crate::harness::world::{UNREGISTERED, World};
-use kabari::clock::Clock;
+use super::linked;
+use crate::harness::window::Screen;
+use crate::harness::world::UNREGISTERED;
 use serde_json::json;
 use std::time::Duration;
-
-/// A notice for the ODP that everybody is on.
-const NOTICE: &str = "INSERT INTO network_notices (id, title, message, type, severity, is_mass, \
-    affected_odp, is_active, created_at) VALUES (1, 'Kabel putus', 'Maaf, {nama}.', 'gangguan', \
-    'high', 0, 'ODP-1', 1, '2026-01-10 01:05:00')";
 
 /// Slow enough to be paused on the way.
 const DELAY: Duration = Duration::from_millis(700);
@@ -25,28 +19,11 @@ const CHOOSE_FILE: &str = "(() => {
     return field.checkVisibility();
 })()";
 
-async fn linked(delay: Duration) -> World {
-    let mut billing = None;
-    let world = World::linked_with(Engine::Sqlite, Clock::System, |settings| {
-        settings.pace.delay = delay;
-        billing = Some(settings.data_dir.join("billing.db"));
-    })
-    .await;
-    execute_on_file(&billing.unwrap(), NOTICE).await;
-    world
-}
-
-async fn open(world: &World, page: &str) -> Window {
-    let window = Window::open(&world.url(""), Screen::PHONE).await;
-    window.visit(page).await;
-    window
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_campaign_is_paused_and_resumed_and_seen_to_its_end_without_loading_anew() {
-    let world = linked(DELAY).await;
+    let (world, window) = linked(Screen::PHONE, |settings| settings.pace.delay = DELAY).await;
     let id = world.send(1..=8).await;
-    let window = open(&world, &format!("/app/campaigns/{id}")).await;
+    window.visit(&format!("/app/campaigns/{id}")).await;
     window.press("Jeda").await;
     window.until_shown("Dijeda").await;
     world.paused(id, "manual").await;
@@ -60,10 +37,10 @@ async fn a_campaign_is_paused_and_resumed_and_seen_to_its_end_without_loading_an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_retries_the_failed_ones_once() {
-    let world = linked(Duration::ZERO).await;
+    let (world, window) = linked(Screen::PHONE, |_| {}).await;
     let id = world.send([1, UNREGISTERED]).await;
     world.completed(id).await;
-    let window = open(&world, &format!("/app/campaigns/{id}")).await;
+    window.visit(&format!("/app/campaigns/{id}")).await;
     window.double_press("Ulangi 1 yang gagal").await;
     window.until_shown("Mengulangi").await;
     let campaigns = world.get("/api/campaigns").await;
@@ -73,10 +50,10 @@ async fn a_double_click_retries_the_failed_ones_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_heard_of_an_outage_hear_once_that_it_is_over() {
-    let world = linked(Duration::ZERO).await;
+    let (world, window) = linked(Screen::PHONE, |_| {}).await;
     let body = json!({ "notice_id": 1, "customer_ids": [1, 2, UNREGISTERED] });
     world.post("/api/send/notification", body).await;
-    let window = open(&world, "/app/notices/1").await;
+    window.visit("/app/notices/1").await;
     window.press("Kabari sudah pulih").await;
     window.fill("Pesan", "Halo {nama}, sudah pulih.").await;
     window.until_shown("Halo Pelanggan 1, sudah pulih.").await;
@@ -91,8 +68,8 @@ async fn those_who_heard_of_an_outage_hear_once_that_it_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_are_imported_from_a_file() {
-    let world = linked(Duration::ZERO).await;
-    let window = open(&world, "/app/customers").await;
+    let (world, window) = linked(Screen::PHONE, |_| {}).await;
+    window.visit("/app/customers").await;
     window.press("Impor pelanggan").await;
     window.until(CHOOSE_FILE).await;
     window.until("document.getElementById('text').value.includes('Dewi')").await;
@@ -107,10 +84,9 @@ async fn customers_are_imported_from_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shown_of_sends_customers_and_notices_can_be_used_by_everybody() {
-    let world = linked(Duration::ZERO).await;
+    let (world, window) = linked(Screen::PHONE, |_| {}).await;
     let body = json!({ "notice_id": 1, "customer_ids": [1, 2, UNREGISTERED] });
     world.post("/api/send/notification", body).await;
-    let window = open(&world, "/app/campaigns").await;
     for page in [
         "/app/campaigns",
         "/app/campaigns/1",
