@@ -1,5 +1,6 @@
 //! One campaign: how far it is, what can be done about it, and who has got it.
 
+use super::super::bubble::bubble;
 use super::super::error::PageError;
 use super::super::layout::{Page, Section, page};
 use super::super::live::{Live, Seen};
@@ -59,7 +60,7 @@ pub async fn show(
             h2 id="about" { (text!(visitor, "campaign-about")) }
             (facts(&visitor, &view))
             h3 { (text!(visitor, "campaign-text")) }
-            div.chat { div.bubble { (campaign.template) } }
+            (bubble(&campaign.template))
         }
         (curls(&visitor, &view))
     };
