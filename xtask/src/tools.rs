@@ -37,6 +37,9 @@ pub const CHROMIUM: Tool = Tool {
     packages: &["chromium"],
     probe: &[],
 };
+/// Moves the mouse and the keys of that browser.
+pub const CHROMEDRIVER: Tool =
+    Tool { programs: &["chromedriver"], packages: &["chromium-driver"], probe: &[] };
 
 /// The package with the judge of what is written for Prometheus.
 const PROMETHEUS: &str = "prometheus";

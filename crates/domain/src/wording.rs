@@ -133,6 +133,15 @@ pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
 /// A `send_again` for a campaign whose time has run out.
 pub const CAMPAIGN_EXPIRED: &str = "Masa berlaku pengiriman ini sudah habis, jadi tidak ada yang dikirim lagi. Anggap terkirim, atau buat pengiriman baru";
 
+/// A text with `{odp}` to those whom a notice has reached.
+pub const ODP_UNKNOWN: &str =
+    "Tulis pesan tanpa {odp}: ODP penerima saat gangguan tidak disimpan. Pakai {nama} bila perlu";
+
+/// Returns the name of a campaign that tells that a notice is over.
+pub fn restored_subject(title: &str) -> String {
+    format!("Pulih: {title}")
+}
+
 /// Returns the answer to a control that means nothing in this status.
 pub fn not_allowed(status: &str) -> String {
     format!("Tidak bisa dilakukan: status pengiriman sekarang {status}")

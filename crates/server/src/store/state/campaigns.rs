@@ -26,16 +26,19 @@ pub enum CampaignKind {
     Phone,
     /// A text to several numbers.
     Numbers,
+    /// The word that a notice is over, to those whom it has reached.
+    Restored,
 }
 
 impl CampaignKind {
     /// All of them.
-    pub const ALL: [CampaignKind; 5] = [
+    pub const ALL: [CampaignKind; 6] = [
         CampaignKind::Notification,
         CampaignKind::Custom,
         CampaignKind::ByOdp,
         CampaignKind::Phone,
         CampaignKind::Numbers,
+        CampaignKind::Restored,
     ];
 
     /// Returns the name in the database and the API.
@@ -46,6 +49,7 @@ impl CampaignKind {
             CampaignKind::ByOdp => "by_odp",
             CampaignKind::Phone => "phone",
             CampaignKind::Numbers => "numbers",
+            CampaignKind::Restored => "restored",
         }
     }
 

@@ -100,7 +100,7 @@ impl StateStore {
         &self,
         campaign: i64,
         condition: &'static str,
-    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + use<> {
         let state = self.clone();
         let pages = stream::try_unfold(Some(-1), move |after| {
             let state = state.clone();
