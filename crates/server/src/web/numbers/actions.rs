@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::api::sessions::{self, MAX_DELAY_MS, SessionView};
 use crate::api::validation::PathText;
 use crate::api::whatsapp::ActionResult;
-use crate::store::state::SessionChange;
+use crate::store::state::{Action, SessionChange};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Json};
@@ -18,6 +18,7 @@ use kabari_domain::Role;
 use kabari_domain::session::DEFAULT_SESSION;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,6 +160,7 @@ pub async fn change(
     visitor.require(Role::Admin)?;
     if let Some(change) = form.read() {
         sessions::change_to(&api, &name, &change).await?;
+        api.state.record(&visitor.actor(), Action::ChangeSession, &name, &Value::Null).await;
         return Ok(back(&name, Done::Changed).into_response());
     }
     let number = view(&api, &name).await?;
@@ -182,11 +184,21 @@ pub async fn add(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     sessions::add(&api, &form.name).await?;
+    api.state.record(&visitor.actor(), Action::CreateSession, &form.name, &Value::Null).await;
     Ok(back(&form.name, Done::Added))
 }
 
-/// Leads back to the page of a number, which says whether it worked.
-fn outcome(name: &str, result: Json<ActionResult>, done: Done) -> Redirect {
+/// Writes down what was done, and leads back to the page of the number, which says whether it
+/// worked.
+async fn outcome(
+    visitor: &Visitor,
+    api: &Api,
+    name: &str,
+    action: Action,
+    result: Json<ActionResult>,
+    done: Done,
+) -> Redirect {
+    api.state.record(&visitor.actor(), action, name, &Value::Null).await;
     back(name, if result.0.success { done } else { Done::Failed })
 }
 
@@ -197,8 +209,8 @@ pub async fn restart(
     Path(name): Path<String>,
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
-    let result = sessions::restart(State(api), PathText(name.clone())).await?;
-    Ok(outcome(&name, result, Done::Restarting))
+    let result = sessions::restart(State(api.clone()), PathText(name.clone())).await?;
+    Ok(outcome(&visitor, &api, &name, Action::RestartSession, result, Done::Restarting).await)
 }
 
 /// Lets a number send nothing until it is resumed.
@@ -208,8 +220,8 @@ pub async fn pause(
     Path(name): Path<String>,
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
-    let result = sessions::pause(State(api), PathText(name.clone())).await?;
-    Ok(outcome(&name, result, Done::Paused))
+    let result = sessions::pause(State(api.clone()), PathText(name.clone())).await?;
+    Ok(outcome(&visitor, &api, &name, Action::PauseSession, result, Done::Paused).await)
 }
 
 /// Lets a paused number send again.
@@ -219,8 +231,8 @@ pub async fn resume(
     Path(name): Path<String>,
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
-    let result = sessions::resume(State(api), PathText(name.clone())).await?;
-    Ok(outcome(&name, result, Done::Resumed))
+    let result = sessions::resume(State(api.clone()), PathText(name.clone())).await?;
+    Ok(outcome(&visitor, &api, &name, Action::ResumeSession, result, Done::Resumed).await)
 }
 
 /// Asks whether the phone is to be unlinked.
@@ -247,8 +259,8 @@ pub async fn logout(
     Path(name): Path<String>,
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
-    let result = sessions::logout(State(api), PathText(name.clone())).await?;
-    Ok(outcome(&name, result, Done::LoggedOut))
+    let result = sessions::logout(State(api.clone()), PathText(name.clone())).await?;
+    Ok(outcome(&visitor, &api, &name, Action::LogoutSession, result, Done::LoggedOut).await)
 }
 
 /// Asks whether the number is to be removed.
@@ -276,6 +288,7 @@ pub async fn remove(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     sessions::remove(&api, &name).await?;
+    api.state.record(&visitor.actor(), Action::DeleteSession, &name, &Value::Null).await;
     Ok(Redirect::to(&format!("{}?done={}", Section::Numbers.address(), Done::Removed.name())))
 }
 

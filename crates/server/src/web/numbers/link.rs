@@ -11,12 +11,14 @@ use super::{address, condition, passkey, view};
 use crate::api::Api;
 use crate::api::sessions::SessionView;
 use crate::api::whatsapp::{PairRequest, pair_with};
+use crate::store::state::Action;
 use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use kabari_domain::{LinkState, Role};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// How often the panel asks whether something has changed.
@@ -162,6 +164,7 @@ pub async fn code(
     visitor.require(Role::Admin)?;
     view(&api, &name).await?;
     let answer = pair_with(&api, &name, &PairRequest { phone: form.phone }).await?.0;
+    api.state.record(&visitor.actor(), Action::PairSession, &name, &Value::Null).await;
     let said = match &answer.code {
         Some(code) => html! {
             p.code { (code) }

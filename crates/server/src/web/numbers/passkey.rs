@@ -10,6 +10,7 @@ use crate::api::passkey::{confirm_to, give};
 use crate::api::sessions::SessionView;
 use crate::api::whatsapp::session_path;
 use crate::passkey_snippet::passkey_snippet;
+use crate::store::state::Action;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
@@ -17,6 +18,7 @@ use kabari_domain::{LinkState, Role};
 use kabari_gateway::{Assertion, PasskeyStep};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What is to be done next.
@@ -107,6 +109,7 @@ pub async fn answer(
         return Ok(actions::back(&name, Done::Failed));
     };
     let result = give(&api, &name, &session_path(&name), &link, assertion).await?.0;
+    api.state.record(&visitor.actor(), Action::AnswerPasskey, &name, &Value::Null).await;
     Ok(actions::back(&name, if result.success { Done::Answered } else { Done::Failed }))
 }
 
@@ -119,5 +122,6 @@ pub async fn confirm(
     visitor.require(Role::Admin)?;
     let link = view(&api, &name).await?.link;
     let result = confirm_to(&api, &name, &session_path(&name), &link).await?.0;
+    api.state.record(&visitor.actor(), Action::ConfirmPasskey, &name, &Value::Null).await;
     Ok(actions::back(&name, if result.success { Done::Answered } else { Done::Failed }))
 }

@@ -1,8 +1,12 @@
-//! The operator's page, in Chromium.
+//! The operator's page: over HTTP, and in Chromium.
 
+mod access;
 mod home;
 mod layout;
+mod log;
+mod login;
 mod numbers;
+mod protection;
 mod send;
 
 use crate::harness::database::Engine;
