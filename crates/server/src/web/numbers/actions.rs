@@ -18,7 +18,7 @@ use kabari_domain::Role;
 use kabari_domain::session::DEFAULT_SESSION;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ pub async fn change(
     visitor.require(Role::Admin)?;
     if let Some(change) = form.read() {
         sessions::change_to(&api, &name, &change).await?;
-        api.state.record(&visitor.actor(), Action::ChangeSession, &name, &Value::Null).await;
+        visitor.record(&api, Action::ChangeSession, &name).await;
         return Ok(back(&name, Done::Changed).into_response());
     }
     let number = view(&api, &name).await?;
@@ -193,7 +193,7 @@ pub async fn add(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     sessions::add(&api, &form.name).await?;
-    api.state.record(&visitor.actor(), Action::CreateSession, &form.name, &Value::Null).await;
+    visitor.record(&api, Action::CreateSession, &form.name).await;
     Ok(back(&form.name, Done::Added))
 }
 
@@ -207,7 +207,7 @@ async fn outcome(
     result: Json<ActionResult>,
     done: Done,
 ) -> Redirect {
-    api.state.record(&visitor.actor(), action, name, &Value::Null).await;
+    visitor.record(api, action, name).await;
     back(name, if result.0.success { done } else { Done::Failed })
 }
 
@@ -297,7 +297,7 @@ pub async fn remove(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     sessions::remove(&api, &name).await?;
-    api.state.record(&visitor.actor(), Action::DeleteSession, &name, &Value::Null).await;
+    visitor.record(&api, Action::DeleteSession, &name).await;
     Ok(Redirect::to(&format!("{}?done={}", Section::Numbers.address(), Done::Removed.name())))
 }
 

@@ -18,7 +18,6 @@ use axum::response::Response;
 use kabari_domain::{LinkState, Role};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// How often the panel asks whether something has changed.
@@ -164,7 +163,7 @@ pub async fn code(
     visitor.require(Role::Admin)?;
     view(&api, &name).await?;
     let answer = pair_with(&api, &name, &PairRequest { phone: form.phone }).await?.0;
-    api.state.record(&visitor.actor(), Action::PairSession, &name, &Value::Null).await;
+    visitor.record(&api, Action::PairSession, &name).await;
     let said = match &answer.code {
         Some(code) => html! {
             p.code { (code) }

@@ -18,7 +18,6 @@ use kabari_domain::{LinkState, Role};
 use kabari_gateway::{Assertion, PasskeyStep};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What is to be done next.
@@ -109,7 +108,7 @@ pub async fn answer(
         return Ok(actions::back(&name, Done::Failed));
     };
     let result = give(&api, &name, &session_path(&name), &link, assertion).await?.0;
-    api.state.record(&visitor.actor(), Action::AnswerPasskey, &name, &Value::Null).await;
+    visitor.record(&api, Action::AnswerPasskey, &name).await;
     Ok(actions::back(&name, if result.success { Done::Answered } else { Done::Failed }))
 }
 
@@ -122,6 +121,6 @@ pub async fn confirm(
     visitor.require(Role::Admin)?;
     let link = view(&api, &name).await?.link;
     let result = confirm_to(&api, &name, &session_path(&name), &link).await?.0;
-    api.state.record(&visitor.actor(), Action::ConfirmPasskey, &name, &Value::Null).await;
+    visitor.record(&api, Action::ConfirmPasskey, &name).await;
     Ok(actions::back(&name, if result.success { Done::Answered } else { Done::Failed }))
 }
