@@ -7,7 +7,7 @@
 #[path = "../tests/it/harness/window.rs"]
 mod window;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
     let scratch = TempDir::new()?;
     arguments.options.data_dir = scratch.path().join("data");
-    arguments.options.api_port = "0".into();
+    arguments.options.api.api_port = "0".into();
     let settings = arguments.options.check();
     let mut settings = settings.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let simulator = Simulator::start(Config::default()).await?;
@@ -129,10 +129,10 @@ async fn take(window: &Window, directory: &Path, name: &str) -> anyhow::Result<(
     for (end, screen) in SCREENS {
         window.look_with(screen).await;
         window.until("document.fonts.status === 'loaded'").await;
-        let picture = BASE64_STANDARD.decode(window.picture().await)?;
-        if picture.is_empty() {
-            bail!("no picture of {name}");
-        }
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let picture = window.devtools("Page.captureScreenshot", whole).await;
+        let picture = picture["data"].as_str().context("chromedriver has taken no picture")?;
+        let picture = BASE64_STANDARD.decode(picture)?;
         std::fs::write(directory.join(format!("{name}-{end}.png")), picture)?;
     }
     window.look_with(Screen::DESK).await;

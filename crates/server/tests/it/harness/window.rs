@@ -137,8 +137,8 @@ impl Window {
         command(&self.client, &format!("{}/{path}", self.session), body).await
     }
 
-    /// Calls a method of the DevTools protocol.
-    async fn devtools(&self, method: &str, parameters: Value) -> Value {
+    /// Calls a method of the DevTools protocol, and returns its answer.
+    pub async fn devtools(&self, method: &str, parameters: Value) -> Value {
         let call = json!({ "cmd": method, "params": parameters });
         self.tell("goog/cdp/execute", call).await.unwrap()
     }
@@ -325,13 +325,6 @@ impl Window {
                 event["message"]["params"]["request"]["url"].as_str().map(Into::into)
             })
             .collect()
-    }
-
-    /// Writes a picture of the whole page, as PNG, and returns it.
-    pub async fn picture(&self) -> String {
-        let whole = json!({ "format": "png", "captureBeyondViewport": true });
-        let picture = self.devtools("Page.captureScreenshot", whole).await;
-        picture["data"].as_str().unwrap_or_default().to_owned()
     }
 }
 
