@@ -252,6 +252,9 @@ impl Window {
                 let found =
                     self.execute(&format!("{FIND_CONTROL} return found;"), json!([name])).await;
                 let Some(control) = found.ok().filter(Value::is_object) else { continue };
+                // Where a person would have it: not below the navigation of a phone.
+                let centre = "arguments[0].scrollIntoView({ block: 'center' });";
+                let _ = self.execute(centre, json!([control])).await;
                 match act(&control).await {
                     Err(WebDriverError { error, .. }) if IS_GONE.contains(&error.as_str()) => {}
                     Err(error) => panic!("{name}: {error:?}"),
