@@ -165,8 +165,8 @@ fn install_packages() -> Result<()> {
     process::run(pip.args(["--no-deps"]).current_dir(&whatsmeow))
 }
 
-/// The cargo that runs this program, as if from a shell: what it has told this program about its
-/// own package would make it build `ring`, and all that stands on it, once more.
+/// Returns the cargo that runs this program, as if from a shell: what it has told this program
+/// about its own package would make it build `ring`, and all that stands on it, once more.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {

@@ -41,7 +41,7 @@ pub struct Usage {
 }
 
 impl Quotas {
-    /// No limit at all.
+    /// Returns quotas without any limit.
     pub fn none() -> Quotas {
         Quotas { quiet_hours: None, timezone: Tz::UTC, daily_cap: None, warm_up: false }
     }
@@ -52,7 +52,8 @@ impl Quotas {
         utc.with_timezone(&self.timezone).naive_local()
     }
 
-    /// The instant of a local time. One that a change to summer time skips is an hour later.
+    /// Returns the instant of a local time. One that a change to summer time skips is an hour
+    /// later.
     fn instant(&self, local: NaiveDateTime) -> Timestamp {
         let zoned = self.timezone.from_local_datetime(&local).earliest();
         let later = || self.timezone.from_local_datetime(&(local + chrono::TimeDelta::hours(1)));
@@ -158,7 +159,7 @@ impl Quotas {
         None
     }
 
-    /// The next midnight or beginning of quiet hours.
+    /// Returns the next midnight or beginning of quiet hours.
     fn next_change(&self, now: Timestamp, urgent: bool) -> Timestamp {
         let midnight = self.next_day(now);
         let quiet = self.quiet_hours.filter(|_| !urgent);
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_a_forecast_is_the_pace() {
+    fn a_forecast_without_limits_follows_the_pace() {
         let start = at("2026-01-10T01:00:00Z");
         let end = |numbers: &[Capacity], messages| {
             Quotas::none().forecast(numbers, start, messages, false).unwrap().since(start)

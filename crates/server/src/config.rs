@@ -276,7 +276,8 @@ impl Options {
         self.check_with(&secrets::of_process)
     }
 
-    /// The same with secrets from elsewhere than this process's environment.
+    /// Does the same as [`check`](Options::check), with secrets from elsewhere than this process's
+    /// environment.
     pub fn check_with(self, environment: Environment) -> Result<Settings, Vec<SettingError>> {
         let mut faults = SettingErrors::default();
         let api = self.api.read(&mut faults);
@@ -406,7 +407,7 @@ impl Options {
     }
 }
 
-/// An empty variable is one that is not set: `.env` files are full of them.
+/// Returns the value unless it is empty: `.env` files are full of empty variables.
 fn given(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.trim().is_empty())
 }
@@ -457,7 +458,7 @@ impl SettingErrors {
         origins.ok()
     }
 
-    /// The key itself is not repeated.
+    /// Reads a session key; a faulty one is not repeated.
     fn session_key(&mut self, text: &str) -> Option<SessionKey> {
         text.parse()
             .inspect_err(|_| {
@@ -570,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_for_other_programs_is_another_one() {
+    fn the_compat_key_must_differ_from_the_api_key() {
         let with =
             |compat| check_with(&[], &[("API_KEY", "0123456789abcdef"), ("COMPAT_KEY", compat)]);
         for compat in ["short", "0123456789abcdef"] {

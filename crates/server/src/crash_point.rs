@@ -32,7 +32,8 @@ pub fn crash_point(name: &str) {
     }
 }
 
-/// The standard library can only `abort`, which is another signal and may leave a core dump.
+/// Kills this process. The standard library can only `abort`, which is another signal and may leave
+/// a core dump.
 #[cfg(debug_assertions)]
 fn kill_this_process() -> ! {
     let id = std::process::id().to_string();

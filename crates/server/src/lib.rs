@@ -20,7 +20,7 @@ pub mod origins;
 mod paced_gateway;
 mod passkey_snippet;
 mod private;
-pub mod secrets;
+mod secrets;
 pub mod session_key;
 pub mod sessions;
 pub mod store;

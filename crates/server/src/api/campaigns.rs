@@ -23,7 +23,7 @@ const MAX_PAGE: i64 = 1000;
 pub struct CampaignBody {
     #[schema(example = 12)]
     pub id: i64,
-    /// `notification`, `custom`, `by_odp`, `phone` or `numbers`.
+    /// `notification`, `custom`, `by_odp`, `phone`, `numbers` or `restored`.
     #[schema(example = "notification")]
     kind: &'static str,
     /// `scheduled`, `running`, `paused`, `completed` or `cancelled`.
@@ -169,24 +169,24 @@ impl From<CampaignView> for CampaignBody {
 }
 
 impl CampaignBody {
-    /// Whether nothing more will happen to it, receipts aside.
+    /// Returns whether nothing more will happen to it, receipts aside.
     pub fn has_ended(&self) -> bool {
         CampaignStatus::from_name(self.status).is_some_and(CampaignStatus::is_final)
     }
 
-    /// Whether it is in the same status, for the same reason.
+    /// Returns whether it is in the same status, for the same reason.
     pub fn has_same_status(&self, other: &CampaignBody) -> bool {
         (self.status, self.pause_reason, &self.waiting)
             == (other.status, other.pause_reason, &other.waiting)
     }
 
-    /// Whether nothing has happened between the two; the estimate of the end always moves.
+    /// Returns whether nothing has happened between the two; the estimate of the end always moves.
     pub fn is_as_far_as(&self, other: &CampaignBody) -> bool {
         self.has_same_status(other) && self.counts == other.counts
     }
 }
 
-/// When the last message will be out if nothing else is sent meanwhile.
+/// Returns when the last message will be out if nothing else is sent meanwhile.
 fn eta(
     api: &Api,
     campaign: &Campaign,
@@ -203,7 +203,7 @@ fn eta(
     forecast::ends_at(api, &able, starts_at, counts.open(), campaign.urgent, now)
 }
 
-/// The campaign of this id, ready to be shown.
+/// Returns the campaign of this id, ready to be shown.
 pub async fn load(api: &Api, id: i64) -> ApiResult<CampaignBody> {
     view(api, id).await.map(CampaignBody::from)
 }
@@ -250,7 +250,7 @@ impl FromFields for CampaignsQuery {
     }
 }
 
-/// The `limit` of a page.
+/// Returns the `limit` of a page.
 pub fn page_size(fields: &mut Fields) -> u32 {
     let limit = fields.integer_within("limit", 1, MAX_PAGE).unwrap_or(PAGE);
     u32::try_from(limit).unwrap_or(1)
@@ -305,7 +305,7 @@ pub async fn one(
     Ok(Json(CampaignBody { recipients, ..campaign }))
 }
 
-/// A campaign's id in a path.
+/// Returns a campaign's id in a path.
 pub fn campaign_id(segment: &str) -> ApiResult<i64> {
     path_integer("campaign_id", segment)
 }

@@ -2,9 +2,9 @@
 //! session.
 
 use super::Api;
-use super::error::{ApiError, ApiResult, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody, FieldError};
 use super::sessions::find;
-use super::validation::{Body, FieldError, Fields, FromFields, PathText};
+use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, ActionResult};
 use crate::passkey_snippet::passkey_snippet;
 use crate::store::state::{SessionAction, SessionAnswer};
@@ -83,7 +83,7 @@ fn message(link: &Link, path: &str) -> String {
     }
 }
 
-/// Whether a gateway in another process has to be given the passkey.
+/// Returns whether a gateway in another process has to be given the passkey.
 fn is_elsewhere(link: &Link) -> bool {
     matches!(link.state, LinkState::PasskeyRequired { .. }) && link.passkey.is_none()
 }
@@ -249,7 +249,7 @@ async fn take(
     whatsapp::act_or(api, session, action, done, failed).await
 }
 
-/// What to tell who comes with something else than the link waits for.
+/// Returns what to tell who comes with something else than the link waits for.
 fn other_step(link: &Link, path: &str) -> ActionResult {
     match &link.passkey {
         Some(_) => ActionResult::failed(wording::PASSKEY_OTHER_STEP),

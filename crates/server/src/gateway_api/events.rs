@@ -52,7 +52,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next event; `None` when kabari ends.
+    /// Returns the next event; `None` when kabari ends.
     async fn next(&mut self) -> Option<KeptEvent> {
         loop {
             if let Some(event) = self.page.pop_front() {

@@ -164,19 +164,7 @@ fn list(missing: &[Missing]) -> String {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody changing anything but the
-    /// database's own condition.
-    pub fn is_temporary(&self) -> bool {
-        matches!(
-            self,
-            StoreError::Unavailable { .. }
-                | StoreError::Full { .. }
-                | StoreError::ReadOnly { .. }
-                | StoreError::Busy { .. }
-        )
-    }
-
-    /// A stored value that this version does not understand.
+    /// Returns a stored value that this version does not understand.
     pub(super) fn unreadable(which: Which, column: &str) -> StoreError {
         let reason = format!("column `{column}` holds a value this version does not know");
         StoreError::Failed { which, reason }
@@ -198,7 +186,7 @@ impl StoreError {
     }
 }
 
-/// By error number; see the server's list of error codes.
+/// Sorts by error number; see the server's list of error codes.
 fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
     let reason = || error.message().to_owned();
     match error.number() {
@@ -231,7 +219,7 @@ fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
 const DUPLICATE: &str = "a row with the same unique key is already there";
 const ABSENT: &str = "a row that this one belongs to is not there";
 
-/// By result code; see <https://sqlite.org/rescode.html>. The low byte is the primary code.
+/// Sorts by result code; see <https://sqlite.org/rescode.html>. The low byte is the primary code.
 fn from_sqlite(which: Which, error: &dyn DatabaseError) -> StoreError {
     let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(1);
     let message = error.message();
@@ -259,12 +247,12 @@ fn missing(which: Which, missing: Missing) -> StoreError {
     StoreError::Missing { which, missing: vec![missing] }
 }
 
-/// What stands between the first pair of single quotes.
+/// Returns what stands between the first pair of single quotes.
 fn quoted(message: &str) -> &str {
     message.split('\'').nth(1).unwrap_or(message)
 }
 
-/// `kabari.campaigns` without the database's name.
+/// Returns `campaigns` for `kabari.campaigns`.
 fn unqualified(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
 }
@@ -274,7 +262,7 @@ mod tests {
     use super::*;
     use sqlx::{Connection, SqliteConnection};
 
-    /// What SQLite says to the last of these statements.
+    /// Returns what SQLite says to the last of these statements.
     async fn refused(statements: &[&'static str]) -> StoreError {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let (last, first) = statements.split_last().unwrap();

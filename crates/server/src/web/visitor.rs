@@ -17,6 +17,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use kabari_domain::{Role, Timestamp};
 use serde_json::Value;
@@ -115,10 +116,10 @@ async fn identify(
     }
 }
 
-/// Only for commands to copy.
-fn origin(peer: Peer, headers: &HeaderMap) -> String {
-    let scheme = if peer.https { "https" } else { "http" };
+/// Returns the address that a browser knows this server by: only for commands to copy.
+fn origin(headers: &HeaderMap, https: bool) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let scheme = if https { "https" } else { "http" };
     format!("{scheme}://{}", host.unwrap_or("127.0.0.1:8001"))
 }
 
@@ -136,7 +137,7 @@ impl Visitor {
             language: Language::of(&parts.headers),
             csrf,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-            origin: origin(peer, &parts.headers),
+            origin: origin(&parts.headers, peer.https),
             is_part: parts.headers.contains_key("hx-request"),
             timezone: api.settings.quotas.timezone,
         }
@@ -191,8 +192,13 @@ impl Visitor {
 
     /// Writes a time as a clock on their wall shows it, with the day.
     pub fn moment(&self, time: Timestamp) -> String {
+        self.texts().moment(self.local(time))
+    }
+
+    /// Returns the time on their wall.
+    pub fn local(&self, time: Timestamp) -> NaiveDateTime {
         let utc = chrono::DateTime::from_timestamp_millis(time.0).unwrap_or_default();
-        self.texts().moment(utc.with_timezone(&self.timezone).naive_local())
+        utc.with_timezone(&self.timezone).naive_local()
     }
 }
 

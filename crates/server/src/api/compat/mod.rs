@@ -42,8 +42,8 @@ fn access(api: &Api, given: &[u8]) -> KeyCheck {
     }
 }
 
-/// Whether any number can send. What is recorded while none is linked would fail, and whoever asks
-/// here does not come back to see that.
+/// Returns whether any number can send. What is recorded while none is linked would fail, and
+/// whoever asks here does not come back to see that.
 async fn is_linked(api: &Api) -> Result<bool, StoreError> {
     let sessions = api.state.sessions().await?;
     Ok(sessions.iter().any(|session| !session.link.is_unlinked()))

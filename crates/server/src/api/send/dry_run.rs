@@ -47,7 +47,7 @@ pub struct WouldGet {
     warm: Option<bool>,
 }
 
-/// Who would get which text, who would not and why, and how long it would take.
+/// Returns who would get which text, who would not and why, and how long it would take.
 pub async fn answer(
     api: Arc<Api>,
     plan: Plan,

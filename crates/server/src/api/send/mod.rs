@@ -7,6 +7,7 @@ mod outlook;
 mod record;
 mod report;
 mod request;
+pub mod restored;
 
 pub use audience::Audience;
 pub use outlook::Outlook;
@@ -71,6 +72,7 @@ impl Plan {
             Audience::Number(_) => CampaignKind::Phone,
             Audience::Numbers(numbers) if numbers.len() == 1 => CampaignKind::Phone,
             Audience::Numbers(_) => CampaignKind::Numbers,
+            Audience::Reached(_) => CampaignKind::Restored,
         };
         Plan { kind, notice_id: None, subject: first_line(&text), template: text, audience }
     }

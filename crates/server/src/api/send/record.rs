@@ -1,8 +1,8 @@
 //! From a plan to a campaign, and from there to the answer.
 
 use super::{Plan, SendOptions, Wording, dry_run, report};
-use crate::api::error::{ApiError, ApiResult};
-use crate::api::validation::FieldError;
+use crate::api::error::{ApiError, ApiResult, FieldError};
+
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::StoreError;
 use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery};
@@ -155,7 +155,7 @@ async fn record(
     recorded_campaign(created)
 }
 
-/// The campaign to answer with.
+/// Returns the campaign to answer with.
 pub fn recorded_campaign(creation: Creation) -> Result<i64, ApiError> {
     match creation {
         Creation::Created(id) | Creation::Replayed(id) => Ok(id),
@@ -169,7 +169,7 @@ pub fn recorded_campaign(creation: Creation) -> Result<i64, ApiError> {
     }
 }
 
-/// 202, with the campaign and where to look for it.
+/// Answers 202, with the campaign and where to look for it.
 pub async fn accepted(api: &Api, id: i64) -> ApiResult<Response> {
     let campaign = campaigns::load(api, id).await?;
     let headers =
@@ -179,7 +179,7 @@ pub async fn accepted(api: &Api, id: i64) -> ApiResult<Response> {
 
 const RESPOND_ASYNC: &str = "respond-async";
 
-/// Whether the caller would rather not wait for the end (RFC 7240).
+/// Returns whether the caller would rather not wait for the end (RFC 7240).
 pub fn prefers_async(headers: &HeaderMap) -> bool {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     values
@@ -188,7 +188,7 @@ pub fn prefers_async(headers: &HeaderMap) -> bool {
         .any(|name| name.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
 }
 
-/// The caller's key, if there is one, with what it stands for.
+/// Returns the caller's key, if there is one, with what it stands for.
 pub fn idempotency_key(
     headers: &HeaderMap,
     fingerprint: impl FnOnce() -> String,
@@ -208,7 +208,7 @@ pub fn idempotency_key(
     }
 }
 
-/// 64 hexadecimal digits; equal values have equal ones, since objects are sorted by key.
+/// Returns 64 hexadecimal digits that are equal for equal values, since objects are sorted by key.
 pub fn hash(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,10 +1,13 @@
 //! The provider's own database: customers and network notices. Read only, over a pool of its
-//! own, and only the columns a notice needs.
+//! own, and only the columns a notice needs. The one that kabari keeps for those who have none is
+//! written in [`embedded`].
 
 mod embedded;
+mod import;
 mod odps;
 
-pub use embedded::{create, sample};
+pub use embedded::{EmbeddedBilling, create, sample};
+pub use import::{CustomerRow, ImportPlan, RowConflict};
 pub use odps::{Odp, OdpCounts};
 
 use super::database::Database;
@@ -19,6 +22,7 @@ use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Customers read at once. Between pages no connection is held and nothing is kept, so that
@@ -85,7 +89,8 @@ pub struct CustomerFilter {
     pub after: Option<i64>,
 }
 
-/// The billing database. Cloning is cheap.
+/// The billing database. Cloning is cheap. [`embedded`](Billing::embedded) tells whether it may be
+/// written.
 #[derive(Debug, Clone)]
 pub struct Billing(Arc<Database>);
 
@@ -108,7 +113,7 @@ impl Billing {
         Ok(Billing(Arc::new(database)))
     }
 
-    /// How long statements take, to be shown to Prometheus.
+    /// Returns how long statements take, to be shown to Prometheus.
     pub fn statement_times(&self) -> Histogram {
         self.0.statement_times()
     }
@@ -147,12 +152,28 @@ impl Billing {
         self.select_notices(&format!("{active} {NEWEST_FIRST}"), vec![]).await
     }
 
-    /// The notice of this id, active or not.
+    /// Returns the notice of this id, active or not.
     pub async fn notice(&self, id: i64) -> Result<Option<Notice>, StoreError> {
         Ok(self.select_notices("WHERE id = ?", params![id]).await?.pop())
     }
 
-    /// The first of the active [`notices`](Billing::notices).
+    /// Returns notices by id, the last one first: `limit` of them, before notice `before` if given.
+    pub async fn notices_before(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let values = params![before.unwrap_or(i64::MAX), i64::from(limit)];
+        self.select_notices("WHERE id < ? ORDER BY id DESC LIMIT ?", values).await
+    }
+
+    /// Returns the customer of this id, active or not.
+    pub async fn customer(&self, id: i64) -> Result<Option<Customer>, StoreError> {
+        let filter = CustomerFilter { ids: Some(vec![id]), ..CustomerFilter::default() };
+        pin!(self.customers(&filter)).try_next().await
+    }
+
+    /// Returns the first of the active [`notices`](Billing::notices).
     pub async fn newest_active_notice(&self) -> Result<Option<Notice>, StoreError> {
         let newest = format!("WHERE is_active <> 0 {NEWEST_FIRST} LIMIT 1");
         Ok(self.select_notices(&newest, vec![]).await?.pop())
@@ -321,7 +342,8 @@ fn read_notice(row: &Row) -> Result<Notice, StoreError> {
     })
 }
 
-/// The server names a missing column without its table; the query knows it.
+/// Adds the table to the error: the server names a missing column without it, and the query knows
+/// it.
 fn in_table(mut error: StoreError, queried: &str) -> StoreError {
     if let StoreError::Missing { missing, .. } = &mut error {
         for missing in missing {

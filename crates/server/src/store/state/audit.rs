@@ -103,6 +103,8 @@ actions! {
     RetryCampaign = "retry_campaign",
     /// Decided about an uncertain delivery.
     ResolveDelivery = "resolve_delivery",
+    /// Decided about all uncertain deliveries of a campaign.
+    ResolveCampaign = "resolve_campaign",
     /// Added a WhatsApp session.
     CreateSession = "create_session",
     /// Changed the pace or the limits of a WhatsApp session.
@@ -123,6 +125,14 @@ actions! {
     PauseSession = "pause_session",
     /// Let a WhatsApp session send again.
     ResumeSession = "resume_session",
+    /// Wrote a notice into the embedded billing database.
+    AddNotice = "add_notice",
+    /// Changed such a notice.
+    ChangeNotice = "change_notice",
+    /// Closed such a notice.
+    CloseNotice = "close_notice",
+    /// Took customers over into the embedded billing database.
+    ImportCustomers = "import_customers",
     /// Logged in.
     LogIn = "log_in",
     /// Failed to log in.

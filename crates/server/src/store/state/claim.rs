@@ -169,8 +169,8 @@ impl StateStore {
         Ok(())
     }
 
-    /// The running campaigns with something due that this session may serve: urgent ones first,
-    /// then the oldest after the one served last.
+    /// Returns the running campaigns with something due that this session may serve: urgent ones
+    /// first, then the oldest after the one served last.
     async fn campaigns_in_turn(
         &self,
         claim: &Claim<'_>,
@@ -248,7 +248,7 @@ fn has_due() -> String {
     )
 }
 
-/// The deliveries of a campaign in one state that are due and that this session may send.
+/// Returns the deliveries of a campaign in one state that are due and that this session may send.
 async fn due_rows(
     tx: &mut Transaction<'_>,
     campaign: &Running,

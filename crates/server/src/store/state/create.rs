@@ -364,7 +364,7 @@ async fn claim_key(
     }
 }
 
-/// What the key of this row has made, as an answer to a request with the same key.
+/// Returns what the key of this row has made, as an answer to a request with the same key.
 fn made(row: &Row, key: &IdempotencyKey) -> Result<Creation, StoreError> {
     if row.get::<String>("fingerprint")? == key.fingerprint {
         Ok(Creation::Replayed(row.get("campaign_id")?))

@@ -28,7 +28,7 @@ pub struct KnownNumber {
 }
 
 impl StateStore {
-    /// What is known and still fresh, in the order of `phones`.
+    /// Returns what is known and still fresh, in the order of `phones`.
     pub async fn known_numbers(
         &self,
         phones: &[Phone],

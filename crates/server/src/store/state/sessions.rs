@@ -356,8 +356,8 @@ impl StateStore {
         Ok(())
     }
 
-    /// WhatsApp takes nothing from this session for strangers until then. Of two such times the
-    /// later holds.
+    /// Records that WhatsApp takes nothing from this session for strangers until then. Of two such
+    /// times the later holds.
     pub async fn limit_reach_out(&self, session: &str, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET reach_out_until = ? WHERE name = ? AND reach_out_until < ?";
         let values = params![until.0, session, until.0];
@@ -366,7 +366,7 @@ impl StateStore {
     }
 }
 
-/// The session of this lease, if the lease is the newest; nobody else changes it until the
+/// Returns the session of this lease, if the lease is the newest; nobody else changes it until the
 /// transaction ends.
 pub(super) async fn lock(
     tx: &mut Transaction<'_>,

@@ -34,9 +34,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// Buttons that only work with this script are shown by it.
+// What only works with this script is shown by it.
 function prepare(root) {
-  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const element of root.querySelectorAll("[data-needs-script]")) element.hidden = false;
 }
 prepare(document);
 document.addEventListener("htmx:load", (event) => prepare(event.target));
@@ -46,6 +46,14 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
   button.textContent = button.dataset.copied;
+});
+
+// A file is read into a field of the form, where it can be seen before it is sent.
+document.addEventListener("change", async (event) => {
+  const into = event.target.dataset.readsInto;
+  const file = event.target.files?.[0];
+  if (!into || !file) return;
+  document.getElementById(into).value = await file.text();
 });
 
 // A field above a list leaves what has its text in it.

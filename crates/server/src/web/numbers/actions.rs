@@ -197,17 +197,8 @@ pub async fn add(
     Ok(back(&form.name, Done::Added))
 }
 
-/// Writes down what was done, and leads back to the page of the number, which says whether it
-/// worked.
-async fn outcome(
-    visitor: &Visitor,
-    api: &Api,
-    name: &str,
-    action: Action,
-    result: Json<ActionResult>,
-    done: Done,
-) -> Redirect {
-    visitor.record(api, action, name).await;
+/// Leads back to the page of a number, which says whether it worked.
+fn outcome(name: &str, result: Json<ActionResult>, done: Done) -> Redirect {
     back(name, if result.0.success { done } else { Done::Failed })
 }
 
@@ -219,7 +210,8 @@ pub async fn restart(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     let result = sessions::restart(State(api.clone()), PathText(name.clone())).await?;
-    Ok(outcome(&visitor, &api, &name, Action::RestartSession, result, Done::Restarting).await)
+    visitor.record(&api, Action::RestartSession, &name).await;
+    Ok(outcome(&name, result, Done::Restarting))
 }
 
 /// Lets a number send nothing until it is resumed.
@@ -230,7 +222,8 @@ pub async fn pause(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     let result = sessions::pause(State(api.clone()), PathText(name.clone())).await?;
-    Ok(outcome(&visitor, &api, &name, Action::PauseSession, result, Done::Paused).await)
+    visitor.record(&api, Action::PauseSession, &name).await;
+    Ok(outcome(&name, result, Done::Paused))
 }
 
 /// Lets a paused number send again.
@@ -241,7 +234,8 @@ pub async fn resume(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     let result = sessions::resume(State(api.clone()), PathText(name.clone())).await?;
-    Ok(outcome(&visitor, &api, &name, Action::ResumeSession, result, Done::Resumed).await)
+    visitor.record(&api, Action::ResumeSession, &name).await;
+    Ok(outcome(&name, result, Done::Resumed))
 }
 
 /// Asks whether the phone is to be unlinked.
@@ -269,7 +263,8 @@ pub async fn logout(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Admin)?;
     let result = sessions::logout(State(api.clone()), PathText(name.clone())).await?;
-    Ok(outcome(&visitor, &api, &name, Action::LogoutSession, result, Done::LoggedOut).await)
+    visitor.record(&api, Action::LogoutSession, &name).await;
+    Ok(outcome(&name, result, Done::LoggedOut))
 }
 
 /// Asks whether the number is to be removed.

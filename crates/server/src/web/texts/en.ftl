@@ -22,6 +22,10 @@ curl-title = Do the same by API (curl)
 curl-copy = Copy
 curl-copied = Copied
 
+search-button = Search
+save = Save
+curl-section = By API
+
 # Errors.
 error-title = This page cannot be shown
 error-back = Back to home
@@ -252,15 +256,232 @@ check-send = Send to { $count } customers
 check-send-again = Send once more to { $count } customers
 
 # Campaigns.
+campaigns-title = Campaigns
+campaigns-empty = Nothing has been sent yet.
+campaigns-send = Send the first message
+campaign-scheduled = Scheduled
+campaign-running = Running
+campaign-paused = Paused
+campaign-stopped = Stopped after many failures
+campaign-completed = Completed
+campaign-cancelled = Cancelled
+campaign-kind-notification = Notice
+campaign-kind-custom = Message to customers
+campaign-kind-by-odp = To one ODP
+campaign-kind-phone = To one number
+campaign-kind-numbers = To several numbers
+campaign-kind-restored = Restored
+campaign-recipients-count = { $count ->
+    [one] 1 recipient
+   *[other] { $count } recipients
+}
+campaign-state = State
+campaign-speed = { $speed } messages a minute
+campaign-eta = done at about { $time }
+campaign-finished = done at { $time }
+campaign-breaker = Many messages failed in a row, so kabari stopped. See why at the failed recipients, then resume when it is put right.
+campaign-pause = Pause
+campaign-resume = Resume
+campaign-cancel = Cancel…
+campaign-retry = Retry { $count } failed
+campaign-cancel-title = Cancel this campaign?
+campaign-cancel-consequence = { $open } messages are not sent yet and never will be. { $sent } messages are sent and cannot be taken back.
+campaign-cancel-yes = Yes, cancel it
+campaign-cancel-no = No, go back
+campaign-chart = Over time
+campaign-chart-none = No message is sent yet.
+campaign-chart-label = From { $begins } to { $ends }: { $sent } sent, { $delivered } delivered, { $read } read.
+campaign-recipients = Recipients
+campaign-csv = Download CSV
+campaign-about = About this campaign
+campaign-number = Number
+campaign-kind = Kind
+campaign-urgent = urgent
+campaign-created = Made
+campaign-starts = Starts
+campaign-expires = Valid until
+campaign-numbers = Sent from
+campaign-notice = Notice
+campaign-notice-open = See the notice
+campaign-repeats = Repeats
+campaign-repeats-open = Campaign { $id }
+campaign-text = Message
+recipients-state = State
+recipients-all = All
+recipients-search = Search name or number
+recipients-none = No recipient matches.
+recipients-name = Name
+recipients-number = Number
+recipients-outcome = Outcome
+recipients-when = Time
+recipients-nameless = no name
+uncertain-title = { $count ->
+    [one] 1 message is uncertain
+   *[other] { $count } messages are uncertain
+}
+uncertain-explanation = The message was sent, but WhatsApp did not answer. Look at the chat on the sending phone: if the message is there, count it as sent; if not, send it again.
+uncertain-one-by-one = Decide one by one
+uncertain-all-sent = Count all as sent
+uncertain-all-again = Send all again
+uncertain-sent = Count as sent
+uncertain-again = Send again
 
 
 # Notices.
+notices-title = Outages and maintenance
+notices-none = There is no outage or maintenance yet.
+notices-none-hint = As soon as one is written down in the billing database, it is here.
+notice-new = Write a new notice
+notice-edit = Change
+notice-close = Close the notice
+notice-elsewhere = This notice is in your billing database. Change or close it there.
+notice-title = Title
+notice-message = Explanation for customers
+notice-message-hint = { "{nama}" } becomes the customer's name, { "{odp}" } their ODP.
+notice-kind = Kind
+notice-kind-outage = Outage
+notice-kind-maintenance = Maintenance
+notice-severity = Severity
+severity-low = low
+severity-medium = medium
+severity-high = high
+severity-critical = critical
+notice-start = Start
+notice-end = Expected end
+notice-area = Affected area
+notice-audience = For whom
+notice-everybody = All active customers
+notice-nobody = Nobody: its list of ODPs is empty
+notice-odps = Only customers on these ODPs
+notice-customers = { $count ->
+    [one] 1 active customer
+   *[other] { $count } active customers
+}
+notice-still-active = This notice still applies
+notice-fault-text = Write a title and an explanation.
+notice-fault-audience = Choose all customers, or tick at least one ODP.
+notice-fault-end = The expected end must be after the start.
+notice-active = Active
+notice-closed = Over
+notice-about = About this notice
+notice-text = Message to customers
+notice-told = numbers told
+notice-written = Written
+notice-send = Send the notice
+notice-restored = Tell that it is over
+notice-sent = What was sent
+notice-sent-none = Nothing has been sent for this notice yet.
+restored-title = Tell that it is over
+restored-whom = { $count ->
+    [one] This message goes to 1 number: exactly the one who got the message about this notice, whatever the billing database says now.
+   *[other] This message goes to { $count } numbers: exactly those who got the message about this notice, whatever the billing database says now.
+}
+restored-nobody = Nobody got a message about this notice.
+restored-nobody-hint = So nobody needs to be told that it is over.
+restored-text = Message
+restored-placeholders = { "{nama}" } becomes the recipient's name.
+restored-preview = What the first recipient sees
+restored-send = { $count ->
+    [one] Send to 1 number
+   *[other] Send to { $count } numbers
+}
+restored-no-text = Write the message first.
+restored-too-long = This message is too long for WhatsApp.
+restored-no-odp = Write the message without { "{odp}" }: the ODPs that recipients were on are not kept.
+restored-changed = The number of recipients is { $count } now, another than when this page was opened. Nothing was sent. Check, then send again.
+restored-sent-before = The same message was just sent to the same recipients. Nothing was sent again.
+restored-see-campaign = See the campaign
+restored-waiting = { $count } messages about this notice still wait to be sent. Cancel them first, or their recipients hear of the outage and not of its end.
+restored-uncertain = { $count } messages about this notice are uncertain, and their recipients are not told. Decide about them first.
+restored-told = That this notice is over was told { $time }.
 
 
 # Customers and ODPs.
+customers-title = Customers
+customers-back = All customers
+customers-summary = Who can be reached
+customers-summary-count = Count now
+summary-customers = active customers
+summary-numbers = numbers that can be used
+summary-warm = have written to you ({ $warm } numbers)
+summary-broken = broken numbers
+customers-search = Search name or number
+customers-odp = ODP
+customers-show = Show
+customers-active = Active ones
+customers-all = All
+customers-broken = Broken numbers
+customers-none = No customer matches.
+customers-name = Name
+customers-number = WhatsApp number
+customers-last = Last message
+customers-never = Never sent anything
+customer-inactive = Not active
+customer-active = Active
+customer-warm = has written
+customer-broken = broken number
+customer-facts = About the customer
+customer-id = Customer id
+customer-status = Status
+customer-gone = This customer is no longer in the billing database.
+customer-change = Change
+customer-nameless = Write a name.
+customer-sent = Messages sent
+phone-fault-empty = There is no number.
+phone-fault-letters = There are letters in the number.
+phone-fault-short = The number is too short.
+phone-fault-long = The number is too long; perhaps these are two.
+phone-fault-unknown = There is no such number. Check how it begins.
+odps-title = ODPs
+odps-none = No active customer is on an ODP.
+odps-customers = Active customers
 
 
 # Import from CSV.
+import-title = Import customers
+import-explanation = Choose a CSV file, or copy the table from Excel or Google Sheets and paste it. You see what would happen first; nothing is kept yet.
+import-file = CSV file
+import-paste = Or paste the table here
+import-check = Check
+import-check-again = Check again
+import-other = Choose another table
+import-do = { $count ->
+    [one] Import 1 customer
+   *[other] Import { $count } customers
+}
+import-done = Imported: { $added } new customers, { $updated } changed.
+import-empty = The table is empty. Choose a file or paste the table.
+import-delimiter = Between columns
+delimiter-comma = comma ,
+delimiter-semicolon = semicolon ;
+delimiter-tab = tab
+delimiter-bar = bar |
+import-heading = First line
+import-heading-yes = names the columns
+import-heading-no = is a customer already
+import-preview = First lines of the table
+import-line = Line
+import-column = Column { $number }
+import-column-ignored = ignore
+import-column-id = Customer id
+import-column-active = Active or not
+import-faults = { $count ->
+    [one] 1 fault. While there is one, nothing is imported.
+   *[other] { $count } faults. While there are any, nothing is imported.
+}
+import-at-line = Line { $line }: { $fault }
+import-fault-columns = Say which columns are the name and the WhatsApp number.
+import-fault-twice = Two columns are said to be the same. Choose one.
+import-fault-name = the name is empty.
+import-fault-id = the customer id must be a whole number above 0.
+import-fault-active = active or not? Write yes or no.
+import-conflict-id = an earlier line has the same id.
+import-conflict-customer = an earlier line is the same customer.
+import-conflict-number = several customers have this number. Add a column of ids.
+import-outlook = There will be { $added } new customers and { $updated } changed ones; { $unchanged } stay as they are.
+import-by-id = Known customers are recognized by their ids.
+import-by-number = Known customers are recognized by their WhatsApp numbers; where a number is shared, by the name as well.
+import-unusable = { $count } customers have no number that can be used. They are imported, but cannot be told anything.
 
 
 # Login.
@@ -367,6 +588,11 @@ action-resume-campaign = Resumed a campaign
 action-cancel-campaign = Cancelled a campaign
 action-retry-campaign = Sent again to the failed ones
 action-resolve-delivery = Decided about an uncertain message
+action-resolve-campaign = Decided about all uncertain recipients
+action-add-notice = Wrote a notice
+action-change-notice = Changed a notice
+action-close-notice = Closed a notice
+action-import-customers = Imported customers
 action-create-session = Added a WhatsApp number
 action-change-session = Changed the settings of a number
 action-delete-session = Removed a WhatsApp number

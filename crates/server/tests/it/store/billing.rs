@@ -155,7 +155,7 @@ async fn in_a_file_case_and_surrounding_blanks_do_not_matter() {
 }
 
 #[tokio::test]
-async fn zero_dates_and_unsigned_ids_are_no_obstacle() {
+async fn zero_dates_and_unsigned_ids_are_read() {
     let (seed, billing) = seed().await;
     seed.database
         .execute(

@@ -29,6 +29,7 @@ mod billing;
 mod campaigns;
 mod creation;
 mod deliveries;
+mod delivery_lists;
 mod faults;
 mod fixtures;
 mod gateways;
