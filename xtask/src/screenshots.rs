@@ -5,7 +5,7 @@ use anyhow::Result;
 
 /// Makes the pictures in `docs/screenshots` anew.
 pub fn run() -> Result<()> {
-    tools::ensure(&[tools::CHROMIUM, tools::CHROMEDRIVER])?;
+    tools::ensure(&[tools::CHROMIUM, tools::CHROMEDRIVER, tools::EMOJI])?;
     process::run(test::cargo().args([
         "run",
         "--locked",

@@ -7,7 +7,7 @@
 #[path = "../tests/it/harness/window.rs"]
 mod window;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
@@ -128,11 +128,13 @@ async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
 async fn take(window: &Window, directory: &Path, name: &str) -> anyhow::Result<()> {
     for (end, screen) in SCREENS {
         window.look_with(screen).await;
-        window.until("document.fonts.status === 'loaded'").await;
-        let picture = BASE64_STANDARD.decode(window.picture().await)?;
-        if picture.is_empty() {
-            bail!("no picture of {name}");
-        }
+        // As high as the page, so that nothing of it is below the navigation of a phone.
+        let height = window.value("document.documentElement.scrollHeight").await;
+        let height = u32::try_from(height.as_u64().unwrap_or_default())?.max(screen.height);
+        window.look_with(Screen { height, ..screen }).await;
+        let picture = window.devtools("Page.captureScreenshot", json!({ "format": "png" })).await;
+        let picture = picture["data"].as_str().context("chromedriver has taken no picture")?;
+        let picture = BASE64_STANDARD.decode(picture)?;
         std::fs::write(directory.join(format!("{name}-{end}.png")), picture)?;
     }
     window.look_with(Screen::DESK).await;

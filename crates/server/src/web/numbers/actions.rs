@@ -2,16 +2,15 @@
 
 use super::super::error::PageError;
 use super::super::layout::{Page, Section, csrf_field, page};
-use super::super::parts::{Tone, alert};
+use super::super::parts::{Tone, alert, as_curl};
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{Done, address, details, view};
 use crate::api::Api;
 use crate::api::sessions::{self, MAX_DELAY_MS, SessionView};
 use crate::api::validation::PathText;
-use crate::api::whatsapp::ActionResult;
-use crate::store::state::Action;
-use crate::store::state::SessionChange;
+use crate::api::whatsapp::{ActionResult, session_path};
+use crate::store::state::{Action, SessionChange};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, Json};
@@ -19,6 +18,7 @@ use kabari_domain::Role;
 use kabari_domain::session::DEFAULT_SESSION;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub fn back(name: &str, done: Done) -> Redirect {
 pub fn buttons(visitor: &Visitor, number: &SessionView) -> Markup {
     let name = &number.session.name;
     let address = address(name);
+    let switch = if number.session.paused { "resume" } else { "pause" };
     html! {
         section.card aria-labelledby="actions" {
             h2 id="actions" { (text!(visitor, "number-actions")) }
@@ -57,6 +58,7 @@ pub fn buttons(visitor: &Visitor, number: &SessionView) -> Markup {
                     a.button.danger href={ (address) "/remove" } { (text!(visitor, "number-remove")) }
                 }
             }
+            (as_curl(visitor, "POST", &format!("{}/{switch}", session_path(name)), None))
         }
     }
 }
@@ -100,6 +102,13 @@ pub fn pace_form(
                 }
                 button.second { (text!(visitor, "pace-save")) }
             }
+            (as_curl(visitor, "PATCH", &session_path(&session.name), Some(&json!({
+                "pace": {
+                    "delay_ms": session.delay.map(|delay| delay.as_millis() as u64),
+                    "jitter_ms": session.jitter.map(|jitter| jitter.as_millis() as u64),
+                },
+                "daily_cap": session.daily_cap,
+            }))))
         }
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 const HOURS: usize = 24;
 /// The chart's size, in units of its own.
-const WIDTH: u64 = 720;
-const HEIGHT: u64 = 150;
+const WIDTH: u64 = 360;
+const HEIGHT: u64 = 120;
 /// The room for the hours below the bars, and for the figure above the highest.
 const FOOT: u64 = 22;
 const HEAD: u64 = 18;
@@ -74,13 +74,13 @@ fn draw(visitor: &Visitor, hours: &[u64; HOURS]) -> Markup {
     let column = WIDTH / HOURS as u64;
     let floor = HEIGHT - FOOT;
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
+        svg.chart.hours viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
             line.grid x1="0" x2=(WIDTH) y1=(floor) y2=(floor) {}
             @for (hour, messages) in hours.iter().enumerate() {
                 @let x = hour as u64 * column;
                 @let height = messages * (floor - HEAD) / most;
                 @if *messages > 0 {
-                    rect.sent x=(x + 3) y=(floor - height) width=(column - 6) height=(height.max(1)) rx="2" {}
+                    rect.sent x=(x + 2) y=(floor - height) width=(column - 4) height=(height.max(1)) rx="2" {}
                 }
                 @if hour == busiest {
                     text x=(x + column / 2) y=(floor - height - 5) text-anchor="middle" {
@@ -88,7 +88,7 @@ fn draw(visitor: &Visitor, hours: &[u64; HOURS]) -> Markup {
                     }
                 }
                 @if hour % NAMED_HOURS == 0 {
-                    text x=(x + 3) y=(HEIGHT - 5) { (format!("{hour:02}")) }
+                    text x=(x + 2) y=(HEIGHT - 5) { (format!("{hour:02}")) }
                 }
             }
         }

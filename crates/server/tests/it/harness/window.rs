@@ -137,8 +137,8 @@ impl Window {
         command(&self.client, &format!("{}/{path}", self.session), body).await
     }
 
-    /// Calls a method of the DevTools protocol.
-    async fn devtools(&self, method: &str, parameters: Value) -> Value {
+    /// Calls a method of the DevTools protocol, and returns its answer.
+    pub async fn devtools(&self, method: &str, parameters: Value) -> Value {
         let call = json!({ "cmd": method, "params": parameters });
         self.tell("goog/cdp/execute", call).await.unwrap()
     }
@@ -252,6 +252,9 @@ impl Window {
                 let found =
                     self.execute(&format!("{FIND_CONTROL} return found;"), json!([name])).await;
                 let Some(control) = found.ok().filter(Value::is_object) else { continue };
+                // Where a person would have it: not below the navigation of a phone.
+                let centre = "arguments[0].scrollIntoView({ block: 'center' });";
+                let _ = self.execute(centre, json!([control])).await;
                 match act(&control).await {
                     Err(WebDriverError { error, .. }) if IS_GONE.contains(&error.as_str()) => {}
                     Err(error) => panic!("{name}: {error:?}"),
@@ -325,13 +328,6 @@ impl Window {
                 event["message"]["params"]["request"]["url"].as_str().map(Into::into)
             })
             .collect()
-    }
-
-    /// Writes a picture of the whole page, as PNG, and returns it.
-    pub async fn picture(&self) -> String {
-        let whole = json!({ "format": "png", "captureBeyondViewport": true });
-        let picture = self.devtools("Page.captureScreenshot", whole).await;
-        picture["data"].as_str().unwrap_or_default().to_owned()
     }
 }
 

@@ -54,16 +54,13 @@ async fn a_double_click_a_reload_and_back_send_once() {
     window.double_press("Kirim ke 5 pelanggan").await;
     window.until("location.pathname === '/app/campaigns/1'").await;
     window.reload().await;
+    // The browser may show the page as it was: whoever presses again is led to the same campaign.
     window.back().await;
+    window.press("Kirim ke 5 pelanggan").await;
+    window.until("location.pathname === '/app/campaigns/1'").await;
+    window.back().await;
+    window.reload().await;
     window.until_shown("Pesan ini sudah dikirim").await;
-    window.until("![...document.querySelectorAll('button')].some((b) => b.textContent.startsWith('Kirim ke'))").await;
-    // Whoever has the page from before, as it was, and presses again.
-    let again = "(async () => { const form = new URLSearchParams({ count: 5, \
-                 csrf: document.querySelector('[name=csrf]').value }); \
-                 window.again = (await fetch(location.pathname, { method: 'POST', body: form })).url; \
-                 })()";
-    window.value(&format!("{again} && true")).await;
-    window.until("window.again?.endsWith('/app/campaigns/1')").await;
     world.completed(1).await;
     assert_eq!(campaigns(&world).await, 1);
     assert_eq!(world.reached(), 5);
