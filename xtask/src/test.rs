@@ -130,6 +130,7 @@ fn test(arguments: &[String]) -> Result<Outcome> {
         tools::CHROMIUM,
         tools::CHROMEDRIVER,
     ])?;
+    tools::unpack_promtool(&root()?.join("target"))?;
     install_packages()?;
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());

@@ -8,6 +8,7 @@ use super::send::{accepted, idempotency_key, recorded_campaign};
 use super::validation::{Body, PathText};
 use crate::store::StoreError;
 use crate::store::state::{IdempotencyKey, Resolution};
+use crate::trace;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -146,7 +147,7 @@ pub async fn retry_failed(api: &Api, parent: i64, key: Option<IdempotencyKey>) -
     }
     let name = name_of_retry(parent);
     let key = key.unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name });
-    recorded_campaign(api.state.retry_failed(parent, Some(key)).await?)
+    recorded_campaign(api.state.retry_failed(parent, Some(key), trace::request_id()).await?)
 }
 
 fn name_of_retry(parent: i64) -> String {

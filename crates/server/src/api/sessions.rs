@@ -6,14 +6,15 @@ use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, ActionResult, History, PairRequest, PairingCode, QrCode, ShownLimits};
 use crate::store::Session;
-use crate::store::state::{SessionAction, SessionChange, SessionKind};
-use axum::Json;
+use crate::store::state::{Action, Actor, SessionAction, SessionChange, SessionKind};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use kabari_domain::session::{DEFAULT_SESSION, is_session_name};
 use kabari_domain::{Readiness, Timestamp, Waiting, wording};
 use kabari_gateway::Link;
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -191,9 +192,11 @@ impl FromFields for NewSession {
 ))]
 pub async fn create(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     Body { request, .. }: Body<NewSession>,
 ) -> ApiResult<(StatusCode, Json<SessionBody>)> {
     add(&api, &request.name).await?;
+    api.state.record(&actor, Action::CreateSession, &request.name, &Value::Null).await;
     let session = find(&api, &request.name).await?;
     let now = api.state.now().await?;
     Ok((StatusCode::CREATED, Json(SessionBody::of(&api, session, now).await?)))

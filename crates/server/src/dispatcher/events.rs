@@ -121,13 +121,17 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     for (session, percent) in told {
         state.history_told(session, percent).await?;
     }
-    for ((rank, at), message_ids) in receipts {
-        state.receipt(&message_ids, rank, at).await?;
+    for ((rank, at), message_ids) in &receipts {
+        state.receipt(message_ids, *rank, *at).await?;
     }
     // Only now: what comes before them is written.
     for (session, heard) in marks {
         crash_point("events.heard");
         state.note_heard(session, heard).await?;
+    }
+    // Once: a round that fails is written again.
+    for ((rank, _), message_ids) in &receipts {
+        context.metrics.received(message_ids, *rank, context.clock.monotonic());
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
+use crate::metrics::statement_times;
+use prometheus::Histogram;
 use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{
     Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
@@ -10,7 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqliteConnection};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a call waits for a connection to the server, connecting included.
@@ -40,6 +42,7 @@ pub(super) struct Database {
     which: Which,
     pools: Pools,
     commits: watch::Sender<u64>,
+    statement_times: Histogram,
 }
 
 #[derive(Debug)]
@@ -127,7 +130,11 @@ impl Database {
     }
 
     fn new(which: Which, pools: Pools) -> Database {
-        Database { which, pools, commits: watch::Sender::new(0) }
+        let statement_times = statement_times(match which {
+            Which::Billing => "billing",
+            Which::State => "state",
+        });
+        Database { which, pools, commits: watch::Sender::new(0), statement_times }
     }
 
     pub fn engine(&self) -> Engine {
@@ -144,6 +151,11 @@ impl Database {
     /// Changes with every commit that wrote something.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.subscribe()
+    }
+
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.statement_times.clone()
     }
 
     /// All rows of a query, outside any transaction.
@@ -240,6 +252,7 @@ impl Database {
         call: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
         let which = self.which;
+        let began = Instant::now();
         let result = match self.engine() {
             Engine::Sqlite => call.await,
             Engine::MySql => match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
@@ -250,6 +263,7 @@ impl Database {
                 }
             },
         };
+        self.statement_times.observe(began.elapsed().as_secs_f64());
         result.map_err(|e| StoreError::from_sqlx(which, &e))
     }
 }
@@ -267,6 +281,8 @@ pub(super) fn file(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten: who is forgotten is not left in the file.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
 }

@@ -7,6 +7,8 @@
 
 #![allow(dead_code, reason = "the pages that use the rest are being written")]
 
+mod access;
+mod account;
 mod assets;
 mod bubble;
 mod campaigns;
@@ -19,6 +21,8 @@ mod import;
 mod language;
 mod layout;
 mod live;
+mod log;
+mod login;
 mod notices;
 mod numbers;
 mod parts;
@@ -27,15 +31,16 @@ mod send;
 mod texts;
 mod visitor;
 
+use crate::access::attempts::Attempts;
 use crate::api::Api;
 use crate::api::accepts_html;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::VARY;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
@@ -57,11 +62,16 @@ pub fn routes(api: Arc<Api>) -> Router {
         .merge(language::routes())
         .merge(numbers::routes())
         .merge(send::routes())
+        .merge(login::routes())
+        .merge(account::routes())
+        .merge(access::routes())
+        .merge(log::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))
         .layer(from_fn_with_state(api.clone(), visitor::admit))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(Extension(Arc::new(Attempts::default())))
         .with_state(api);
     Router::new()
         .route("/app/assets/{name}", get(assets::serve))

@@ -15,7 +15,7 @@ use super::auth::is_key;
 use super::error::ApiResult;
 use super::send::{self, SendOptions};
 use crate::store::StoreError;
-use crate::store::state::Delivery;
+use crate::store::state::{Actor, Delivery};
 use kabari_domain::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,13 +62,14 @@ async fn record(
     numbers: Vec<(String, Option<String>)>,
     message: String,
     starts_at: Option<Timestamp>,
+    actor: Actor,
 ) -> ApiResult<Recorded> {
     let options = SendOptions {
         starts_at,
         duplicate_guard_seconds: Some(REPEAT_WITHIN),
         ..SendOptions::default()
     };
-    let campaign = send::to_numbers(api.clone(), numbers, message, options).await?;
+    let campaign = send::to_numbers(api.clone(), numbers, message, options, actor).await?;
     let limit = u32::try_from(MAX_RECIPIENTS).unwrap_or(u32::MAX);
     let deliveries = api.state.deliveries(campaign, None, limit).await?;
     Ok(Recorded { campaign, deliveries })

@@ -17,15 +17,8 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is written piece by piece")]
 pub struct DryRun {
-    #[serde(flatten)]
-    forecast: Forecast,
     /// In database order.
     results: Vec<WouldGet>,
-}
-
-/// A dry run without its recipients, which are written before it.
-#[derive(Serialize, ToSchema)]
-pub struct Forecast {
     success: bool,
     dry_run: bool,
     message: String,
@@ -67,26 +60,25 @@ pub async fn answer(
             let is_warm = outlook.count(&recipient);
             would_get(recipient, plan.template(), is_warm)
         });
-        writer.text(r#"{"results":"#).await?;
-        writer.array(recipients).await?;
+        let mut dry_run = writer.object();
+        dry_run.array("results", recipients).await?;
 
         let (starts_at, ends_at) = outlook.span(&api, &options).await?;
         let Outlook { total, to_send, warm, .. } = outlook;
         let link = whatsapp::link(&api).await.state;
-        let forecast = Forecast {
-            success: true,
-            dry_run: true,
-            message: wording.processed(total),
-            total_customers: total,
-            to_send,
-            skipped_count: total - to_send,
-            recipients: forecast::Recipients { warm, cold: to_send - warm },
-            duration_seconds: ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64),
-            ends_at: ends_at.map(Timestamp::to_rfc3339),
-            whatsapp: link.as_str(),
-            limits: whatsapp::limits(&api, DEFAULT_SESSION).await,
-        };
-        writer.rest_of_object(&forecast).await?;
+        let duration = ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64);
+        dry_run.field("success", &true)?;
+        dry_run.field("dry_run", &true)?;
+        dry_run.field("message", &wording.processed(total))?;
+        dry_run.field("total_customers", &total)?;
+        dry_run.field("to_send", &to_send)?;
+        dry_run.field("skipped_count", &(total - to_send))?;
+        dry_run.field("recipients", &forecast::Recipients { warm, cold: to_send - warm })?;
+        dry_run.field("duration_seconds", &duration)?;
+        dry_run.field("ends_at", &ends_at.map(Timestamp::to_rfc3339))?;
+        dry_run.field("whatsapp", &link.as_str())?;
+        dry_run.field("limits", &whatsapp::limits(&api, DEFAULT_SESSION).await)?;
+        dry_run.end().await?;
         Ok(writer)
     })
     .await

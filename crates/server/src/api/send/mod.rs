@@ -22,7 +22,8 @@ use super::Api;
 use super::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
 use crate::store::StoreError;
-use crate::store::state::{CampaignKind, NewDelivery};
+use crate::store::state::{Actor, CampaignKind, NewDelivery};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -184,6 +185,7 @@ pub enum PhoneAnswer {
 )]
 pub async fn notification(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<NotificationRequest>,
 ) -> ApiResult<Response> {
@@ -194,6 +196,7 @@ pub async fn notification(
         body: &json,
         options,
         wording: Wording::Notification,
+        actor,
     };
     record::send(api.clone(), call, plan_notification(&api, request)).await
 }
@@ -227,6 +230,7 @@ async fn plan_notification(api: &Api, request: NotificationRequest) -> ApiResult
 )]
 pub async fn custom(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<CustomRequest>,
 ) -> ApiResult<Response> {
@@ -237,6 +241,7 @@ pub async fn custom(
         body: &json,
         options: request.options,
         wording: Wording::Custom,
+        actor,
     };
     record::send(api, call, async { Ok(plan) }).await
 }
@@ -257,6 +262,7 @@ pub async fn custom(
 )]
 pub async fn phone(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<PhoneRequest>,
 ) -> ApiResult<Response> {
@@ -267,6 +273,7 @@ pub async fn phone(
         body: &json,
         options: request.options,
         wording: Wording::Phone,
+        actor,
     };
     record::send(api, call, async { Ok(plan) }).await
 }
@@ -291,6 +298,7 @@ pub async fn phone(
 pub async fn by_odp(
     State(api): State<Arc<Api>>,
     PathText(odp): PathText,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<ByOdpRequest>,
 ) -> ApiResult<Response> {
@@ -300,6 +308,7 @@ pub async fn by_odp(
         body: &json,
         options: request.options.clone(),
         wording: Wording::ByOdp(odp.clone()),
+        actor,
     };
     record::send(api.clone(), call, plan_by_odp(&api, request, odp)).await
 }
@@ -334,11 +343,12 @@ pub async fn to_numbers(
     numbers: Vec<(String, Option<String>)>,
     message: String,
     options: SendOptions,
+    actor: Actor,
 ) -> ApiResult<i64> {
     let request = json!({ "numbers": &numbers, "message": &message }).to_string();
     let plan = Plan::of_text(message, Audience::Numbers(numbers));
     let recipients = plan.recipients(&api);
-    match record::record_all(api, plan, recipients, options, None, request).await {
+    match record::record_all(api, plan, recipients, options, None, request, actor).await {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,
     }

@@ -5,7 +5,10 @@ use crate::api::error::{ApiError, ApiResult};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::StoreError;
-use crate::store::state::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
+use crate::store::state::{
+    Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery,
+};
+use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -31,6 +34,8 @@ pub struct Call<'c> {
     pub options: SendOptions,
     /// How it is answered.
     pub wording: Wording,
+    /// Who makes it.
+    pub actor: Actor,
 }
 
 /// Records the send and answers with its report, or at once if the caller prefers that.
@@ -42,7 +47,7 @@ pub async fn send(
     call: Call<'_>,
     plan: impl Future<Output = ApiResult<Plan>>,
 ) -> ApiResult<Response> {
-    let Call { headers, endpoint, body, options, wording } = call;
+    let Call { headers, endpoint, body, options, wording, actor } = call;
     for name in &options.sessions {
         if api.state.session(name).await?.is_none() {
             return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
@@ -60,7 +65,7 @@ pub async fn send(
             // by an old word about it.
             whatsapp::link(&api).await;
             let recipients = plan.recipients(&api);
-            record_all(api.clone(), plan, recipients, options, key, body.to_string()).await?
+            record_all(api.clone(), plan, recipients, options, key, body.to_string(), actor).await?
         }
     };
     if prefers_async(headers) {
@@ -77,13 +82,14 @@ pub async fn once(
     options: SendOptions,
     key: IdempotencyKey,
     request: String,
+    actor: Actor,
 ) -> ApiResult<i64> {
     match made_before(&api, Some(&key)).await? {
         Some(id) => Ok(id),
         None => {
             whatsapp::link(&api).await;
             let recipients = stream::iter(recipients.into_iter().map(Ok)).boxed();
-            record_all(api, plan, recipients, options, Some(key), request).await
+            record_all(api, plan, recipients, options, Some(key), request, actor).await
         }
     }
 }
@@ -102,9 +108,10 @@ pub async fn record_all(
     options: SendOptions,
     key: Option<IdempotencyKey>,
     request: String,
+    actor: Actor,
 ) -> ApiResult<i64> {
     // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = tokio::spawn(record(api, plan, recipients, options, key, request));
+    let recording = trace::spawn(record(api, plan, recipients, options, key, request, actor));
     recording.await.map_err(|error| ApiError::Internal(error.to_string()))?
 }
 
@@ -118,6 +125,7 @@ async fn record(
     options: SendOptions,
     key: Option<IdempotencyKey>,
     request: String,
+    actor: Actor,
 ) -> ApiResult<i64> {
     let fingerprint = hash(&json!([plan.notice_id, plan.template, plan.audience.canonical()]));
     let guard = options.duplicate_guard_seconds.unwrap_or(api.settings.duplicate_guard);
@@ -135,9 +143,17 @@ async fn record(
         expires_at: options.expires_at,
         fingerprint,
         request,
+        request_id: trace::request_id(),
     };
+    let details = json!({
+        "kind": campaign.kind.as_str(), "notice": campaign.notice_id, "urgent": campaign.urgent,
+    });
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
+    if let Creation::Created(campaign) = created {
+        tracing::info!(campaign, "recorded a campaign");
+        api.state.record(&actor, Action::Send, &campaign.to_string(), &details).await;
+    }
     recorded_campaign(created)
 }
 

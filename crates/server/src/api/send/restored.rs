@@ -7,7 +7,8 @@ use super::{Plan, SendAnswer, SendHeaders, Wording, find_notice};
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use crate::api::validation::Body;
-use crate::store::state::CampaignKind;
+use crate::store::state::{Actor, CampaignKind};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -34,6 +35,7 @@ const ODP: &str = "{odp}";
 )]
 pub async fn restored(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<RestoredRequest>,
 ) -> ApiResult<Response> {
@@ -44,6 +46,7 @@ pub async fn restored(
         body: &json,
         options,
         wording: Wording::Notification,
+        actor,
     };
     let plan = async {
         let notice = find_notice(&api, request.notice_id).await?;

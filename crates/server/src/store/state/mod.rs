@@ -4,7 +4,11 @@
 //! a single row is read, moved with them and written with a compare-and-set; a statement that
 //! moves many rows gets its conditions from them (see [`moves`]).
 
+mod api_keys;
 mod attempt;
+mod audit;
+mod backlog;
+mod browser_sessions;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
@@ -17,16 +21,23 @@ mod gateway_events;
 mod gateway_messages;
 mod migrations;
 mod overview;
+mod person;
 mod receipts;
 mod reclaim;
 mod registrations;
+mod retention;
 mod sealed;
 mod session_entries;
 mod session_links;
 mod session_requests;
 mod sessions;
+mod users;
 
+pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
+pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
+pub use backlog::Backlog;
+pub use browser_sessions::{BrowserSession, LOGIN_LIFETIME, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
@@ -36,10 +47,13 @@ pub use delivery_lists::{DeliveryFilter, Timeline};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
 pub use overview::HourOfMessages;
+pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
+pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME};
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
+pub use users::User;
 
 use super::database::{Database, Transaction};
 use super::engine::Engine;
@@ -48,6 +62,7 @@ use super::row::{Row, Value, params};
 use crate::clock::{Clock, stepped};
 use crate::private;
 use kabari_domain::Timestamp;
+use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -76,6 +91,16 @@ pub enum StateTarget {
         /// `mysql://user:password@host:port/database`
         url: String,
     },
+}
+
+impl StateTarget {
+    /// Returns the database at this URL or, without one, the file in the data directory.
+    pub fn of(url: Option<&str>, data_dir: &Path) -> StateTarget {
+        match url {
+            Some(url) => StateTarget::MySql { url: url.to_owned() },
+            None => StateTarget::Sqlite { path: data_dir.join("state.db") },
+        }
+    }
 }
 
 /// The state database. Cloning is cheap; all clones are one.
@@ -141,6 +166,11 @@ impl StateStore {
         }
     }
 
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.db().statement_times()
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db().row("SELECT 1 AS one", vec![]).await.map(|_| ())
@@ -158,6 +188,17 @@ impl StateStore {
 
     fn there_is_work(&self) {
         self.0.work.send_modify(|count| *count += 1);
+    }
+
+    /// Writes what is good to know and may be lost: nobody has to wait while a large campaign is
+    /// being written, or be refused because the disk is full.
+    fn write_aside(&self, sql: &'static str, values: Vec<Value>) {
+        let state = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = state.db().execute_unannounced(sql, values).await {
+                tracing::debug!(%error, "the time of last use was not written down");
+            }
+        });
     }
 
     fn db(&self) -> &Database {

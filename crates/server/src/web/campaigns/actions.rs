@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::api::campaigns::{self, CampaignView};
 use crate::api::deliveries::not_resolved;
 use crate::api::control;
-use crate::store::state::Resolution;
+use crate::store::state::{Action, Resolution};
 use axum::Form;
 use axum::extract::State;
 use axum::response::Redirect;
@@ -92,7 +92,8 @@ pub async fn pause(
     State(api): State<Arc<Api>>,
     PathId(id): PathId,
 ) -> Result<Redirect, PageError> {
-    apply(&visitor, &api, id, CampaignEvent::Pause(PauseReason::Manual)).await
+    let pause = CampaignEvent::Pause(PauseReason::Manual);
+    apply(&visitor, &api, id, pause, Action::PauseCampaign).await
 }
 
 pub async fn resume(
@@ -100,7 +101,7 @@ pub async fn resume(
     State(api): State<Arc<Api>>,
     PathId(id): PathId,
 ) -> Result<Redirect, PageError> {
-    apply(&visitor, &api, id, CampaignEvent::Resume).await
+    apply(&visitor, &api, id, CampaignEvent::Resume, Action::ResumeCampaign).await
 }
 
 pub async fn cancel(
@@ -108,7 +109,7 @@ pub async fn cancel(
     State(api): State<Arc<Api>>,
     PathId(id): PathId,
 ) -> Result<Redirect, PageError> {
-    apply(&visitor, &api, id, CampaignEvent::Cancel).await
+    apply(&visitor, &api, id, CampaignEvent::Cancel, Action::CancelCampaign).await
 }
 
 async fn apply(
@@ -116,9 +117,11 @@ async fn apply(
     api: &Api,
     id: i64,
     event: CampaignEvent,
+    action: Action,
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Sender)?;
     api.state.campaign_event(id, event).await?;
+    visitor.record(api, action, &id.to_string()).await;
     Ok(Redirect::to(&address(id)))
 }
 
@@ -153,6 +156,7 @@ pub async fn retry(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Sender)?;
     let child = control::retry_failed(&api, id, None).await?;
+    visitor.record(&api, Action::RetryCampaign, &id.to_string()).await;
     Ok(Redirect::to(&address(child)))
 }
 
@@ -186,6 +190,7 @@ pub async fn resolve_all(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Sender)?;
     control::resolve_all(&api, id, form.into()).await?;
+    visitor.record(&api, Action::ResolveCampaign, &id.to_string()).await;
     Ok(Redirect::to(&address(id)))
 }
 
@@ -198,6 +203,7 @@ pub async fn resolve(
 ) -> Result<Redirect, PageError> {
     visitor.require(Role::Sender)?;
     api.state.resolve(id, form.into()).await.map_err(not_resolved)?;
+    visitor.record(&api, Action::ResolveDelivery, &id.to_string()).await;
     let delivery = api.state.delivery(id).await?.ok_or(PageError::NotFound)?;
     Ok(Redirect::to(&format!("{}?state=uncertain#recipients-title", address(delivery.campaign_id))))
 }

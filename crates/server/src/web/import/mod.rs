@@ -10,6 +10,7 @@ use super::texts::text;
 use super::visitor::Visitor;
 use crate::api::Api;
 use crate::store::billing::{CustomerRow, EmbeddedBilling, ImportPlan, RowConflict};
+use crate::store::state::Action;
 use axum::Router;
 use axum::Form;
 use axum::extract::State;
@@ -17,6 +18,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use kabari_domain::{Phone, Role};
 use maud::{Markup, html};
+use serde_json::json;
 use std::sync::Arc;
 use table::{Column, DELIMITERS, Line, LineFault, customer, guess_columns, guess_delimiter};
 
@@ -62,6 +64,8 @@ async fn check_or_import(
             false => billing.plan_import(&rows).await?,
         };
         if import.is_confirmed && plan.conflicts.is_empty() {
+            let details = json!({ "added": plan.added(), "updated": plan.updated() });
+            visitor.record_with(&api, Action::ImportCustomers, "", &details).await;
             let done = format!("?added={}&updated={}", plan.added(), plan.updated());
             return Ok(Redirect::to(&(Section::Customers.address().to_owned() + &done)).into_response());
         }

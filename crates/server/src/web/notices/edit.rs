@@ -9,6 +9,7 @@ use super::super::visitor::Visitor;
 use super::{address, find, severity};
 use crate::api::Api;
 use crate::store::billing::EmbeddedBilling;
+use crate::store::state::Action;
 use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -53,6 +54,7 @@ pub async fn create(
         return Ok(form(&visitor, &api, &notice, Some(fault)).await?.into_response());
     }
     let id = billing.add_notice(&notice).await?;
+    visitor.record(&api, Action::WriteNotice, &id.to_string()).await;
     Ok(Redirect::to(&address(id)).into_response())
 }
 
@@ -68,6 +70,7 @@ pub async fn change(
         return Ok(form(&visitor, &api, &notice, Some(fault)).await?.into_response());
     }
     billing.change_notice(&notice).await?;
+    visitor.record(&api, Action::WriteNotice, &id.to_string()).await;
     Ok(Redirect::to(&address(id)).into_response())
 }
 
@@ -79,6 +82,7 @@ pub async fn close(
 ) -> Result<Redirect, PageError> {
     let billing = writable(&visitor, &api)?;
     billing.change_notice(&Notice { is_active: false, ..find(&api, id).await? }).await?;
+    visitor.record(&api, Action::WriteNotice, &id.to_string()).await;
     Ok(Redirect::to(&address(id)))
 }
 

@@ -81,7 +81,9 @@ pub async fn send(
         return Ok(form(&visitor, &api, &notice, &message, changed).await?.into_response());
     }
     let options = SendOptions::default();
-    match send::once(api.clone(), plan, recipients, options, key, request.to_string()).await {
+    let request = request.to_string();
+    let actor = visitor.actor();
+    match send::once(api.clone(), plan, recipients, options, key, request, actor).await {
         Ok(campaign) => Ok(Redirect::to(&campaign_address(campaign)).into_response()),
         Err(ApiError::DuplicateSend { campaign }) => {
             let earlier = html! {

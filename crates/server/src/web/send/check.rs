@@ -316,7 +316,7 @@ pub async fn send(
     }
     let options = draft.options(form.first("force") == "yes");
     let request = json!(draft).to_string();
-    match once(api, plan, recipients, options, draft.key(&id), request).await {
+    match once(api, plan, recipients, options, draft.key(&id), request, visitor.actor()).await {
         Ok(campaign) => Ok(Redirect::to(&campaign_address(campaign))),
         Err(ApiError::DuplicateSend { campaign }) => {
             Ok(Redirect::to(&format!("{check}?duplicate={campaign}")))

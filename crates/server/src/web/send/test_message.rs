@@ -88,7 +88,7 @@ pub async fn send(
         duplicate_guard_seconds: Some(DOUBLE_CLICK),
         ..SendOptions::default()
     };
-    let campaign = to_numbers(api, numbers, text, options).await?;
+    let campaign = to_numbers(api, numbers, text, options, visitor.actor()).await?;
     let cookie = format!(
         "{NUMBER_COOKIE}={}; Path=/app/send; Max-Age={A_YEAR_IN_SECONDS}; HttpOnly; SameSite=Lax",
         phone.digits()

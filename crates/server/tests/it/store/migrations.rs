@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 /// Everything that a database may have in it.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 19] = [
     "campaigns",
     "deliveries",
     "senders",
@@ -30,6 +30,11 @@ const TABLES: [&str; 14] = [
     "gateway_messages",
     "gateway_events",
     "drafts",
+    "users",
+    "browser_sessions",
+    "api_keys",
+    "audit",
+    "node_tasks",
     "_sqlx_migrations",
 ];
 
@@ -110,6 +115,10 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
             "DROP TABLE gateway_messages; DROP TABLE gateway_events; \
              ALTER TABLE deliveries DROP COLUMN unrepeatable; \
              ALTER TABLE sessions DROP COLUMN heard; \
+             ALTER TABLE campaigns DROP COLUMN request_id; \
+             ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
+             DROP TABLE users; DROP TABLE browser_sessions; DROP TABLE api_keys; \
+             DROP TABLE audit; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {

@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access;
 mod billing;
 mod campaigns;
 mod creation;
@@ -34,8 +35,10 @@ mod fixtures;
 mod gateways;
 mod migrations;
 mod overview;
+mod person;
 mod races;
 mod receipts;
+mod retention;
 mod scale;
 mod session_entries;
 mod sessions;

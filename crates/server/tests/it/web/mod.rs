@@ -1,13 +1,17 @@
 //! The operator's page, over HTTP and in Chromium.
 
+mod access;
 mod campaigns;
 mod customers;
 mod home;
 mod import;
 mod layout;
+mod log;
+mod login;
 mod notices;
 mod numbers;
 mod operations;
+mod protection;
 mod send;
 
 use crate::harness::database::Engine;
