@@ -87,7 +87,10 @@ impl Notice {
         let (heading, over) = if self.kind == "maintenance" {
             ("MAINTENANCE SELESAI", "Maintenance yang kami beritahukan sebelumnya sudah selesai.")
         } else {
-            ("JARINGAN SUDAH PULIH", "Gangguan yang kami beritahukan sebelumnya sudah selesai ditangani.")
+            (
+                "JARINGAN SUDAH PULIH",
+                "Gangguan yang kami beritahukan sebelumnya sudah selesai ditangani.",
+            )
         };
         let mut text = format!(
             "✅ *{heading}* ✅\n\n*{}*\n\n{over} Bila internet Anda belum normal, matikan modem selama 1 menit, nyalakan lagi, lalu hubungi kami bila masih bermasalah.\n",

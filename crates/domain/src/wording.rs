@@ -134,7 +134,8 @@ pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
 pub const CAMPAIGN_EXPIRED: &str = "Masa berlaku pengiriman ini sudah habis, jadi tidak ada yang dikirim lagi. Anggap terkirim, atau buat pengiriman baru";
 
 /// A text with `{odp}` to those whom a notice has reached.
-pub const ODP_UNKNOWN: &str = "Tulis pesan tanpa {odp}: ODP penerima saat gangguan tidak disimpan. Pakai {nama} bila perlu";
+pub const ODP_UNKNOWN: &str =
+    "Tulis pesan tanpa {odp}: ODP penerima saat gangguan tidak disimpan. Pakai {nama} bila perlu";
 
 /// What a campaign is called that tells that a notice is over.
 pub fn restored_subject(title: &str) -> String {

@@ -5,9 +5,7 @@ use crate::api::error::{ApiError, ApiResult};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::StoreError;
-use crate::store::state::{
-    Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery,
-};
+use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery};
 use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;

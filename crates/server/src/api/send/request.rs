@@ -165,9 +165,7 @@ impl FromFields for RestoredRequest {
     fn read(fields: &mut Fields) -> Self {
         RestoredRequest {
             notice_id: fields.required_integer("notice_id"),
-            message: fields
-                .text("message", MAX_MESSAGE_CHARS)
-                .filter(|text| !text.is_empty()),
+            message: fields.text("message", MAX_MESSAGE_CHARS).filter(|text| !text.is_empty()),
             options: SendOptions::read(fields),
         }
     }

@@ -13,7 +13,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use kabari_domain::{Notice, wording};
-use serde_json::json;
 use std::sync::Arc;
 
 /// A placeholder that cannot be filled in: on which ODP somebody was is not known any more.

@@ -71,7 +71,10 @@ impl EmbeddedBilling<'_> {
                 Change::Add(customer) => {
                     // An id of 0 is none: SQLite takes the next one.
                     let id = Some(customer.id).filter(|id| *id != 0);
-                    (id, "INSERT INTO customers (name, phone, odp, is_active, id) VALUES (?, ?, ?, ?, ?)")
+                    (
+                        id,
+                        "INSERT INTO customers (name, phone, odp, is_active, id) VALUES (?, ?, ?, ?, ?)",
+                    )
                 }
                 Change::Update(customer) => (
                     Some(customer.id),

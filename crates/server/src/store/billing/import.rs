@@ -187,10 +187,7 @@ mod tests {
         let made = plan(known, &[row(Some(1), "Ani", "081234567802"), row(Some(7), "Ali", "0")]);
         assert_eq!((made.added(), made.updated()), (1, 1));
         // What the list says nothing about stays; who is new is active.
-        assert_eq!(
-            made.changes[0],
-            Change::Update(customer(1, "Ani", "081234567802"))
-        );
+        assert_eq!(made.changes[0], Change::Update(customer(1, "Ani", "081234567802")));
         let Change::Add(ali) = &made.changes[1] else { panic!("{made:?}") };
         assert_eq!((ali.id, ali.is_active, &ali.odp), (7, true, &None));
     }

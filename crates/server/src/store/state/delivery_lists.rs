@@ -57,8 +57,11 @@ impl StateStore {
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
-        let mut conditions: Vec<_> =
-            filter.states.iter().map(|state| format!(" AND state = '{}'", state.as_str())).collect();
+        let mut conditions: Vec<_> = filter
+            .states
+            .iter()
+            .map(|state| format!(" AND state = '{}'", state.as_str()))
+            .collect();
         if conditions.is_empty() {
             conditions.push(String::new());
         }
@@ -145,7 +148,8 @@ impl StateStore {
                 let state = state.clone();
                 let told = campaigns.into_iter().filter(|c| c.kind != CampaignKind::Restored);
                 stream::iter(told).flat_map(move |campaign| {
-                    state.deliveries_where(campaign.id, "state IN ('accepted', 'delivered', 'read')")
+                    state
+                        .deliveries_where(campaign.id, "state IN ('accepted', 'delivered', 'read')")
                 })
             })
             .try_flatten()

@@ -9,8 +9,8 @@ use super::super::visitor::Visitor;
 use super::address;
 use crate::api::Api;
 use crate::api::campaigns::{self, CampaignView};
-use crate::api::deliveries::not_resolved;
 use crate::api::control;
+use crate::api::deliveries::not_resolved;
 use crate::store::state::{Action, Resolution};
 use axum::Form;
 use axum::extract::State;
@@ -74,7 +74,13 @@ pub fn decide_about_all(visitor: &Visitor, campaign: i64, uncertain: u64) -> Mar
 pub fn decide_about_one(visitor: &Visitor, delivery: i64) -> Markup {
     let action = format!("/app/deliveries/{delivery}/resolve");
     let id = delivery.to_string();
-    choices(visitor, &action, &id, &text!(visitor, "uncertain-sent"), &text!(visitor, "uncertain-again"))
+    choices(
+        visitor,
+        &action,
+        &id,
+        &text!(visitor, "uncertain-sent"),
+        &text!(visitor, "uncertain-again"),
+    )
 }
 
 fn choices(visitor: &Visitor, action: &str, id: &str, sent: &str, again: &str) -> Markup {

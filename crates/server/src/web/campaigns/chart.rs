@@ -43,7 +43,8 @@ pub fn draw(visitor: &Visitor, timeline: Option<Timeline>) -> Markup {
             format!("{x},{}", floor - count * (floor - HEAD) / most)
         };
         // One point alone would not be seen.
-        let counts = if counts.len() == 1 { [counts[0], counts[0]].to_vec() } else { counts.to_vec() };
+        let counts =
+            if counts.len() == 1 { [counts[0], counts[0]].to_vec() } else { counts.to_vec() };
         counts.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
     };
     html! {

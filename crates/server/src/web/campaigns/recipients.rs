@@ -86,11 +86,11 @@ pub async fn list(
     query: &RecipientsQuery,
 ) -> Result<Markup, PageError> {
     let filter = query.filter();
-    let mut listed =
-        api.state.find_deliveries(campaign, &filter, query.after, PAGE + 1).await?;
+    let mut listed = api.state.find_deliveries(campaign, &filter, query.after, PAGE + 1).await?;
     let has_more = listed.len() > PAGE as usize;
     listed.truncate(PAGE as usize);
-    let part = |after| format!("{}?{}#recipients-title", address(campaign), query.query_after(after));
+    let part =
+        |after| format!("{}?{}#recipients-title", address(campaign), query.query_after(after));
     let first = query.after.map(|_| part(None));
     let next = listed.last().filter(|_| has_more).map(|last| part(Some(last.position)));
     Ok(html! {
@@ -165,6 +165,7 @@ pub fn outcome(visitor: &Visitor, state: DeliveryState) -> Markup {
 
 /// The last that is known to have happened.
 pub fn when(visitor: &Visitor, delivery: &Delivery) -> String {
-    let times = [delivery.read_at, delivery.delivered_at, delivery.accepted_at, delivery.first_sent_at];
+    let times =
+        [delivery.read_at, delivery.delivered_at, delivery.accepted_at, delivery.first_sent_at];
     times.into_iter().flatten().next().map(|at| visitor.moment(at)).unwrap_or_default()
 }

@@ -91,7 +91,9 @@ impl CustomersQuery {
     fn filter(&self) -> CustomerFilter {
         CustomerFilter {
             active_only: self.show != Shown::All,
-            odps: Some(self.odp.trim()).filter(|odp| !odp.is_empty()).map(|odp| vec![odp.to_owned()]),
+            odps: Some(self.odp.trim())
+                .filter(|odp| !odp.is_empty())
+                .map(|odp| vec![odp.to_owned()]),
             search: self.q.clone(),
             after: self.after,
             ..CustomerFilter::default()
@@ -179,11 +181,7 @@ fn filter_form(visitor: &Visitor, query: &CustomersQuery) -> Markup {
     }
 }
 
-async fn table(
-    visitor: &Visitor,
-    api: &Api,
-    customers: &[Customer],
-) -> Result<Markup, PageError> {
+async fn table(visitor: &Visitor, api: &Api, customers: &[Customer]) -> Result<Markup, PageError> {
     let ids: Vec<_> = customers.iter().map(|customer| customer.id).collect();
     let last = api.state.last_deliveries_to(&ids).await?;
     let phones: Vec<_> = customers.iter().filter_map(phone).collect();

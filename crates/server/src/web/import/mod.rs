@@ -11,8 +11,8 @@ use super::visitor::Visitor;
 use crate::api::Api;
 use crate::store::billing::{CustomerRow, EmbeddedBilling, ImportPlan, RowConflict};
 use crate::store::state::Action;
-use axum::Router;
 use axum::Form;
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -67,12 +67,18 @@ async fn check_or_import(
             let details = json!({ "added": plan.added(), "updated": plan.updated() });
             visitor.record_with(&api, Action::ImportCustomers, "", &details).await;
             let done = format!("?added={}&updated={}", plan.added(), plan.updated());
-            return Ok(Redirect::to(&(Section::Customers.address().to_owned() + &done)).into_response());
+            return Ok(
+                Redirect::to(&(Section::Customers.address().to_owned() + &done)).into_response()
+            );
         }
-        faults = plan.conflicts.iter().map(|(place, conflict)| {
-            let line = import.customers.get(*place).map_or(0, |(line, _)| *line);
-            at_line(&visitor, line, conflict_text(&visitor, *conflict))
-        }).collect();
+        faults = plan
+            .conflicts
+            .iter()
+            .map(|(place, conflict)| {
+                let line = import.customers.get(*place).map_or(0, |(line, _)| *line);
+                at_line(&visitor, line, conflict_text(&visitor, *conflict))
+            })
+            .collect();
     }
     Ok(second_page(&visitor, &import, &plan, &faults).into_response())
 }
@@ -101,7 +107,8 @@ struct Import {
 impl Import {
     /// Reads the form; what it does not say is guessed.
     fn read(fields: &Fields) -> Import {
-        let all = |name| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| value);
+        let all =
+            |name| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| value);
         let one = |name| all(name).next().map(String::as_str);
         let text = one("text").unwrap_or_default().to_owned();
         let delimiter = one("delimiter").and_then(|word| word.chars().next());
@@ -156,7 +163,9 @@ impl Import {
 
     /// Customers whose number cannot be used.
     fn unusable(&self) -> usize {
-        let is_usable = |row: &CustomerRow| row.phone.as_deref().is_some_and(|typed| Phone::parse(typed).is_ok());
+        let is_usable = |row: &CustomerRow| {
+            row.phone.as_deref().is_some_and(|typed| Phone::parse(typed).is_ok())
+        };
         self.customers.iter().filter(|(_, row)| !is_usable(row)).count()
     }
 }
@@ -197,12 +206,7 @@ fn first_page(visitor: &Visitor, fault: Option<String>) -> Markup {
     page(visitor, Page { title, section: Section::Customers, body })
 }
 
-fn second_page(
-    visitor: &Visitor,
-    import: &Import,
-    plan: &ImportPlan,
-    faults: &[String],
-) -> Markup {
+fn second_page(visitor: &Visitor, import: &Import, plan: &ImportPlan, faults: &[String]) -> Markup {
     let count = import.customers.len();
     let body = html! {
         @if faults.is_empty() {

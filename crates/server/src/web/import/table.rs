@@ -20,14 +20,8 @@ pub enum Column {
 
 impl Column {
     /// All of them.
-    pub const ALL: [Column; 6] = [
-        Column::Ignored,
-        Column::Id,
-        Column::Name,
-        Column::Phone,
-        Column::Odp,
-        Column::Active,
-    ];
+    pub const ALL: [Column; 6] =
+        [Column::Ignored, Column::Id, Column::Name, Column::Phone, Column::Odp, Column::Active];
 
     /// The name in forms.
     pub fn as_str(self) -> &'static str {

@@ -133,7 +133,8 @@ fn read(fields: &Fields, notice: Notice) -> Notice {
         is_mass,
         affected_area: filled("area"),
         // A list with nothing in it is for nobody; no list at all would be for everybody.
-        affected_odp: (!is_mass).then(|| if odps.is_empty() { ",".into() } else { odps.join(", ") }),
+        affected_odp: (!is_mass)
+            .then(|| if odps.is_empty() { ",".into() } else { odps.join(", ") }),
         start_time: time("start"),
         end_time: time("end"),
         is_active: !one("active").is_empty(),
@@ -178,8 +179,10 @@ async fn form(
     let chosen = chosen.unwrap_or_default();
     let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
     let is_chosen = |name: &str| chosen.iter().any(|odp| same(odp, name));
-    let without_customers: Vec<_> =
-        chosen.iter().filter(|odp| !counts.odps.iter().any(|known| same(odp, &known.name))).collect();
+    let without_customers: Vec<_> = chosen
+        .iter()
+        .filter(|odp| !counts.odps.iter().any(|known| same(odp, &known.name)))
+        .collect();
     let body = html! {
         @if let Some(fault) = fault { (alert(Tone::Bad, html! { (fault) })) }
         form.card.fields method="post" {

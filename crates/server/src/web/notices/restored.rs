@@ -66,7 +66,9 @@ pub async fn send(
     }
     let fault = match message.trim() {
         "" => Some(text!(visitor, "restored-no-text")),
-        _ if message.chars().count() > MAX_MESSAGE_CHARS => Some(text!(visitor, "restored-too-long")),
+        _ if message.chars().count() > MAX_MESSAGE_CHARS => {
+            Some(text!(visitor, "restored-too-long"))
+        }
         _ if message.contains("{odp}") => Some(text!(visitor, "restored-no-odp")),
         _ => None,
     };
@@ -183,7 +185,9 @@ async fn still_to_come(visitor: &Visitor, api: &Api, notice: i64) -> Result<Mark
     let waiting = outage.iter().find(|view| !view.campaign.phase.status.is_final());
     let uncertain = outage.iter().find(|view| view.counts.get(DeliveryState::Uncertain) > 0);
     let warnings = [
-        waiting.map(|view| (view.campaign.id, text!(visitor, "restored-waiting", count = view.counts.open()))),
+        waiting.map(|view| {
+            (view.campaign.id, text!(visitor, "restored-waiting", count = view.counts.open()))
+        }),
         uncertain.map(|view| {
             let count = view.counts.get(DeliveryState::Uncertain);
             (view.campaign.id, text!(visitor, "restored-uncertain", count = count))

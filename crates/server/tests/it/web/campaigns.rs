@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 /// Begins a send to these customers; returns the address of its page and of its campaign.
 async fn begin(served: &Served, customers: &[i64]) -> (String, String) {
     let body = json!({ "message": "Halo {nama}", "customer_ids": customers });
-    let request = served.request(Method::POST, "/api/send/custom").header("prefer", "respond-async");
+    let request =
+        served.request(Method::POST, "/api/send/custom").header("prefer", "respond-async");
     let response = request.json(&body).send().await.unwrap();
     let campaign: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     (format!("/app/campaigns/{}", campaign["id"]), format!("/api/campaigns/{}", campaign["id"]))
@@ -46,7 +47,11 @@ async fn recipients_are_found_by_state_name_and_number() {
         ("?state=sent&q=tak", vec![]),
         ("?after=3", vec!["Garis", "Kosong"]),
     ] {
-        assert_eq!(names(&visit(&served, &format!("{page}{query}")).await.html), expected, "{query}");
+        assert_eq!(
+            names(&visit(&served, &format!("{page}{query}")).await.html),
+            expected,
+            "{query}"
+        );
     }
     let list = visit(&served, "/app/campaigns").await;
     list.assert_says("6 penerima");
@@ -105,7 +110,11 @@ async fn what_is_uncertain_is_decided_one_by_one_or_all_at_once() {
     let (_, deliveries) = served.get(&format!("{campaign}/deliveries")).await;
     submit(&served, &format!("{page}/cancel"), &[]).await.assert_says("3 pesan belum pasti");
     let first = deliveries["deliveries"][0]["id"].as_i64().unwrap();
-    let one = submit(&served, &format!("/app/deliveries/{first}/resolve"), &[("decision", "count_as_sent")]);
+    let one = submit(
+        &served,
+        &format!("/app/deliveries/{first}/resolve"),
+        &[("decision", "count_as_sent")],
+    );
     assert_eq!(one.await.path, format!("{page}?state=uncertain"));
     let (_, seen) = served.get(&campaign).await;
     assert_eq!(seen["counts"], json!({ "accepted": 1, "uncertain": 2 }));

@@ -1,7 +1,7 @@
 //! The pages of customers and ODPs, over HTTP.
 
-use crate::harness::page_visitor::{send_notice, submit, visit};
 use crate::harness::database::SeedBilling;
+use crate::harness::page_visitor::{send_notice, submit, visit};
 use crate::harness::served::{Served, Setup};
 use kabari_domain::{Phone, Timestamp};
 
@@ -51,7 +51,9 @@ async fn the_summary_tells_who_can_be_reached() {
     let writer = Phone::parse("081234567801").unwrap();
     served.state.wrote(&sender, &[(writer, Timestamp(1))]).await.unwrap();
     let summary = visit(&served, "/app/customers/summary").await;
-    for figure in ["<strong>6</strong>", "<strong>4</strong>", "<strong>25 %</strong>", "<strong>2</strong>"] {
+    for figure in
+        ["<strong>6</strong>", "<strong>4</strong>", "<strong>25 %</strong>", "<strong>2</strong>"]
+    {
         summary.assert_says(figure);
     }
     visit(&served, "/app/customers?q=budi").await.assert_says("pernah menulis");
@@ -60,11 +62,13 @@ async fn the_summary_tells_who_can_be_reached() {
 #[tokio::test]
 async fn a_number_is_put_right_where_the_database_is_ours() {
     let served = Served::start().await;
-    let fields = [("name", "Nol"), ("phone", "0812-3456-7803"), ("odp", "ODP-1"), ("active", "yes")];
+    let fields =
+        [("name", "Nol"), ("phone", "0812-3456-7803"), ("odp", "ODP-1"), ("active", "yes")];
     let changed = submit(&served, "/app/customers/3", &fields).await;
     assert_eq!(changed.path, "/app/customers/3");
     changed.assert_says("+6281234567803");
-    let nameless = submit(&served, "/app/customers/3", &[("name", " "), ("phone", ""), ("odp", "")]);
+    let nameless =
+        submit(&served, "/app/customers/3", &[("name", " "), ("phone", ""), ("odp", "")]);
     nameless.await.assert_says("Isi namanya");
     visit(&served, "/app/customers?show=broken").await.assert_says_not(">Nol</a>");
 }
@@ -88,6 +92,10 @@ async fn a_providers_own_database_is_shown_and_never_written() {
         assert_eq!(visit(&served, path).await.status, 404, "{path}");
     }
     for path in ["/app/notices/1/close", "/app/customers/import"] {
-        assert_eq!(submit(&served, path, &[("text", "nama,hp\nA,0812")]).await.status, 404, "{path}");
+        assert_eq!(
+            submit(&served, path, &[("text", "nama,hp\nA,0812")]).await.status,
+            404,
+            "{path}"
+        );
     }
 }

@@ -51,7 +51,12 @@ async fn one_faulty_line_keeps_the_whole_table_out() {
     let before = customers(&served).await;
     let table = "id,nama,hp,aktif\n7,Dewi,081234567810,ya\n8,,081234567811,ya\nx,Ani,0812,ya\n9,Ali,0812,mungkin\n";
     let refused = import(&served, table).await;
-    for fault in ["3 kesalahan", "Baris 3: namanya kosong", "Baris 4: id pelanggan", "Baris 5: aktif atau tidak"] {
+    for fault in [
+        "3 kesalahan",
+        "Baris 3: namanya kosong",
+        "Baris 4: id pelanggan",
+        "Baris 5: aktif atau tidak",
+    ] {
         refused.assert_says(fault);
     }
     let twice = import(&served, "id,nama,hp\n7,Dewi,081234567810\n7,Ani,081234567811\n").await;
@@ -66,8 +71,13 @@ async fn columns_and_delimiter_can_be_chosen_where_the_guess_is_wrong() {
     check(&served, table).await.assert_says("Impor 1 pelanggan");
     check(&served, "Alamat,Kota\nA,B\n").await.assert_says("Tentukan kolom nama");
     let chosen = [
-        ("text", table), ("delimiter", "|"), ("heading", "no"), ("column", "ignored"),
-        ("column", "name"), ("column", "phone"), ("do", "import"),
+        ("text", table),
+        ("delimiter", "|"),
+        ("heading", "no"),
+        ("column", "ignored"),
+        ("column", "name"),
+        ("column", "phone"),
+        ("do", "import"),
     ];
     submit(&served, ADDRESS, &chosen).await.assert_says("1 pelanggan baru");
     assert_eq!(customers(&served).await.last().unwrap()["name"], "Dewi");

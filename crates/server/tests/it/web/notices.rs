@@ -68,7 +68,8 @@ async fn what_is_still_to_come_is_told_before_anybody_hears_that_it_is_over() {
     let served = Served::start().await;
     served.gateway.hold_back();
     let body = json!({ "notice_id": 1 });
-    let request = served.request(Method::POST, "/api/send/notification").header("prefer", "respond-async");
+    let request =
+        served.request(Method::POST, "/api/send/notification").header("prefer", "respond-async");
     let (_, campaign) = answer(request.json(&body)).await;
     let address = campaign["links"]["self"].as_str().unwrap().to_owned();
     served.gateway.allow(1);
@@ -101,9 +102,16 @@ async fn the_same_is_done_by_api() {
 async fn notices_are_written_changed_and_closed_where_the_database_is_ours() {
     let served = Served::start().await;
     let fields = [
-        ("title", "Tiang roboh"), ("message", "Halo {nama}"), ("kind", "gangguan"),
-        ("severity", "critical"), ("area", "Melati"), ("start", "2026-01-10T08:05"),
-        ("end", "2026-01-10T12:00"), ("audience", "odps"), ("odp", "ODP-1"), ("odp", "ODP-2"),
+        ("title", "Tiang roboh"),
+        ("message", "Halo {nama}"),
+        ("kind", "gangguan"),
+        ("severity", "critical"),
+        ("area", "Melati"),
+        ("start", "2026-01-10T08:05"),
+        ("end", "2026-01-10T12:00"),
+        ("audience", "odps"),
+        ("odp", "ODP-1"),
+        ("odp", "ODP-2"),
     ];
     let made = submit(&served, "/app/notices/new", &fields).await;
     assert_eq!(made.path, "/app/notices/2");
