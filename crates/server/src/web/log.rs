@@ -209,6 +209,7 @@ fn action_name(visitor: &Visitor, action: Action) -> String {
         Action::AddNotice => text!(visitor, "action-add-notice"),
         Action::ChangeNotice => text!(visitor, "action-change-notice"),
         Action::CloseNotice => text!(visitor, "action-close-notice"),
+        Action::ChangeCustomer => text!(visitor, "action-change-customer"),
         Action::ImportCustomers => text!(visitor, "action-import-customers"),
         Action::LogIn => text!(visitor, "action-log-in"),
         Action::FailLogIn => text!(visitor, "action-fail-log-in"),

@@ -196,8 +196,7 @@ pub fn as_curl(visitor: &Visitor, method: &str, path: &str, body: Option<&Value>
         details.curl {
             summary { (text!(visitor, "curl-title")) }
             pre tabindex="0" { code { (command) } }
-            button.second type="button" hidden data-needs-script=""
-                data-copy="" data-copied=(text!(visitor, "curl-copied")) {
+            button.second type="button" data-copy="" data-copied=(text!(visitor, "curl-copied")) hidden {
                 (text!(visitor, "curl-copy"))
             }
         }

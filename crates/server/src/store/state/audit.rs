@@ -131,6 +131,8 @@ actions! {
     ChangeNotice = "change_notice",
     /// Closed such a notice.
     CloseNotice = "close_notice",
+    /// Changed a customer in the embedded billing database.
+    ChangeCustomer = "change_customer",
     /// Took customers over into the embedded billing database.
     ImportCustomers = "import_customers",
     /// Logged in.

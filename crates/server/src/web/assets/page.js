@@ -34,9 +34,11 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// What only works with this script is shown by it.
+// What only works with this script is shown by it. Browsers let pages copy only over TLS and on
+// this machine.
+const shown = navigator.clipboard ? "[data-needs-script], [data-copy]" : "[data-needs-script]";
 function prepare(root) {
-  for (const element of root.querySelectorAll("[data-needs-script]")) element.hidden = false;
+  for (const element of root.querySelectorAll(shown)) element.hidden = false;
 }
 prepare(document);
 document.addEventListener("htmx:load", (event) => prepare(event.target));

@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::delivery_view::reason;
 use crate::store::StoreError;
 use crate::store::billing::CustomerRow;
-use crate::store::state::Delivery;
+use crate::store::state::{Action, Delivery};
 use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -144,6 +144,7 @@ pub async fn change(
         is_active: Some(form.active.is_some()),
     };
     billing.import(&[row]).await?;
+    visitor.record(&api, Action::ChangeCustomer, &id.to_string()).await;
     Ok(Redirect::to(&format!("/app/customers/{id}")).into_response())
 }
 

@@ -592,6 +592,7 @@ action-resolve-campaign = Decided about all uncertain recipients
 action-add-notice = Wrote a notice
 action-change-notice = Changed a notice
 action-close-notice = Closed a notice
+action-change-customer = Changed a customer
 action-import-customers = Imported customers
 action-create-session = Added a WhatsApp number
 action-change-session = Changed the settings of a number

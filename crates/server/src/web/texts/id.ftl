@@ -571,6 +571,7 @@ action-resolve-campaign = Memutuskan semua penerima yang belum pasti
 action-add-notice = Membuat gangguan
 action-change-notice = Mengubah gangguan
 action-close-notice = Menutup gangguan
+action-change-customer = Mengubah data pelanggan
 action-import-customers = Mengimpor pelanggan
 action-create-session = Menambah nomor WhatsApp
 action-change-session = Mengubah pengaturan nomor
