@@ -1,4 +1,4 @@
-//! What customers of the API read, in Indonesian. Clients match on these texts: the first group
+//! The Indonesian texts of the API. Clients match on these texts: the first group
 //! is a contract with programs written for the replaced system.
 
 /// A customer without a usable number.

@@ -1,4 +1,4 @@
-//! The recipients of a campaign, and a person's word about those who may have got the message.
+//! The recipients of a campaign, and a person's decision about uncertain ones.
 
 use super::campaigns::{campaign_id, page_size};
 use super::error::{ApiError, ApiResult, ErrorBody};

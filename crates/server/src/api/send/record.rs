@@ -1,4 +1,4 @@
-//! From a plan to a campaign, and from there to the answer.
+//! Records the plan of a send as a campaign, and answers for it.
 
 use super::{Plan, SendOptions, Wording, dry_run, report};
 use crate::api::error::{ApiError, ApiResult, FieldError};

@@ -1,4 +1,4 @@
-//! What comes in: bodies, queries and path segments, read as the replaced system's framework
+//! Bodies, queries and path segments, read as the replaced system's framework
 //! (FastAPI with pydantic 2) read them, with the same errors.
 
 mod change;

@@ -55,26 +55,11 @@ const COLUMNS: [(&str, &[&str]); 2] = [
 #[derive(Clone)]
 pub enum BillingTarget {
     /// A MariaDB or MySQL server. The account needs SELECT on the two tables, no more.
-    MySql {
-        /// `DB_HOST`
-        host: String,
-        /// `DB_PORT`
-        port: u16,
-        /// `DB_DATABASE`
-        database: String,
-        /// `DB_USERNAME`
-        username: String,
-        /// `DB_PASSWORD`
-        password: String,
-    },
+    MySql { host: String, port: u16, database: String, username: String, password: String },
     /// A file with the same tables; see [`sample`].
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
+    Sqlite { path: PathBuf },
 }
 
-/// Which customers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerFilter {
     /// Leave out those who are not active.

@@ -31,7 +31,6 @@ pub enum CampaignKind {
 }
 
 impl CampaignKind {
-    /// All of them.
     pub const ALL: [CampaignKind; 6] = [
         CampaignKind::Notification,
         CampaignKind::Custom,
@@ -66,7 +65,6 @@ from "campaigns";
 pub struct Campaign {
     /// Its number, ascending in the order of creation.
     pub id: i64,
-    /// What made it.
     pub kind: CampaignKind,
     /// The billing database's notice, if it is for one.
     pub notice_id: Option<i64>,
@@ -94,7 +92,6 @@ pub struct Campaign {
     pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.
     pub total: u64,
-    /// When it was recorded.
     pub created_at: Timestamp,
     /// When it began to run.
     pub started_at: Option<Timestamp>,

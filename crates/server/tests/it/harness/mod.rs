@@ -1,4 +1,4 @@
-//! What tests stand on.
+//! What the tests share: databases, processes, proxies, clients.
 
 #[path = "../../../../wa-sim/tests/it/browser.rs"]
 pub mod browser;
