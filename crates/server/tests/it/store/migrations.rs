@@ -30,7 +30,7 @@ const TABLES: [&str; 18] = [
     "gateway_messages",
     "gateway_events",
     "users",
-    "browser_sessions",
+    "logins",
     "api_keys",
     "audit",
     "node_tasks",
