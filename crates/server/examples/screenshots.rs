@@ -67,8 +67,8 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = Screenshots::parse();
     std::fs::create_dir_all(&arguments.directory)?;
     let scratch = TempDir::new()?;
-    arguments.options.data_dir = scratch.path().join("data");
-    arguments.options.api_port = "0".into();
+    arguments.options.state.data_dir = scratch.path().join("data");
+    arguments.options.api.api_port = "0".into();
     let settings = arguments.options.check();
     let mut settings = settings.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let simulator = Simulator::start(Config::default()).await?;
