@@ -111,12 +111,9 @@ async fn what_is_uncertain_is_decided_one_by_one_or_all_at_once() {
     let (_, deliveries) = served.get(&format!("{campaign}/deliveries")).await;
     submit(&served, &format!("{page}/cancel"), &[]).await.assert_says("3 pesan belum pasti");
     let first = deliveries["deliveries"][0]["id"].as_i64().unwrap();
-    let one = submit(
-        &served,
-        &format!("/app/deliveries/{first}/resolve"),
-        &[("decision", "count_as_sent")],
-    );
-    assert_eq!(one.await.path, format!("{page}?state=uncertain"));
+    let decide = format!("/app/deliveries/{first}/resolve");
+    let one = submit(&served, &decide, &[("decision", "count_as_sent")]).await;
+    assert_eq!(one.path, format!("{page}?state=uncertain"));
     let (_, seen) = served.get(&campaign).await;
     assert_eq!(seen["counts"], json!({ "accepted": 1, "uncertain": 2 }));
     let refused = served.state.resolve(first, Resolution::CountAsSent).await;
