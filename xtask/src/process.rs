@@ -1,4 +1,4 @@
-//! Child processes that never outlive this program.
+//! Child processes that end with this program.
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};

@@ -68,6 +68,11 @@ impl Quotas {
         i64::from(self.local_time(now).num_days_from_ce())
     }
 
+    /// Returns the operator's last midnight.
+    pub fn midnight(&self, now: Timestamp) -> Timestamp {
+        self.instant(self.local_time(now).date().and_time(NaiveTime::MIN))
+    }
+
     /// Returns the operator's next midnight.
     pub fn next_day(&self, now: Timestamp) -> Timestamp {
         let tomorrow =
@@ -219,6 +224,7 @@ mod tests {
         let day = |utc| quotas().day(at(utc));
         assert_eq!(day("2026-01-10T16:59:59Z") + 1, day("2026-01-10T17:00:00Z"));
         assert_eq!(quotas().next_day(at("2026-01-10T01:00:00Z")), at("2026-01-10T17:00:00Z"));
+        assert_eq!(quotas().midnight(at("2026-01-10T01:00:00Z")), at("2026-01-09T17:00:00Z"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What customers of the API read, in Indonesian. Clients match on these texts: the first group
+//! The Indonesian texts of the API. Clients match on these texts: the first group
 //! is a contract with programs written for the replaced system.
 
 /// A customer without a usable number.
@@ -132,6 +132,15 @@ pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
 
 /// A `send_again` for a campaign whose time has run out.
 pub const CAMPAIGN_EXPIRED: &str = "Masa berlaku pengiriman ini sudah habis, jadi tidak ada yang dikirim lagi. Anggap terkirim, atau buat pengiriman baru";
+
+/// A text with `{odp}` to those whom a notice has reached.
+pub const ODP_UNKNOWN: &str =
+    "Tulis pesan tanpa {odp}: ODP penerima saat gangguan tidak disimpan. Pakai {nama} bila perlu";
+
+/// Returns the name of a campaign that tells that a notice is over.
+pub fn restored_subject(title: &str) -> String {
+    format!("Pulih: {title}")
+}
 
 /// Returns the answer to a control that means nothing in this status.
 pub fn not_allowed(status: &str) -> String {

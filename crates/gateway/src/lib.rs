@@ -1,4 +1,4 @@
-//! The way to WhatsApp.
+//! The ways to WhatsApp.
 //!
 //! [`Gateway`] is what the rest of kabari knows of it. Two things here implement it: `embedded`,
 //! the WhatsApp client in this process, and `remote`, an HTTP client of another gateway, ours or

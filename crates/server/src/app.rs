@@ -25,13 +25,10 @@ use tokio_util::sync::CancellationToken;
 /// How long open requests may hold up the end: a waiting send comes back for its report.
 pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A running kabari.
 pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
-    /// The state database.
     pub state: StateStore,
-    /// The billing database.
     pub billing: Billing,
     /// The sessions that are open here.
     pub sessions: Sessions,

@@ -1,4 +1,4 @@
-//! Where "now" comes from.
+//! The clock of this process, which tests can turn.
 
 use kabari_domain::Timestamp;
 use std::sync::LazyLock;
@@ -20,7 +20,6 @@ impl Clock {
         Clock::Manual(watch::Sender::new(start.0))
     }
 
-    /// Returns the time.
     pub fn now(&self) -> Timestamp {
         match self {
             Clock::System => {

@@ -1,4 +1,4 @@
-//! Named instants at which tests let the process die.
+//! Named points at which tests end the process.
 //!
 //! With `CRASH_AT=name` in the environment the process ends the moment it comes to the point of
 //! that name, or with `CRASH_ON_HIT=n` when it comes there for the nth time. It ends by `kill -9`:

@@ -1,4 +1,4 @@
-//! Faults on order: rules that say which stanza goes wrong, and how.
+//! Fault rules: which stanza goes wrong, and how.
 
 use rand::RngExt;
 use rand::rngs::StdRng;

@@ -1,4 +1,4 @@
-//! Receipts and acks: of simulated phones to clients, and of clients to anybody.
+//! Receipts and acks, from simulated phones to clients and from clients to others.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Reading and building the small things that stanzas share.
+//! Reads and builds the parts that stanzas share.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, NodeValue, SERVER_JID, marshal};

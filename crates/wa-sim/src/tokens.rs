@@ -1,4 +1,4 @@
-//! Trusted-contact tokens: what a person gives to whoever may write to them.
+//! Trusted-contact tokens: given by a person to those who may write to them.
 //!
 //! A phone gives one when its user writes, and when it is given one by somebody its user has
 //! written to. A new one is due in every bucket of seven days; it holds for that bucket and the

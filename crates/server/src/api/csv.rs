@@ -47,7 +47,11 @@ const HEADINGS: [&str; 10] = [
     )
 )]
 pub async fn report(State(api): State<Arc<Api>>, PathText(id): PathText) -> ApiResult<Response> {
-    let id = campaign_id(&id)?;
+    answer(api, campaign_id(&id)?).await
+}
+
+/// The table as a file.
+pub async fn answer(api: Arc<Api>, id: i64) -> ApiResult<Response> {
     campaigns::load(&api, id).await?;
     let rows = api.state.report_rows(id);
     let mut response = streamed::answer("text/csv; charset=utf-8", move |mut writer| async move {

@@ -7,29 +7,29 @@
 
 mod audit;
 pub(crate) mod auth;
-mod campaigns;
+pub(crate) mod campaigns;
 mod compat;
-mod control;
+pub(crate) mod control;
 pub(crate) mod cross_origin;
 pub(crate) mod csv;
 mod customers;
-mod deliveries;
+pub(crate) mod deliveries;
 mod docs;
 pub(crate) mod error;
 mod events;
-mod forecast;
+pub(crate) mod forecast;
 mod link_page;
 mod metrics;
 mod notices;
 mod operations;
-mod passkey;
+pub(crate) mod passkey;
 mod readiness;
-mod send;
+pub(crate) mod send;
 mod service;
-mod sessions;
+pub(crate) mod sessions;
 pub(crate) mod streamed;
-mod validation;
-mod whatsapp;
+pub(crate) mod validation;
+pub(crate) mod whatsapp;
 
 use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
@@ -177,6 +177,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(send::custom))
         .routes(routes!(send::phone))
         .routes(routes!(send::by_odp))
+        .routes(routes!(send::restored::restored))
         .routes(routes!(campaigns::list))
         .routes(routes!(campaigns::one))
         .routes(routes!(deliveries::list))
@@ -184,6 +185,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(control::resume))
         .routes(routes!(control::cancel))
         .routes(routes!(control::retry))
+        .routes(routes!(control::resolve))
         .routes(routes!(csv::report))
         .routes(routes!(events::events))
         .routes(routes!(deliveries::resolve))

@@ -174,6 +174,17 @@ async fn answer_to(
     request: PasskeyAnswer,
 ) -> ApiResult<Json<ActionResult>> {
     let assertion = request.assertion.expect("a request without faults has its assertion");
+    give(api, session, path, link, assertion).await
+}
+
+/// Gives WhatsApp a browser's answer, if the link waits for one.
+pub async fn give(
+    api: &Api,
+    session: &str,
+    path: &str,
+    link: &Link,
+    assertion: Assertion,
+) -> ApiResult<Json<ActionResult>> {
     match &link.passkey {
         Some(PasskeyStep::Answer { options }) if !assertion.answers(options) => {
             return Err(ApiError::invalid(FieldError::in_secret(
@@ -211,7 +222,8 @@ pub async fn confirm_session(
     confirm_to(&api, &name, &whatsapp::session_path(&name), &link).await
 }
 
-async fn confirm_to(
+/// Tells WhatsApp that the phone shows the same code, if the link waits for that.
+pub async fn confirm_to(
     api: &Api,
     session: &str,
     path: &str,

@@ -269,10 +269,10 @@ impl QrCode {
 #[derive(Serialize, ToSchema)]
 pub struct ActionResult {
     #[schema(example = true)]
-    success: bool,
+    pub success: bool,
     /// What happened, for people.
     #[schema(example = "WhatsApp sedang direstart")]
-    message: Option<String>,
+    pub message: Option<String>,
 }
 
 impl ActionResult {
@@ -363,7 +363,7 @@ pub async fn logout(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>
 #[schema(example = json!({"phone": "081299990000"}))]
 pub struct PairRequest {
     /// The phone's own number.
-    phone: String,
+    pub phone: String,
 }
 
 impl FromFields for PairRequest {
@@ -379,10 +379,10 @@ pub struct PairingCode {
     /// To be typed into the phone: WhatsApp, Linked devices, Link with phone number.
     #[schema(example = "ABCD-1234")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    pub code: Option<String>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Link by a code instead of the QR

@@ -1,4 +1,4 @@
-//! What the answer to a send means for the delivery, and for those after it.
+//! What the answer to a send means for its delivery, and for the next ones.
 
 use kabari_domain::{DeliveryEvent, Timestamp, wording};
 use kabari_gateway::SendError;

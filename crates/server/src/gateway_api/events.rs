@@ -1,4 +1,4 @@
-//! `GET /events`: what WhatsApp says later, to whoever follows, as server-sent events.
+//! `GET /events`: acks, receipts and who wrote, as server-sent events.
 //!
 //! Each has an id. Who connects again with the last one in `Last-Event-ID` is told what came after
 //! it, also while nobody listened or the gateway was down.

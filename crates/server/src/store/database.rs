@@ -67,18 +67,22 @@ impl Database {
         Database::new(Which::Billing, Pools::MySql(pool))
     }
 
-    /// Returns a billing file; opened when first used, and never written.
+    /// Returns a billing file; opened when first used. Readers may take back what a writer that has died
+    /// left half done, so they do not open it read-only.
     pub fn billing_file(path: &Path) -> Database {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_TIMEOUT)
+            .connect_lazy_with(options.clone());
         let reader = SqlitePoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options);
-        Database::new(Which::Billing, Pools::Sqlite { writer: reader.clone(), reader })
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Database::new(Which::Billing, Pools::Sqlite { reader, writer })
     }
 
     /// Returns a state database on a server.

@@ -41,7 +41,6 @@ pub enum Missing {
     Column {
         /// Where it should be.
         table: String,
-        /// Its name.
         column: String,
     },
 }
@@ -63,7 +62,6 @@ pub enum StoreError {
     /// No connection, or it broke; trying again later may help.
     #[error("the {which} database cannot be reached ({reason}); check that it runs and that {} are right", which.settings())]
     Unavailable {
-        /// Which database.
         which: Which,
         /// What the connection said.
         reason: String,
@@ -71,41 +69,25 @@ pub enum StoreError {
     /// The server is there but refuses this account.
     #[error("the {which} database refuses access ({reason}); check {} and the account's grants", which.settings())]
     Denied {
-        /// Which database.
         which: Which,
         /// What the server said.
         reason: String,
     },
     /// Tables or columns that are not there.
     #[error("the {which} database lacks {}; check that {} name the right database", list(missing), which.settings())]
-    Missing {
-        /// Which database.
-        which: Which,
-        /// Each missing one.
-        missing: Vec<Missing>,
-    },
-    /// The disk is full.
+    Missing { which: Which, missing: Vec<Missing> },
     #[error("the disk of the {which} database is full; free some space, then it goes on by itself")]
-    Full {
-        /// Which database.
-        which: Which,
-    },
+    Full { which: Which },
     /// It can be read but not written.
     #[error(
         "the {which} database is read-only; make it writable for kabari (file permissions, read_only), then it goes on by itself"
     )]
-    ReadOnly {
-        /// Which database.
-        which: Which,
-    },
+    ReadOnly { which: Which },
     /// Others held the rows for longer than the bounded retries last; trying again may help.
     #[error(
         "the {which} database is too busy: locks were held by others through every retry; try again"
     )]
-    Busy {
-        /// Which database.
-        which: Which,
-    },
+    Busy { which: Which },
     /// A newer kabari has changed the schema.
     #[error(
         "the state database was made ready by a newer kabari (step {version} of its schema); start that version, or a newer one"
@@ -124,7 +106,6 @@ pub enum StoreError {
         "the WhatsApp session in {file} cannot be read ({reason}); check its owner and mode, or move it away to link the phone anew"
     )]
     LegacySession {
-        /// The file.
         file: String,
         /// What the driver said.
         reason: String,
@@ -143,7 +124,6 @@ pub enum StoreError {
     NotFound {
         /// `campaign` or `delivery`.
         what: &'static str,
-        /// The id asked for.
         id: i64,
     },
     /// Reading the recipients failed while they were being recorded; nothing was recorded.
@@ -152,7 +132,6 @@ pub enum StoreError {
     /// Anything else: a fault in kabari or a damaged database.
     #[error("the {which} database failed: {reason}")]
     Failed {
-        /// Which database.
         which: Which,
         /// What it said.
         reason: String,

@@ -4,7 +4,7 @@ use super::MAX_MESSAGE_CHARS;
 use crate::api::Api;
 use crate::store::CustomerFilter;
 use crate::store::StoreError;
-use crate::store::state::NewDelivery;
+use crate::store::state::{Delivery, NewDelivery};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use kabari_domain::notice::NoticeAudience;
 use kabari_domain::template::{Values, has_placeholders, render};
@@ -25,6 +25,8 @@ pub enum Audience {
     Number(String),
     /// Several numbers, as somebody typed them, each with a text of its own if it has one.
     Numbers(Vec<(String, Option<String>)>),
+    /// Those whom this notice has reached, whatever the billing database says of them now.
+    Reached(i64),
 }
 
 impl Audience {
@@ -61,6 +63,7 @@ impl Audience {
                 numbers.dedup();
                 json!({ "numbers": numbers })
             }
+            Audience::Reached(notice) => json!({ "reached": notice }),
         }
     }
 
@@ -79,8 +82,9 @@ impl Audience {
                 return stream::iter([Ok(to_number(typed))]).boxed();
             }
             Audience::Numbers(numbers) => return stream::iter(to_numbers(numbers)).boxed(),
+            Audience::Reached(notice) => return to_reached(api, *notice, template),
         };
-        let filter = CustomerFilter { active_only: true, odps, ids };
+        let filter = CustomerFilter { active_only: true, odps, ids, ..CustomerFilter::default() };
         let mut addressing = Addressing {
             template: has_placeholders(template).then(|| template.to_owned()),
             taken: HashSet::new(),
@@ -112,6 +116,27 @@ impl Addressing {
         };
         recipient(Some(id), name, phone_raw, usable, text)
     }
+}
+
+/// The same people under the same numbers, each with the text that their name makes of it.
+fn to_reached(
+    api: &Api,
+    notice: i64,
+    template: &str,
+) -> BoxStream<'static, Result<NewDelivery, StoreError>> {
+    let template = has_placeholders(template).then(|| template.to_owned());
+    let again = move |reached: Delivery| {
+        let Delivery { customer_id, customer_name, phone_raw, phone, .. } = reached;
+        let values = Values { name: &customer_name, odp: "", id: customer_id.unwrap_or_default() };
+        let text = template.as_deref().map(|template| render(template, values));
+        let usable = match phone {
+            None => Err(wording::INVALID_NUMBER),
+            Some(_) if text.as_deref().is_some_and(is_too_long) => Err(wording::TEXT_TOO_LONG),
+            Some(phone) => Ok(phone),
+        };
+        recipient(customer_id, customer_name, phone_raw, usable, text)
+    };
+    api.state.reached_by(notice).map_ok(again).boxed()
 }
 
 fn to_number(typed: &str) -> NewDelivery {

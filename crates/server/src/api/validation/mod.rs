@@ -1,4 +1,4 @@
-//! What comes in: bodies, queries and path segments, read as the replaced system's framework
+//! Bodies, queries and path segments, read as the replaced system's framework
 //! (FastAPI with pydantic 2) read them, with the same errors.
 
 mod change;
@@ -130,14 +130,18 @@ impl Fields {
         self.note(&[json!(name)], read, value)
     }
 
+    /// Returns an integer that must be there.
+    pub fn required_integer(&mut self, name: &str) -> i64 {
+        let place = [json!(name)];
+        let Some(value) = self.required(name) else { return 0 };
+        let read = coerce::integer(&value);
+        self.note(&place, read, value).unwrap_or_default()
+    }
+
     /// Returns a text of `min` to `max` characters that must be there.
     pub fn required_text(&mut self, name: &str, min: usize, max: usize) -> String {
         let place = [json!(name)];
-        let Some(value) = self.values.get(name).cloned() else {
-            let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
-            self.errors.push(FieldError::new(self.source, &place, ValueError::missing(), whole));
-            return String::new();
-        };
+        let Some(value) = self.required(name) else { return String::new() };
         let read = text_within(&value, min, max);
         self.note(&place, read, value).unwrap_or_default()
     }
@@ -178,6 +182,16 @@ impl Fields {
         let value = self.present(name)?;
         let read = time(&value);
         self.note(&[json!(name)], read, value)
+    }
+
+    fn required(&mut self, name: &str) -> Option<Value> {
+        let value = self.values.get(name).cloned();
+        if value.is_none() {
+            let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
+            let fault = ValueError::missing();
+            self.errors.push(FieldError::new(self.source, &[json!(name)], fault, whole));
+        }
+        value
     }
 
     fn present(&self, name: &str) -> Option<Value> {

@@ -26,16 +26,18 @@ pub enum CampaignKind {
     Phone,
     /// A text to several numbers.
     Numbers,
+    /// The word that a notice is over, to those whom it has reached.
+    Restored,
 }
 
 impl CampaignKind {
-    /// All of them.
-    pub const ALL: [CampaignKind; 5] = [
+    pub const ALL: [CampaignKind; 6] = [
         CampaignKind::Notification,
         CampaignKind::Custom,
         CampaignKind::ByOdp,
         CampaignKind::Phone,
         CampaignKind::Numbers,
+        CampaignKind::Restored,
     ];
 
     /// Returns the name in the database and the API.
@@ -46,6 +48,7 @@ impl CampaignKind {
             CampaignKind::ByOdp => "by_odp",
             CampaignKind::Phone => "phone",
             CampaignKind::Numbers => "numbers",
+            CampaignKind::Restored => "restored",
         }
     }
 
@@ -62,7 +65,6 @@ from "campaigns";
 pub struct Campaign {
     /// Its number, ascending in the order of creation.
     pub id: i64,
-    /// What made it.
     pub kind: CampaignKind,
     /// The billing database's notice, if it is for one.
     pub notice_id: Option<i64>,
@@ -90,7 +92,6 @@ pub struct Campaign {
     pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.
     pub total: u64,
-    /// When it was recorded.
     pub created_at: Timestamp,
     /// When it began to run.
     pub started_at: Option<Timestamp>,

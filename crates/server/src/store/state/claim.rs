@@ -21,7 +21,6 @@ const NAME_SEPARATOR: char = ',';
 /// A delivery that is ours for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedDelivery {
-    /// Its number.
     pub id: i64,
     /// The campaign it belongs to.
     pub campaign_id: i64,
@@ -31,9 +30,7 @@ pub struct LeasedDelivery {
     pub epoch: i64,
     /// Until when it is ours.
     pub lease_until: Timestamp,
-    /// Where it goes.
     pub phone: Phone,
-    /// What it says.
     pub text: String,
     /// The id it has on every attempt.
     pub message_id: MessageId,
@@ -57,7 +54,6 @@ pub struct Claim<'a> {
     pub owner: &'a str,
     /// The session they go out from.
     pub session: &'a str,
-    /// Its number.
     pub phone: &'a Phone,
     /// Only to people who wrote to the number: its limit for new chats lasts.
     pub contacts_only: bool,
@@ -69,7 +65,6 @@ pub struct Claim<'a> {
     pub after: i64,
     /// The most of one campaign.
     pub per_campaign: u32,
-    /// The most in all.
     pub max: u32,
     /// For how long.
     pub lease: Duration,

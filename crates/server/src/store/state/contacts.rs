@@ -107,6 +107,25 @@ impl StateStore {
         Ok(PhoneSet(phones))
     }
 
+    /// Returns those of these numbers who have written to one of ours.
+    pub async fn warm_among(&self, phones: &[Phone]) -> Result<PhoneSet, StoreError> {
+        if phones.is_empty() {
+            return Ok(PhoneSet::default());
+        }
+        let sql = format!(
+            "SELECT DISTINCT k.phone FROM contacts k JOIN sessions s ON s.phone = k.sender \
+             WHERE k.wrote_at > 0 AND k.phone IN ({})",
+            placeholders(phones.len())
+        );
+        let values = phones.iter().map(|phone| Value::from(phone.digits())).collect();
+        let rows = self.db().rows(&sql, values).await?;
+        let mut found = HashSet::new();
+        for row in rows {
+            found.extend(row.get::<String>("phone")?.parse::<u64>());
+        }
+        Ok(PhoneSet(found))
+    }
+
     /// Returns how many people have written to a number of ours.
     pub async fn contact_count(&self, sender: &Phone) -> Result<u32, StoreError> {
         let sql = "SELECT COUNT(*) AS people FROM contacts WHERE sender = ? AND wrote_at > 0";

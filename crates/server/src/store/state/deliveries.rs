@@ -20,7 +20,6 @@ from "deliveries";
 /// A delivery as it is stored, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its number.
     pub id: i64,
     /// The campaign it belongs to.
     pub campaign_id: i64,
@@ -28,7 +27,6 @@ pub struct Delivery {
     pub position: i64,
     /// The billing database's customer, if it is one.
     pub customer_id: Option<i64>,
-    /// The recipient's name.
     pub customer_name: String,
     /// The number as somebody typed it.
     pub phone_raw: Option<String>,
@@ -100,7 +98,7 @@ impl StateStore {
         &self,
         campaign: i64,
         condition: &'static str,
-    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + use<> {
         let state = self.clone();
         let pages = stream::try_unfold(Some(-1), move |after| {
             let state = state.clone();

@@ -21,9 +21,7 @@ from "logins";
 /// A browser in which a user is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Its number.
     pub id: i64,
-    /// The user.
     pub user_name: String,
     /// The address it was begun from.
     pub address: String,
@@ -37,9 +35,7 @@ pub struct Login {
 /// Who is logged in, in which browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {
-    /// The login.
     pub login: Login,
-    /// The user's role.
     pub role: Role,
 }
 

@@ -14,10 +14,14 @@ mod claim;
 mod contacts;
 mod create;
 mod deliveries;
+mod delivery_lists;
+mod drafts;
 mod gateway_events;
 mod gateway_messages;
+mod idempotency;
 mod logins;
 mod migrations;
+mod overview;
 mod person;
 mod receipts;
 mod reclaim;
@@ -37,11 +41,14 @@ pub use backlog::Backlog;
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
-pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
+pub use create::{Creation, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
+pub use delivery_lists::{DeliveryFilter, Timeline};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
+pub use idempotency::IdempotencyKey;
 pub use logins::{LOGIN_LIFETIME, LoggedIn, Login};
+pub use overview::HourOfMessages;
 pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
 pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME};
@@ -77,10 +84,7 @@ const LONGEST_LEASE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub enum StateTarget {
     /// A file, made with its directory if it is not there.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
+    Sqlite { path: PathBuf },
     /// A MariaDB (10.6+) or MySQL (8+) server.
     MySql {
         /// `mysql://user:password@host:port/database`

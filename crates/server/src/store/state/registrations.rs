@@ -23,7 +23,6 @@ pub struct KnownNumber {
     pub registered: bool,
     /// The account's address, if it has one.
     pub jid: Option<String>,
-    /// When it was asked.
     pub checked_at: Timestamp,
 }
 

@@ -44,7 +44,6 @@ from "sessions";
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its name, unique.
     pub name: String,
     /// How it reaches WhatsApp.
     pub kind: SessionKind,
@@ -145,9 +144,7 @@ impl Session {
 /// A session that is ours for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionLease {
-    /// The session.
     pub name: String,
-    /// Who holds it.
     pub owner: String,
     /// To show with every write in its name.
     pub epoch: i64,
@@ -156,7 +153,6 @@ pub struct SessionLease {
 /// What an operator changes of a session; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionChange {
-    /// Whether it is paused.
     pub paused: Option<bool>,
     /// Its own delay; `Some(None)` for the settings'.
     pub delay: Option<Option<Duration>>,

@@ -31,7 +31,7 @@ async fn ids(billing: &Billing, filter: &CustomerFilter) -> Vec<i64> {
 
 fn on(odps: &[&str]) -> CustomerFilter {
     let odps = Some(odps.iter().map(|odp| (*odp).to_owned()).collect());
-    CustomerFilter { active_only: true, odps, ids: None }
+    CustomerFilter { active_only: true, odps, ..CustomerFilter::default() }
 }
 
 /// The seed's rows in a file, read through the store and written again.

@@ -15,7 +15,7 @@ const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 8] = [
+const STEPS: [(&str, &str, &str); 10] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -36,6 +36,8 @@ const STEPS: [(&str, &str, &str); 8] = [
         include_str!("sqlite/0008_retention.sql"),
         include_str!("mysql/0008_retention.sql"),
     ),
+    ("lists", include_str!("sqlite/0009_lists.sql"), include_str!("mysql/0009_lists.sql")),
+    ("drafts", include_str!("sqlite/0010_drafts.sql"), include_str!("mysql/0010_drafts.sql")),
 ];
 
 /// SQLite's number for a file that gives back room when it is told to.
