@@ -182,7 +182,8 @@ fn actor_name(visitor: &Visitor, actor: &Actor) -> String {
         ActorKind::User => name.to_owned(),
         ActorKind::Key => text!(visitor, "actor-key", name = name),
         ActorKind::Local => text!(visitor, "actor-local"),
-        ActorKind::Console => text!(visitor, "actor-console", name = name),
+        ActorKind::Console if name.is_empty() => text!(visitor, "actor-console"),
+        ActorKind::Console => format!("{} ({name})", text!(visitor, "actor-console")),
         ActorKind::Guest => text!(visitor, "actor-guest"),
         ActorKind::Phone => text!(visitor, "actor-phone"),
     }
