@@ -63,7 +63,7 @@ impl Browser {
         let token = random_token();
         let password = served.state.password_hash(name).await.unwrap().unwrap();
         let hash = token_hash(&token);
-        let begun = served.state.begin_browser_session(name, &password, &hash, "::1");
+        let begun = served.state.begin_login(name, &password, &hash, "::1");
         assert!(begun.await.unwrap());
         browser.set_token(&token);
         browser
