@@ -91,10 +91,20 @@ pub fn read(text: &str, delimiter: char) -> Vec<Line> {
     // What is text already and may have lines of any length has no faults.
     let records = reader.records().filter_map(Result::ok);
     let lines = records.map(|record| Line {
-        number: record.position().map_or(0, ::csv::Position::line),
+        number: record
+            .position()
+            .map_or(0, |position| position.line() + blank_lines(text, position)),
         cells: record.iter().map(|cell| cell.trim().to_owned()).collect(),
     });
     lines.filter(|line| line.cells.iter().any(|cell| !cell.is_empty())).collect()
+}
+
+/// Counts the empty lines in front of a record, which the reader takes for its beginning.
+fn blank_lines(text: &str, position: &::csv::Position) -> u64 {
+    let begins = usize::try_from(position.byte()).unwrap_or(text.len());
+    let rest = text.get(begins..).unwrap_or_default();
+    let blank = rest.chars().take_while(|c| matches!(c, '\r' | '\n'));
+    blank.filter(|c| *c == '\n').count() as u64
 }
 
 /// Guesses what the columns are, and whether the first line says so.
