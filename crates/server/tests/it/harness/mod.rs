@@ -16,5 +16,6 @@ pub mod running_clock;
 pub mod scripted_gateway;
 pub mod served;
 pub mod tls;
+#[allow(dead_code, reason = "pictures are for examples/screenshots.rs")]
 pub mod window;
 pub mod world;

@@ -118,7 +118,8 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE campaigns DROP COLUMN request_id; \
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
              DROP TABLE users; DROP TABLE logins; DROP TABLE api_keys; \
-             DROP TABLE audit; DROP TABLE drafts; \
+             DROP TABLE audit; DROP INDEX deliveries_listed; DROP INDEX deliveries_customer; \
+             DROP TABLE drafts; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {
