@@ -3,7 +3,7 @@
 use crate::harness::database::SeedBilling;
 use crate::harness::page_visitor::{send_notice, submit, visit};
 use crate::harness::served::{Served, Setup};
-use kabari_domain::{Phone, Timestamp};
+use kabari_domain::Phone;
 
 fn names(html: &str) -> Vec<&'static str> {
     let everybody = ["Budi", "=1+1", "Nol", "Tak Terdaftar", "Garis", "Kosong"];
@@ -49,7 +49,8 @@ async fn the_summary_tells_who_can_be_reached() {
     let served = Served::start().await;
     let sender = Phone::parse("6281299990000").unwrap();
     let writer = Phone::parse("081234567801").unwrap();
-    served.state.wrote(&sender, &[(writer, Timestamp(1))]).await.unwrap();
+    let now = served.state.now().await.unwrap();
+    served.state.wrote(&sender, &[(writer, now)]).await.unwrap();
     let summary = visit(&served, "/app/customers/summary").await;
     for figure in
         ["<strong>6</strong>", "<strong>4</strong>", "<strong>25 %</strong>", "<strong>2</strong>"]
