@@ -214,7 +214,7 @@ impl Sender {
             };
             let next = match then {
                 AfterAttempt::Acked(delivery) => {
-                    *acked = Some(delivery);
+                    *acked = Some(*delivery);
                     continue;
                 }
                 AfterAttempt::GoOn => continue,

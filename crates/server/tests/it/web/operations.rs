@@ -60,8 +60,8 @@ async fn those_who_heard_of_an_outage_hear_once_that_it_is_over() {
     window.double_press("Kirim ke 2 nomor").await;
     window.until("location.pathname.startsWith('/app/campaigns/')").await;
     world.until_reached(4).await;
-    let received = world.received(2).into_iter().map(|message| message.text);
-    assert_eq!(received.last().as_deref(), Some("Halo Pelanggan 2, sudah pulih."));
+    let mut received = world.received(2).into_iter().map(|message| message.text);
+    assert_eq!(received.next_back().as_deref(), Some("Halo Pelanggan 2, sudah pulih."));
     let campaigns = world.get("/api/campaigns").await;
     assert_eq!(campaigns["campaigns"].as_array().unwrap().len(), 2);
 }
