@@ -30,6 +30,9 @@ async fn a_phone_without_a_camera_is_linked_by_a_code() {
     let (world, window) = unlinked(Screen::PHONE).await;
     window.visit("/app/whatsapp").await;
     window.until("document.querySelector('img.qr')?.complete === true").await;
+    window.fill("Nomor WhatsApp ponsel itu", "12").await;
+    window.press("Minta kode").await;
+    window.until_shown("Kode tidak dapat dibuat").await;
     window.fill("Nomor WhatsApp ponsel itu", "0812 9999 0000").await;
     window.press("Minta kode").await;
     window.until("document.querySelector('.code')?.textContent.length === 8").await;
