@@ -51,7 +51,9 @@ pub use logins::{LOGIN_LIFETIME, LoggedIn, Login};
 pub use overview::HourOfMessages;
 pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
-pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME};
+pub use retention::{
+    AUDIT_LIFETIME, CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
+};
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
