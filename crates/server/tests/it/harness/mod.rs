@@ -9,7 +9,6 @@ pub mod driven_client;
 pub mod gateway;
 pub mod http_browser;
 pub mod node;
-pub mod page_visitor;
 pub mod promtool;
 pub mod proxy;
 pub mod running_clock;
