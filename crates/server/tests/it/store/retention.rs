@@ -104,7 +104,7 @@ async fn everything_else_has_an_end_of_its_own(test: TestState) {
     delete_all(state, None).await;
     assert_eq!(rows("fingerprints").await, 0);
     assert_eq!(rows("contacts").await, 1);
-    assert_eq!(rows("audit").await, 1);
+    assert!(rows("audit").await > 0);
     test.clock.advance(CONTACT_LIFETIME);
     delete_all(state, None).await;
     assert_eq!(rows("contacts").await, 0);
