@@ -139,6 +139,8 @@ impl StateStore {
             }
         }
         if leased.is_empty() {
+            // The rows that were looked at are locked: others would skip them.
+            tx.rollback().await?;
             return Ok(leased);
         }
         let (among, ids) = one_of("id", leased.iter().map(|delivery| delivery.id));
