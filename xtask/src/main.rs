@@ -1,6 +1,7 @@
 //! `cargo xtask`: what it takes to check kabari, with nothing to set up by hand.
 
 mod bench;
+mod dist;
 mod mariadb;
 mod process;
 mod screenshots;
@@ -26,6 +27,8 @@ enum Task {
     Torture(torture::Options),
     /// Take pictures of every page, into docs/screenshots.
     Screenshots,
+    /// Build the Debian package, and try it in a system of its own.
+    Dist(dist::Options),
     /// Measure, and print tables.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
         Task::Screenshots => screenshots::run(),
+        Task::Dist(options) => dist::run(options),
         Task::Bench(bench) => bench::run(bench),
     });
     match result {
