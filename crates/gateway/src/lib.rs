@@ -16,7 +16,7 @@ mod session_store;
 pub use embedded::{Embedded, EmbeddedConfig};
 pub use passkey::{Assertion, InvalidAssertion, MAX_ASSERTION_BYTES, PasskeyStep, WHATSAPP_ORIGIN};
 pub use remote::{Remote, RemoteConfig};
-pub use session_store::{Change, Entry, MemoryStore, SessionStore, SessionStoreError};
+pub use session_store::{Change, Entry, Key, MemoryStore, SessionStore, SessionStoreError};
 
 use async_trait::async_trait;
 pub use kabari_domain::LinkState;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use whatsapp_rust::CacheConfig;
 use whatsapp_rust::anyhow;
 use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::wacore::msg_secret::MsgSecretPolicy;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 
@@ -256,8 +257,9 @@ impl Session {
         };
         let cache = CacheConfig {
             sent_message_ttl_secs: SENT_MESSAGE_TTL.as_secs(),
-            // Of the history only tokens are kept.
+            // Of the history only tokens are kept, and of votes and reactions nothing is read.
             seed_msg_secrets_from_history: false,
+            msg_secret_policy: MsgSecretPolicy::Disabled,
             ..CacheConfig::default()
         };
         let mut builder = Bot::builder()

@@ -79,7 +79,7 @@ impl LegacySession {
     /// # Errors
     /// If the store cannot be read.
     pub async fn is_in(&self, store: &dyn SessionStore) -> Result<bool, GatewayError> {
-        let stored = store.read(collection::DEVICE, &[ONLY.to_vec()]).await?;
+        let stored = store.read(&[(collection::DEVICE, ONLY.to_vec())]).await?;
         let unreadable = |error: StoreError| GatewayError::Storage(error.to_string());
         let Some(entry) = stored.first() else { return Ok(false) };
         let device: Device = from_json(&entry.value).map_err(unreadable)?;

@@ -12,7 +12,7 @@ mod signal;
 pub use legacy::{LegacyDevice, LegacySession};
 pub(super) use protocol::ReceivedToken;
 
-use crate::session_store::{Change, Entry, SessionStore, SessionStoreError};
+use crate::session_store::{Change, Entry, Key, SessionStore, SessionStoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -99,8 +99,6 @@ struct Turn {
     closed: bool,
 }
 
-type Key = (&'static str, Vec<u8>);
-
 #[derive(Default)]
 struct Memory {
     /// What has changed since the last batch.
@@ -110,6 +108,8 @@ struct Memory {
     /// What the store has.
     known: HashMap<Key, Option<Vec<u8>>>,
     known_bytes: usize,
+    /// What the store has and the next sends will ask for.
+    read_ahead: HashMap<Key, Option<Vec<u8>>>,
 }
 
 /// A value, or that there is none.
@@ -117,6 +117,8 @@ struct Memory {
 struct Stored {
     value: Option<Vec<u8>>,
     stamp: i64,
+    /// Whether frames may leave before it is written.
+    may_wait: bool,
 }
 
 impl std::fmt::Debug for Memory {
@@ -128,7 +130,14 @@ impl std::fmt::Debug for Memory {
 impl Memory {
     fn get(&self, key: &Key) -> Option<&Option<Vec<u8>>> {
         let newer = self.changed.get(key).or_else(|| self.writing.get(key));
-        newer.map(|stored| &stored.value).or_else(|| self.known.get(key))
+        let newer = newer.map(|stored| &stored.value);
+        newer.or_else(|| self.known.get(key)).or_else(|| self.read_ahead.get(key))
+    }
+
+    /// Whether a frame has to wait for a batch.
+    fn holds_up_frames(&self) -> bool {
+        // A batch that failed may have been written.
+        !self.writing.is_empty() || self.changed.values().any(|stored| !stored.may_wait)
     }
 
     fn know(&mut self, key: Key, value: Option<Vec<u8>>) {
@@ -180,10 +189,20 @@ impl Storage {
         }
     }
 
-    /// Writes down what has changed. When this returns, the number was held a moment ago, and
-    /// everything that is on its way to WhatsApp may arrive there.
+    /// Writes down what has changed.
     pub async fn flush(&self) -> Result<(), SessionStoreError> {
         let mut turn = self.turn.lock().await;
+        self.flush_in(&mut turn).await
+    }
+
+    /// Writes down what has changed, unless all of it may wait. When this returns, the number was
+    /// held a moment ago, and everything that is on its way to WhatsApp may arrive there.
+    pub async fn write_ahead(&self) -> Result<(), SessionStoreError> {
+        let mut turn = self.turn.lock().await;
+        let is_held = turn.held_at.is_some_and(|at| at.elapsed() < HELD_FOR);
+        if is_held && !turn.closed && !*self.fenced.borrow() && !self.memory().holds_up_frames() {
+            return Ok(());
+        }
         self.flush_in(&mut turn).await
     }
 
@@ -245,14 +264,14 @@ impl Storage {
         if let Some(value) = self.memory().get(&key) {
             return Ok(value.clone());
         }
+        eprintln!("GET {} {}", collection, String::from_utf8_lossy(&key.1));
         let _turn = self.turn.lock().await;
         // While this one waited, another may have read or written it.
         if let Some(value) = self.memory().get(&key) {
             return Ok(value.clone());
         }
-        let keys = [key.1.clone()];
-        let read = self.patiently(|| self.store.read(collection, &keys)).await;
-        let value = read.map_err(store_error)?.pop().map(|entry| entry.value);
+        let read = self.patiently(|| self.store.read(std::slice::from_ref(&key))).await;
+        let value = read.map_err(store_error)?.pop().map(|(_, entry)| entry.value);
         let mut memory = self.memory();
         memory.know(key.clone(), value.clone());
         // Nothing was written meanwhile, but something may have changed.
@@ -269,12 +288,12 @@ impl Storage {
                 Some(value) => {
                     found.extend(value.clone().map(|value| Entry { key: full.1, value }));
                 }
-                None => unknown.push(full.1),
+                None => unknown.push(full),
             }
         }
         if !unknown.is_empty() {
-            let read = self.patiently(|| self.store.read(collection, &unknown)).await;
-            found.extend(read.map_err(store_error)?);
+            let read = self.patiently(|| self.store.read(&unknown)).await;
+            found.extend(read.map_err(store_error)?.into_iter().map(|(_, entry)| entry));
         }
         Ok(found)
     }
@@ -294,8 +313,32 @@ impl Storage {
         Ok(entries)
     }
 
+    /// Reads what sends will ask for, in one go. What an earlier call read and nobody has asked
+    /// for is forgotten.
+    pub async fn read_ahead(&self, keys: Vec<Key>) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let mut unknown = keys;
+        unknown.retain(|key| self.memory().get(key).is_none());
+        let read = self.patiently(|| self.store.read(&unknown)).await;
+        let found = read.map_err(store_error)?;
+        let mut memory = self.memory();
+        // Nothing was written meanwhile, but something may have changed: that is looked up first.
+        memory.read_ahead = unknown.into_iter().map(|key| (key, None)).collect();
+        for (collection, Entry { key, value }) in found {
+            memory.read_ahead.insert((collection, key), Some(value));
+        }
+        Ok(())
+    }
+
     fn put(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.change(collection, key.into(), Some(value.into()), 0);
+        let stored = Stored { value: Some(value.into()), stamp: 0, may_wait: false };
+        self.change(collection, key.into(), stored);
+    }
+
+    /// For what WhatsApp tells again where it is lost: frames need not wait for it.
+    fn put_later(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        let stored = Stored { value: Some(value.into()), stamp: 0, may_wait: true };
+        self.change(collection, key.into(), stored);
     }
 
     /// Puts an entry that can expire.
@@ -306,21 +349,24 @@ impl Storage {
         value: impl Into<Vec<u8>>,
         stamp: i64,
     ) {
-        self.change(collection, key.into(), Some(value.into()), stamp);
+        let stored = Stored { value: Some(value.into()), stamp, may_wait: false };
+        self.change(collection, key.into(), stored);
     }
 
     fn delete(&self, collection: &'static str, key: impl Into<Vec<u8>>) {
-        self.change(collection, key.into(), None, 0);
+        self.change(collection, key.into(), Stored { value: None, stamp: 0, may_wait: false });
     }
 
-    fn change(&self, collection: &'static str, key: Vec<u8>, value: Option<Vec<u8>>, stamp: i64) {
+    fn change(&self, collection: &'static str, key: Vec<u8>, mut stored: Stored) {
         let key = (collection, key);
         let mut memory = self.memory();
         // The library writes much that it has not changed.
-        if memory.get(&key).is_some_and(|before| *before == value) {
+        if memory.get(&key).is_some_and(|before| *before == stored.value) {
             return;
         }
-        memory.changed.insert(key, Stored { value, stamp });
+        memory.read_ahead.remove(&key);
+        stored.may_wait &= memory.changed.get(&key).is_none_or(|before| before.may_wait);
+        memory.changed.insert(key, stored);
         drop(memory);
         self.changed.notify_one();
     }

@@ -111,7 +111,15 @@ impl ProtocolStore for Storage {
     }
 
     async fn update_device_list(&self, record: DeviceListRecord) -> Result<()> {
-        self.put_json(collection::DEVICE_LISTS, record.user.as_str(), &record)
+        let list = to_json(&record)?;
+        // A change of it was told once, and is acknowledged by the next frame. The first can be
+        // asked for again.
+        if self.get(collection::DEVICE_LISTS, record.user.as_bytes()).await?.is_some() {
+            self.put(collection::DEVICE_LISTS, record.user.as_str(), list);
+        } else {
+            self.put_later(collection::DEVICE_LISTS, record.user.as_str(), list);
+        }
+        Ok(())
     }
 
     async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {
@@ -142,7 +150,15 @@ impl ProtocolStore for Storage {
     }
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
-        self.put_json(collection::TC_TOKENS, jid, entry)
+        let before = self.get_tc_token(jid).await?;
+        let theirs = before.map(|before| (before.token, before.token_timestamp));
+        // When we gave them ours is worth no commit of its own.
+        if theirs.unwrap_or_default() == (entry.token.clone(), entry.token_timestamp) {
+            self.put_later(collection::TC_TOKENS, jid, to_json(entry)?);
+        } else {
+            self.put(collection::TC_TOKENS, jid, to_json(entry)?);
+        }
+        Ok(())
     }
 
     async fn delete_tc_token(&self, jid: &str) -> Result<()> {
