@@ -49,7 +49,7 @@ pub enum CampaignEvent {
 /// The event means nothing in this state; the campaign stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} does not apply to a campaign that is {}", status.as_str())]
-pub struct NotAllowed {
+pub struct CampaignTransitionError {
     /// Where the campaign is.
     pub status: CampaignStatus,
     /// What came.
@@ -119,7 +119,7 @@ impl Phase {
     pub const SCHEDULED: Phase = Phase { status: Scheduled, reason: None };
 
     /// The transition function: where the campaign is after this event.
-    pub fn after(self, event: CampaignEvent) -> Result<Phase, NotAllowed> {
+    pub fn after(self, event: CampaignEvent) -> Result<Phase, CampaignTransitionError> {
         use CampaignEvent::*;
         let to = |status| Ok(Phase { status, reason: None });
         let paused = |reason| Ok(Phase { status: Paused, reason: Some(reason) });
@@ -132,7 +132,7 @@ impl Phase {
             (Running | Paused, Complete) => to(Completed),
             (Scheduled | Running | Paused, Cancel) => to(Cancelled),
             (Completed, Reopen) => to(Running),
-            (status, event) => Err(NotAllowed { status, event }),
+            (status, event) => Err(CampaignTransitionError { status, event }),
         }
     }
 }

@@ -160,7 +160,7 @@ pub struct Progress {
 /// The event means nothing in this state; the delivery stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} does not apply to a delivery that is {}", state.as_str())]
-pub struct NotAllowed {
+pub struct DeliveryTransitionError {
     /// Where the delivery is.
     pub state: DeliveryState,
     /// What came.
@@ -179,7 +179,7 @@ impl Progress {
     }
 
     /// The transition function: where the delivery is after this event.
-    pub fn after(self, event: DeliveryEvent) -> Result<Progress, NotAllowed> {
+    pub fn after(self, event: DeliveryEvent) -> Result<Progress, DeliveryTransitionError> {
         use DeliveryEvent::*;
         let to = |state| Ok(Progress { state, ..self });
         match (self.state, event) {
@@ -233,7 +233,7 @@ impl Progress {
             // One is kept, so that it still counts as possibly arrived.
             (Uncertain, SendAgain) => Ok(Progress { state: RetryWait, unanswered: 1, ..self }),
 
-            (state, event) => Err(NotAllowed { state, event }),
+            (state, event) => Err(DeliveryTransitionError { state, event }),
         }
     }
 }

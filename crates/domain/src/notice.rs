@@ -19,7 +19,7 @@ pub struct Notice {
     pub is_mass: bool,
     /// The area in words.
     pub affected_area: Option<String>,
-    /// Comma-separated ODP names. See [`Audience`].
+    /// Comma-separated ODP names. See [`NoticeAudience`].
     pub affected_odp: Option<String>,
     /// Naive local times: the billing database has no zone.
     pub start_time: Option<NaiveDateTime>,
@@ -33,7 +33,7 @@ pub struct Notice {
 
 /// Whom a notice is for, among the active customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Audience {
+pub enum NoticeAudience {
     /// Every active customer: the notice names no ODP at all.
     Everybody,
     /// The active customers of these ODPs. Empty means nobody, never everybody: the notice had a
@@ -44,10 +44,10 @@ pub enum Audience {
 impl Notice {
     /// Whom this notice is for. A null or empty `affected_odp` means everybody; blank entries in
     /// a list are ignored.
-    pub fn audience(&self) -> Audience {
+    pub fn audience(&self) -> NoticeAudience {
         match self.affected_odp.as_deref() {
-            None | Some("") => Audience::Everybody,
-            Some(list) => Audience::Odps(
+            None | Some("") => NoticeAudience::Everybody,
+            Some(list) => NoticeAudience::Odps(
                 list.split(',').map(str::trim).filter(|o| !o.is_empty()).map(Into::into).collect(),
             ),
         }
@@ -130,11 +130,11 @@ mod tests {
         let of = |list: Option<&str>| {
             Notice { affected_odp: list.map(Into::into), ..notice() }.audience()
         };
-        assert_eq!(of(None), Audience::Everybody);
-        assert_eq!(of(Some("")), Audience::Everybody);
-        assert_eq!(of(Some(" , ")), Audience::Odps(vec![]));
-        assert_eq!(of(Some(",")), Audience::Odps(vec![]));
-        assert_eq!(of(Some("A,")), Audience::Odps(vec!["A".into()]));
-        assert_eq!(of(Some(" A , B 1")), Audience::Odps(vec!["A".into(), "B 1".into()]));
+        assert_eq!(of(None), NoticeAudience::Everybody);
+        assert_eq!(of(Some("")), NoticeAudience::Everybody);
+        assert_eq!(of(Some(" , ")), NoticeAudience::Odps(vec![]));
+        assert_eq!(of(Some(",")), NoticeAudience::Odps(vec![]));
+        assert_eq!(of(Some("A,")), NoticeAudience::Odps(vec!["A".into()]));
+        assert_eq!(of(Some(" A , B 1")), NoticeAudience::Odps(vec!["A".into(), "B 1".into()]));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// `GET /status`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Status {
+pub struct StatusBody {
     /// Whether messages can be sent.
     pub ready: bool,
     /// The linked number, E.164 digits.
@@ -33,14 +33,14 @@ pub struct Status {
     pub message_ids: bool,
 }
 
-impl Status {
+impl StatusBody {
     /// Returns what one of our own gateways says of a link.
-    pub fn of(link: &Link) -> Status {
+    pub fn of(link: &Link) -> StatusBody {
         let until = match link.state {
             LinkState::Banned { until } | LinkState::PasskeyRequired { until } => Some(until),
             _ => None,
         };
-        Status {
+        StatusBody {
             ready: link.is_connected(),
             phone: link.phone.clone(),
             has_qr: link.qr_png.is_some(),
@@ -70,7 +70,7 @@ impl Status {
 
 /// `GET /qr`.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Qr {
+pub struct QrBody {
     /// Whether there is a QR code, or none is needed.
     pub success: bool,
     /// `data:image/png;base64,...`
@@ -89,7 +89,7 @@ pub struct Qr {
 
 /// `POST /send`, and every answer that only says whether something worked.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Answer {
+pub struct AnswerBody {
     /// Whether it worked.
     pub success: bool,
     /// The recipient's number.
@@ -103,7 +103,7 @@ pub struct Answer {
     pub error: Option<String>,
     /// The same for programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
+    pub code: Option<ErrorCode>,
     /// The shortest wait before the next try, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
@@ -115,7 +115,7 @@ pub struct Answer {
 /// [`SendError`] in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
+pub enum ErrorCode {
     /// No phone is linked.
     NotLinked,
     /// There is no connection.
@@ -137,33 +137,35 @@ pub enum Code {
     Unknown,
 }
 
-impl Answer {
+impl AnswerBody {
     /// Returns the answer to what worked.
-    pub fn success(message: &str) -> Answer {
-        Answer { success: true, message: Some(message.into()), ..Answer::default() }
+    pub fn success(message: &str) -> AnswerBody {
+        AnswerBody { success: true, message: Some(message.into()), ..AnswerBody::default() }
     }
 
     /// Returns the answer to what did not work.
-    pub fn failure(error: impl Into<String>) -> Answer {
-        Answer { success: false, error: Some(error.into()), ..Answer::default() }
+    pub fn failure(error: impl Into<String>) -> AnswerBody {
+        AnswerBody { success: false, error: Some(error.into()), ..AnswerBody::default() }
     }
 
     /// Returns the answer to a send that failed.
-    pub fn of_error(error: &SendError) -> Answer {
-        let (text, code): (String, Code) = match error {
-            SendError::NotLinked => (wording::NOT_LINKED.into(), Code::NotLinked),
-            SendError::NotConnected(_) => (wording::RECONNECTING.into(), Code::NotConnected),
-            SendError::NotRegistered => (wording::NOT_REGISTERED.into(), Code::NotRegistered),
+    pub fn of_error(error: &SendError) -> AnswerBody {
+        let (text, code): (String, ErrorCode) = match error {
+            SendError::NotLinked => (wording::NOT_LINKED.into(), ErrorCode::NotLinked),
+            SendError::NotConnected(_) => (wording::RECONNECTING.into(), ErrorCode::NotConnected),
+            SendError::NotRegistered => (wording::NOT_REGISTERED.into(), ErrorCode::NotRegistered),
             SendError::ReachOutLimit { .. } => {
-                (wording::REACH_OUT_LIMIT.into(), Code::ReachOutLimit)
+                (wording::REACH_OUT_LIMIT.into(), ErrorCode::ReachOutLimit)
             }
-            SendError::MissingToken { .. } => (wording::MISSING_TOKEN.into(), Code::MissingToken),
-            SendError::Retry { .. } => (wording::TRY_LATER.into(), Code::Retry),
-            SendError::Recipient { .. } => (wording::TRY_LATER.into(), Code::Recipient),
-            SendError::Permanent(text) => (text.clone(), Code::Permanent),
-            SendError::Unknown(_) => (wording::UNCERTAIN.into(), Code::Unknown),
+            SendError::MissingToken { .. } => {
+                (wording::MISSING_TOKEN.into(), ErrorCode::MissingToken)
+            }
+            SendError::Retry { .. } => (wording::TRY_LATER.into(), ErrorCode::Retry),
+            SendError::Recipient { .. } => (wording::TRY_LATER.into(), ErrorCode::Recipient),
+            SendError::Permanent(text) => (text.clone(), ErrorCode::Permanent),
+            SendError::Unknown(_) => (wording::UNCERTAIN.into(), ErrorCode::Unknown),
         };
-        let mut answer = Answer { code: Some(code), ..Answer::failure(text) };
+        let mut answer = AnswerBody { code: Some(code), ..AnswerBody::failure(text) };
         match error {
             SendError::Retry { after, .. }
             | SendError::Recipient { after, .. }
@@ -181,15 +183,15 @@ impl Answer {
         let error = || self.error.clone().unwrap_or_default();
         let after = Duration::from_secs(self.retry_after.unwrap_or_default());
         Some(match self.code? {
-            Code::NotLinked => SendError::NotLinked,
-            Code::NotConnected => SendError::NotConnected(error()),
-            Code::NotRegistered => SendError::NotRegistered,
-            Code::ReachOutLimit => SendError::ReachOutLimit { until: self.until },
-            Code::MissingToken => SendError::MissingToken { after },
-            Code::Retry => SendError::Retry { after, reason: error() },
-            Code::Recipient => SendError::Recipient { after, reason: error() },
-            Code::Permanent => SendError::Permanent(error()),
-            Code::Unknown => SendError::Unknown(error()),
+            ErrorCode::NotLinked => SendError::NotLinked,
+            ErrorCode::NotConnected => SendError::NotConnected(error()),
+            ErrorCode::NotRegistered => SendError::NotRegistered,
+            ErrorCode::ReachOutLimit => SendError::ReachOutLimit { until: self.until },
+            ErrorCode::MissingToken => SendError::MissingToken { after },
+            ErrorCode::Retry => SendError::Retry { after, reason: error() },
+            ErrorCode::Recipient => SendError::Recipient { after, reason: error() },
+            ErrorCode::Permanent => SendError::Permanent(error()),
+            ErrorCode::Unknown => SendError::Unknown(error()),
         })
     }
 }
@@ -314,8 +316,8 @@ mod tests {
             LinkState::Banned { until: Timestamp(1_700_000_000_000) },
             LinkState::ClientOutdated,
         ] {
-            let json = serde_json::to_value(Status::of(&Link { state, ..Link::starting() }));
-            let read: Status = serde_json::from_value(json.unwrap()).unwrap();
+            let json = serde_json::to_value(StatusBody::of(&Link { state, ..Link::starting() }));
+            let read: StatusBody = serde_json::from_value(json.unwrap()).unwrap();
             assert_eq!(read.link_state(), state);
         }
     }
@@ -337,8 +339,8 @@ mod tests {
             SendError::Permanent(reason),
             SendError::Unknown(wording::UNCERTAIN.into()),
         ] {
-            let json = serde_json::to_value(Answer::of_error(&error)).unwrap();
-            let read: Answer = serde_json::from_value(json).unwrap();
+            let json = serde_json::to_value(AnswerBody::of_error(&error)).unwrap();
+            let read: AnswerBody = serde_json::from_value(json).unwrap();
             assert_eq!(read.send_error(), Some(error));
         }
     }
@@ -363,7 +365,7 @@ mod tests {
     #[test]
     fn a_gateway_that_only_says_not_ready_is_not_linked_and_knows_no_ids() {
         let status = r#"{"ready": false, "phone": null, "hasQR": false, "error": null}"#;
-        let status: Status = serde_json::from_str(status).unwrap();
+        let status: StatusBody = serde_json::from_str(status).unwrap();
         assert_eq!((status.link_state(), status.message_ids), (LinkState::NotLinked, false));
     }
 }

@@ -49,7 +49,7 @@ pub trait Gateway: Send + Sync {
 
     /// Sends one message and waits for the server's word. `Ok` means that the server has
     /// acknowledged it without an error.
-    async fn send(&self, message: &Outgoing) -> Result<(), SendError>;
+    async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError>;
 
     /// What WhatsApp itself says about the limits of this number.
     async fn limits(&self) -> Result<Limits, GatewayError>;
@@ -76,7 +76,7 @@ pub trait Gateway: Send + Sync {
 
 /// One message on its way out.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingMessage {
     /// The same on every repeat.
     pub message_id: MessageId,
     /// Whom it is for.

@@ -21,9 +21,9 @@
 mod connection;
 mod events;
 
-use crate::contract::{Answer, LimitsBody};
+use crate::contract::{AnswerBody, LimitsBody};
 use crate::{
-    Assertion, Event, Gateway, GatewayError, Limits, Link, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, OutgoingMessage, Registration, SendError,
 };
 use async_trait::async_trait;
 use connection::{Connection, Failure, REQUEST_TIMEOUT, read, refused};
@@ -100,7 +100,7 @@ impl Remote {
 
     async fn command(&self, path: &str) -> Result<(), GatewayError> {
         let request = self.connection.request(Method::POST, path).timeout(REQUEST_TIMEOUT);
-        let answer: Result<Answer, _> = read(request).await.map(|(_, answer)| answer);
+        let answer: Result<AnswerBody, _> = read(request).await.map(|(_, answer)| answer);
         // Whoever asked wants to see what came of it.
         self.look().await;
         match answer {
@@ -133,7 +133,7 @@ impl Gateway for Remote {
         Ok(vec![Registration::Unknown; phones.len()])
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
         let body = SendRequest {
             phone: message.phone.digits(),
             message: &message.text,
@@ -141,7 +141,7 @@ impl Gateway for Remote {
         };
         let request = self.connection.request(Method::POST, "send").timeout(SEND_TIMEOUT);
         let outcome = match read(request.json(&body)).await {
-            Ok((_, Answer { success: true, .. })) => return Ok(()),
+            Ok((_, AnswerBody { success: true, .. })) => return Ok(()),
             Ok((reply, answer)) => refused(&reply, answer),
             Err(failure) => failure.send_error(),
         };

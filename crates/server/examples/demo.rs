@@ -7,7 +7,7 @@
 use anyhow::Context;
 use clap::Parser;
 use kabari::app::{App, Role};
-use kabari::cli::client::Client;
+use kabari::cli::client::ApiClient;
 use kabari::cli::send;
 use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Settings};
@@ -87,7 +87,7 @@ async fn main() -> anyhow::Result<()> {
         .context("the simulated phone was not linked in time")??;
 
     let api = app.api.context("the demo serves the API")?;
-    let client = Client::at(&format!("http://{api}"), api_key)?;
+    let client = ApiClient::at(&format!("http://{api}"), api_key)?;
     println!("\nThe newest active notice goes to the active customers it concerns:\n");
     let body = serde_json::json!({});
     let campaign = send::start(&client, "/api/send/notification", &body, None).await?;

@@ -8,7 +8,7 @@ use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::state::SessionKind;
-use crate::store::{Billing, BillingTarget, SessionLease, State, StateTarget, billing};
+use crate::store::{Billing, BillingTarget, SessionLease, StateStore, StateTarget, billing};
 use crate::whatsapp_session;
 use anyhow::Context as _;
 use kabari_domain::session::DEFAULT_SESSION;
@@ -29,7 +29,7 @@ pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
     /// The state database.
-    pub state: State,
+    pub state: StateStore,
     /// The billing database.
     pub billing: Billing,
     /// The sessions that are open here.
@@ -69,7 +69,7 @@ impl App {
 
         // Whatever this node was doing when it ended, nobody does it now: the directory's lock
         // says so.
-        let left_behind = state.reclaim_from(data_dir.node(), settings.waits.resend).await?;
+        let left_behind = state.reclaim_from(data_dir.node(), settings.timeouts.resend).await?;
         if left_behind > 0 {
             tracing::info!(left_behind, "took up the deliveries of this node's last run");
         }
@@ -106,7 +106,7 @@ impl App {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
-                waits: settings.waits,
+                timeouts: settings.timeouts,
                 keeps_events: false,
             },
             clock,
@@ -144,8 +144,8 @@ pub async fn serve(
 }
 
 /// The state database of these settings.
-pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<State> {
-    Ok(State::open(state_target(settings), clock).await?)
+pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<StateStore> {
+    Ok(StateStore::open(state_target(settings), clock).await?)
 }
 
 /// Where these settings keep the state.
@@ -194,7 +194,11 @@ pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
 }
 
 /// How these settings open the sessions that this node holds.
-fn connector(settings: &Settings, state: &State, key: SessionKey) -> anyhow::Result<Connector> {
+fn connector(
+    settings: &Settings,
+    state: &StateStore,
+    key: SessionKey,
+) -> anyhow::Result<Connector> {
     Ok(match &settings.gateway_url {
         Some(url) => {
             let (url, key) = (url.clone(), settings.gateway_key.clone());
@@ -217,7 +221,7 @@ fn connector(settings: &Settings, state: &State, key: SessionKey) -> anyhow::Res
 async fn open_remote(
     url: String,
     key: Option<String>,
-    state: &State,
+    state: &StateStore,
     lease: &SessionLease,
 ) -> Result<Arc<dyn Gateway>, GatewayError> {
     let heard = state.heard(&lease.name).await;
@@ -227,7 +231,7 @@ async fn open_remote(
 }
 
 /// How these settings open sessions with the client in this process.
-pub fn embedded(settings: &Settings, state: &State, key: SessionKey) -> OpenGateway {
+pub fn embedded(settings: &Settings, state: &StateStore, key: SessionKey) -> OpenGateway {
     let (settings, state) = (settings.clone(), state.clone());
     Box::new(move |lease| {
         let (settings, state, key) = (settings.clone(), state.clone(), key.clone());
@@ -238,7 +242,7 @@ pub fn embedded(settings: &Settings, state: &State, key: SessionKey) -> OpenGate
 /// Opens a session that is held, with the client in this process.
 async fn open_embedded(
     settings: &Settings,
-    state: &State,
+    state: &StateStore,
     lease: &SessionLease,
     key: &SessionKey,
 ) -> Result<Arc<dyn Gateway>, GatewayError> {
@@ -247,8 +251,8 @@ async fn open_embedded(
         store: store.map_err(|error| GatewayError::Storage(error.to_string()))?,
         websocket_url: settings.websocket_url.clone(),
         device_name: settings.device_name.clone(),
-        ack_timeout: settings.waits.ack / speed(),
-        longest_reconnect: settings.waits.reconnect / speed(),
+        ack_timeout: settings.timeouts.ack / speed(),
+        longest_reconnect: settings.timeouts.reconnect / speed(),
     })
     .await?;
     Ok(Arc::new(embedded))

@@ -9,7 +9,7 @@ use crate::origins::{NoOrigin, Origins};
 use crate::secrets::{self, Environment};
 use crate::session_key::SessionKey;
 use crate::store::state::Affinity;
-use crate::waits::Waits;
+use crate::timeouts::Timeouts;
 use chrono_tz::Tz;
 use clap::Args;
 use kabari_domain::Quotas;
@@ -115,7 +115,7 @@ pub struct Options {
 
     /// Only tests change these.
     #[command(flatten)]
-    pub waits: Waits,
+    pub timeouts: Timeouts,
 }
 
 /// The settings, checked.
@@ -160,7 +160,7 @@ pub struct Settings {
     /// How long the same send is refused.
     pub duplicate_guard: Duration,
     /// How long to wait for what may never come.
-    pub waits: Waits,
+    pub timeouts: Timeouts,
 }
 
 /// Where the ISP's customers and notices are.
@@ -198,7 +198,7 @@ pub struct Pace {
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}")]
-pub struct Fault {
+pub struct SettingError {
     /// The variable's name.
     pub name: &'static str,
     /// What is wrong, and what would be right.
@@ -214,8 +214,8 @@ const MIN_API_KEY_LENGTH: usize = 16;
 
 impl ApiAddress {
     /// Returns the address to call and the key to show there, or everything that is wrong.
-    pub fn check(self) -> Result<(SocketAddr, Option<String>), Vec<Fault>> {
-        let mut faults = Faults::default();
+    pub fn check(self) -> Result<(SocketAddr, Option<String>), Vec<SettingError>> {
+        let mut faults = SettingErrors::default();
         let address = self.read(&mut faults);
         let api_key = faults.secret("API_KEY", &secrets::of_process);
         match address {
@@ -224,7 +224,7 @@ impl ApiAddress {
         }
     }
 
-    fn read(&self, faults: &mut Faults) -> Option<SocketAddr> {
+    fn read(&self, faults: &mut SettingErrors) -> Option<SocketAddr> {
         let host = match self.api_host.as_str() {
             "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
             host => faults.parse("API_HOST", host, "an IP address such as 127.0.0.1 or 0.0.0.0"),
@@ -236,13 +236,13 @@ impl ApiAddress {
 
 impl Options {
     /// Checks everything, and reports everything that is wrong.
-    pub fn check(self) -> Result<Settings, Vec<Fault>> {
+    pub fn check(self) -> Result<Settings, Vec<SettingError>> {
         self.check_with(&secrets::of_process)
     }
 
     /// The same with secrets from elsewhere than this process's environment.
-    pub fn check_with(self, environment: Environment) -> Result<Settings, Vec<Fault>> {
-        let mut faults = Faults::default();
+    pub fn check_with(self, environment: Environment) -> Result<Settings, Vec<SettingError>> {
+        let mut faults = SettingErrors::default();
         let api = self.api.read(&mut faults);
         let origins = faults.origins("CORS_ORIGINS", &self.cors_origins);
         let gateway_port = faults.parse("WA_GATEWAY_PORT", &self.wa_gateway_port, "a port number");
@@ -350,7 +350,7 @@ impl Options {
                 },
                 session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
-                waits: self.waits,
+                timeouts: self.timeouts,
             })
         };
         match settings() {
@@ -366,11 +366,11 @@ fn given(value: Option<String>) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+struct SettingErrors(Vec<SettingError>);
 
-impl Faults {
+impl SettingErrors {
     fn add(&mut self, name: &'static str, problem: String) {
-        self.0.push(Fault { name, problem });
+        self.0.push(SettingError { name, problem });
     }
 
     fn parse<T: FromStr>(&mut self, name: &'static str, text: &str, expected: &str) -> Option<T> {
@@ -453,11 +453,11 @@ mod tests {
         options: Options,
     }
 
-    fn check(args: &[&str]) -> Result<Settings, Vec<Fault>> {
+    fn check(args: &[&str]) -> Result<Settings, Vec<SettingError>> {
         check_with(args, &[])
     }
 
-    fn check_with(args: &[&str], secrets: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
+    fn check_with(args: &[&str], secrets: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
         let args = ["kabari"].iter().chain(args);
         let variable = |name: &str| {
             secrets.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned())
@@ -510,7 +510,7 @@ mod tests {
             let key = key.map(|key| ("SESSION_KEY", key));
             let secrets: Vec<_> = url.into_iter().chain(key).collect();
             let faults = check_with(&[], &secrets).err().unwrap_or_default();
-            faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+            faults.iter().map(SettingError::to_string).collect::<Vec<_>>().join("\n")
         };
         assert!(faults(None).contains("openssl rand -hex 32"), "{}", faults(None));
         assert!(faults(Some("secret")).contains("64 hexadecimal digits"));

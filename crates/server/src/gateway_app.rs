@@ -8,10 +8,10 @@ use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::gateway_api::{self, Setup};
-use crate::lane::Lane;
+use crate::paced_gateway::PacedGateway;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
-use crate::store::State;
+use crate::store::StateStore;
 use crate::store::state::SessionKind;
 use crate::whatsapp_session;
 use kabari_gateway::Gateway;
@@ -26,7 +26,7 @@ pub struct GatewayApp {
     /// Where it listens, with the port it really got.
     pub address: SocketAddr,
     /// Its own state database.
-    pub state: State,
+    pub state: StateStore,
     /// The session, once it is open.
     pub sessions: Sessions,
     dispatcher: Dispatcher,
@@ -47,7 +47,7 @@ impl GatewayApp {
     pub async fn start_with(
         settings: Settings,
         clock: Clock,
-        open: impl FnOnce(&Settings, &State, SessionKey) -> OpenGateway,
+        open: impl FnOnce(&Settings, &StateStore, SessionKey) -> OpenGateway,
     ) -> anyhow::Result<GatewayApp> {
         anyhow::ensure!(
             settings.gateway_url.is_none(),
@@ -62,7 +62,7 @@ impl GatewayApp {
         whatsapp_session::take_over(&settings.data_dir, &state, &key, &node, &[&name]).await?;
         state.adopt_session(&name, SessionKind::Embedded, &node).await?;
         ensure_free(&state, &name, &node).await?;
-        state.reclaim_from(&node, settings.waits.resend).await?;
+        state.reclaim_from(&node, settings.timeouts.resend).await?;
 
         let sessions = Sessions::new(state.clone(), clock.clone());
         let stopping = CancellationToken::new();
@@ -86,7 +86,7 @@ impl GatewayApp {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
-                waits: settings.waits,
+                timeouts: settings.timeouts,
                 keeps_events: true,
             },
             clock,
@@ -114,7 +114,7 @@ impl GatewayApp {
 }
 
 /// Whoever starts a second gateway for a number should hear of it at once.
-async fn ensure_free(state: &State, name: &str, node: &str) -> anyhow::Result<()> {
+async fn ensure_free(state: &StateStore, name: &str, node: &str) -> anyhow::Result<()> {
     let now = state.now().await?;
     let session = state.session(name).await?;
     let elsewhere = session.is_some_and(|session| {
@@ -134,7 +134,7 @@ fn one_by_one(open: OpenGateway, clock: Clock, delay: Duration) -> OpenGateway {
         let (open, clock) = (open.clone(), clock.clone());
         Box::pin(async move {
             let gateway = open(lease).await?;
-            Ok(Arc::new(Lane::new(gateway, clock, delay)) as Arc<dyn Gateway>)
+            Ok(Arc::new(PacedGateway::new(gateway, clock, delay)) as Arc<dyn Gateway>)
         })
     })
 }

@@ -5,7 +5,7 @@
 
 use crate::clock::Clock;
 use crate::store::state::{SessionAction, SessionAnswer};
-use crate::store::{State, StoreError};
+use crate::store::{StateStore, StoreError};
 use kabari_gateway::{Gateway, GatewayError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub type OpenSessions = BTreeMap<String, Arc<dyn Gateway>>;
 pub struct Sessions(Arc<Inner>);
 
 struct Inner {
-    state: State,
+    state: StateStore,
     clock: Clock,
     open: watch::Sender<OpenSessions>,
     /// Somebody has changed what sessions there are, or asked something of one.
@@ -34,7 +34,7 @@ struct Inner {
 
 impl Sessions {
     /// None is open yet.
-    pub fn new(state: State, clock: Clock) -> Sessions {
+    pub fn new(state: StateStore, clock: Clock) -> Sessions {
         let open = watch::Sender::new(OpenSessions::new());
         Sessions(Arc::new(Inner { state, clock, open, changed: Notify::new() }))
     }

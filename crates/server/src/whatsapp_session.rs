@@ -4,7 +4,7 @@
 use crate::config::Settings;
 use crate::session_key::SessionKey;
 use crate::store::state::SessionKind;
-use crate::store::{SessionLease, State, read_legacy_session};
+use crate::store::{SessionLease, StateStore, read_legacy_session};
 use anyhow::Context;
 use kabari_gateway::embedded::LegacySession;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub fn key(settings: &Settings) -> anyhow::Result<SessionKey> {
 /// interrupted here is done again at the next start.
 pub async fn take_over(
     data_dir: &Path,
-    state: &State,
+    state: &StateStore,
     key: &SessionKey,
     node: &str,
     names: &[&str],
@@ -52,7 +52,7 @@ pub async fn take_over(
 
 /// Returns the name under which it is stored.
 async fn store<'n>(
-    state: &State,
+    state: &StateStore,
     key: &SessionKey,
     node: &str,
     names: &[&'n str],

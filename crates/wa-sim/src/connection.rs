@@ -17,8 +17,8 @@ use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
 use crate::noise::{Hello, Peer, Transport};
 use crate::stanza;
-use crate::state::{DeviceId, Outgoing};
-use crate::violations::Rule;
+use crate::state::{ConnectionCommand, DeviceId};
+use crate::violations::ViolatedRule;
 
 /// What may precede the connection header: `ED 00 01`, a 3-byte length, and routing bytes.
 const EDGE_ROUTING: &[u8] = b"ED\0\x01";
@@ -46,8 +46,8 @@ pub(crate) async fn serve(core: Arc<Core>, socket: WebSocket) {
         state.connections.insert(id, outgoing);
         id
     };
-    let mut client = Client { core: Arc::clone(&core), id, device: None };
-    let link = Link { socket, decoder: FrameDecoder::new(), greeted: false };
+    let mut client = ClientConnection { core: Arc::clone(&core), id, device: None };
+    let link = FrameStream { socket, decoder: FrameDecoder::new(), greeted: false };
     if let Err(error) = client.run(link, orders).await {
         debug!(connection = id, "connection ended: {error:#}");
     }
@@ -55,14 +55,14 @@ pub(crate) async fn serve(core: Arc<Core>, socket: WebSocket) {
 }
 
 /// The raw frames of a connection.
-struct Link {
+struct FrameStream {
     socket: WebSocket,
     decoder: FrameDecoder,
     /// Whether the connection header has been read.
     greeted: bool,
 }
 
-impl Link {
+impl FrameStream {
     async fn receive(&mut self) -> anyhow::Result<BytesMut> {
         loop {
             if let Some(frame) = self.decoder.decode_frame() {
@@ -97,18 +97,18 @@ fn after_greeting(data: &[u8]) -> anyhow::Result<&[u8]> {
 }
 
 /// What the server knows of the client at the other end.
-pub(crate) struct Client {
+pub(crate) struct ClientConnection {
     pub core: Arc<Core>,
     pub id: u64,
     /// The linked device it has logged in as.
     pub device: Option<DeviceId>,
 }
 
-impl Client {
+impl ClientConnection {
     async fn run(
         &mut self,
-        mut link: Link,
-        mut orders: mpsc::UnboundedReceiver<Outgoing>,
+        mut link: FrameStream,
+        mut orders: mpsc::UnboundedReceiver<ConnectionCommand>,
     ) -> anyhow::Result<()> {
         let fault = self.strike(Facts { stanza: Stanza::Connect, from: None, to: None, id: None });
         match fault {
@@ -122,17 +122,17 @@ impl Client {
         while let Flow::Continue = flow {
             flow = tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Outgoing::Send(node)) => {
+                    Some(ConnectionCommand::Send(node)) => {
                         self.core.keep_accounts();
                         send_node(&mut link, &mut transport, node).await?;
                         Flow::Continue
                     }
-                    Some(Outgoing::End(last)) => {
+                    Some(ConnectionCommand::End(last)) => {
                         self.core.keep_accounts();
                         send_node(&mut link, &mut transport, last).await?;
                         Flow::End
                     }
-                    Some(Outgoing::Drop) | None => return Ok(()),
+                    Some(ConnectionCommand::Drop) | None => return Ok(()),
                 },
                 frame = link.receive() => {
                     let arrived = self.core.clock.wire_ns();
@@ -157,7 +157,7 @@ impl Client {
 
     async fn handshake(
         &self,
-        link: &mut Link,
+        link: &mut FrameStream,
         refuse_ik: bool,
     ) -> anyhow::Result<(Box<Peer>, Transport)> {
         let hello = link.receive().await?;
@@ -194,7 +194,11 @@ impl Client {
             "call" => Flow::Continue,
             "xmlstreamend" => Flow::Drop,
             other => {
-                self.violation(&node, Rule::Unexpected, format!("no server expects <{other}>"));
+                self.violation(
+                    &node,
+                    ViolatedRule::Unexpected,
+                    format!("no server expects <{other}>"),
+                );
                 Flow::Continue
             }
         };
@@ -215,7 +219,7 @@ impl Client {
         self.core.state().faults.strike(facts)
     }
 
-    pub fn violation(&self, stanza: &Node, rule: Rule, detail: impl Into<String>) {
+    pub fn violation(&self, stanza: &Node, rule: ViolatedRule, detail: impl Into<String>) {
         self.core.violation(self.device.as_ref(), stanza, rule, detail);
     }
 
@@ -290,18 +294,22 @@ pub(crate) fn stream_error(code: Option<u16>, conflict: Option<&str>) -> Node {
     node.build()
 }
 
-async fn send_node(link: &mut Link, transport: &mut Transport, node: Node) -> anyhow::Result<()> {
+async fn send_node(
+    link: &mut FrameStream,
+    transport: &mut Transport,
+    node: Node,
+) -> anyhow::Result<()> {
     let payload = transport.encrypt(&stanza::encode(node)?)?;
     link.send(&payload).await
 }
 
 /// Sends what is still in line before the connection closes.
 async fn flush(
-    link: &mut Link,
+    link: &mut FrameStream,
     transport: &mut Transport,
-    orders: &mut mpsc::UnboundedReceiver<Outgoing>,
+    orders: &mut mpsc::UnboundedReceiver<ConnectionCommand>,
 ) -> anyhow::Result<()> {
-    while let Ok(Outgoing::Send(node) | Outgoing::End(node)) = orders.try_recv() {
+    while let Ok(ConnectionCommand::Send(node) | ConnectionCommand::End(node)) = orders.try_recv() {
         send_node(link, transport, node).await?;
     }
     Ok(())
@@ -309,15 +317,15 @@ async fn flush(
 
 /// Reads and ignores, and sends nothing, until either side closes.
 async fn hold_open(
-    mut link: Link,
-    mut orders: mpsc::UnboundedReceiver<Outgoing>,
+    mut link: FrameStream,
+    mut orders: mpsc::UnboundedReceiver<ConnectionCommand>,
 ) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             frame = link.receive() => drop(frame?),
             order = orders.recv() => match order {
-                Some(Outgoing::Send(_) | Outgoing::End(_)) => {}
-                Some(Outgoing::Drop) | None => return Ok(()),
+                Some(ConnectionCommand::Send(_) | ConnectionCommand::End(_)) => {}
+                Some(ConnectionCommand::Drop) | None => return Ok(()),
             },
         }
     }

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::account::NumberSettings;
 use crate::core::Core;
-use crate::faults::Rule;
-use crate::history::Chat;
-use crate::limits::Limits;
-use crate::pairing::{PairError, Pairing};
-use crate::simulated::{WriteError, Written};
+use crate::faults::FaultRule;
+use crate::history::HistoryChat;
+use crate::limits::AccountLimits;
+use crate::pairing::{PairError, PairingOutcome};
+use crate::phone_actions::{WriteError, WrittenMessage};
 use crate::state::{DeviceId, Message, MessageFilter};
 use crate::violations::Violation;
 
@@ -126,7 +126,7 @@ struct Scan {
 async fn scan(
     State(core): State<Arc<Core>>,
     Body(body): Body<Scan>,
-) -> Result<Json<Pairing>, Refused> {
+) -> Result<Json<PairingOutcome>, Refused> {
     let number = digits(&body.phone)?;
     let pairing = core.scan(&body.qr, &number)?;
     Ok(Json(core.settled(pairing).await?))
@@ -141,7 +141,7 @@ struct Pair {
 async fn pair(
     State(core): State<Arc<Core>>,
     Body(body): Body<Pair>,
-) -> Result<Json<Pairing>, Refused> {
+) -> Result<Json<PairingOutcome>, Refused> {
     let number = digits(&body.phone)?;
     Ok(Json(core.pair(&body.code, &number).await?))
 }
@@ -183,7 +183,7 @@ struct SettingsChange {
     registered: Option<bool>,
     receipts: Option<crate::account::Receipts>,
     passkey: Option<bool>,
-    chats: Option<Vec<Chat>>,
+    chats: Option<Vec<HistoryChat>>,
 }
 
 /// What is known of a number, as the control API shows it.
@@ -250,7 +250,7 @@ struct Write {
 async fn write(
     State(core): State<Arc<Core>>,
     Body(body): Body<Write>,
-) -> Result<Json<Written>, Refused> {
+) -> Result<Json<WrittenMessage>, Refused> {
     let (from, to) = (digits(&body.from)?, digits(&body.to)?);
     Ok(Json(core.write(&from, &to, &body.text)?))
 }
@@ -342,8 +342,8 @@ async fn change(
 async fn set_limits(
     State(core): State<Arc<Core>>,
     Path(phone): Path<String>,
-    Body(limits): Body<Limits>,
-) -> Result<Json<Limits>, Refused> {
+    Body(limits): Body<AccountLimits>,
+) -> Result<Json<AccountLimits>, Refused> {
     let number = digits(&phone)?;
     core.state().limits.insert(number, limits.clone());
     Ok(Json(limits))
@@ -351,8 +351,8 @@ async fn set_limits(
 
 async fn set_faults(
     State(core): State<Arc<Core>>,
-    Body(rules): Body<Vec<Rule>>,
-) -> Json<Vec<Rule>> {
+    Body(rules): Body<Vec<FaultRule>>,
+) -> Json<Vec<FaultRule>> {
     let mut state = core.state();
     state.faults.set(rules);
     let rules = state.faults.rules();
@@ -361,7 +361,7 @@ async fn set_faults(
     Json(rules)
 }
 
-async fn faults(State(core): State<Arc<Core>>) -> Json<Vec<Rule>> {
+async fn faults(State(core): State<Arc<Core>>) -> Json<Vec<FaultRule>> {
     Json(core.state().faults.rules())
 }
 

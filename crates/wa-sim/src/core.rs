@@ -10,25 +10,29 @@ use wacore_binary::Node;
 
 use crate::account::lock;
 use crate::clock::Clock;
-use crate::data::Data;
+use crate::data_directory::DataDirectory;
 use crate::noise::ServerIdentity;
-use crate::state::{DeviceId, State};
-use crate::violations::{Rule, Violation};
+use crate::state::{DeviceId, ServerState};
+use crate::violations::{ViolatedRule, Violation};
 
 pub(crate) struct Core {
     pub identity: ServerIdentity,
     pub clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<ServerState>,
     /// Counts changes, for all who wait for one.
     changed: watch::Sender<u64>,
     /// Where it is kept, if anywhere.
-    data: Option<Data>,
+    data: Option<DataDirectory>,
     /// Where clients reach it, once it listens.
     pub address: OnceLock<SocketAddr>,
 }
 
 impl Core {
-    pub fn new(state: State, turned: Duration, data: Option<Data>) -> anyhow::Result<Self> {
+    pub fn new(
+        state: ServerState,
+        turned: Duration,
+        data: Option<DataDirectory>,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::new();
         clock.advance(turned);
         Ok(Self {
@@ -61,7 +65,7 @@ impl Core {
     }
 
     /// The state. Never hold it across an await, nor take it while holding a phone's lock.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, ServerState> {
         lock(&self.state)
     }
 
@@ -78,7 +82,7 @@ impl Core {
         &self,
         device: Option<&DeviceId>,
         stanza: &Node,
-        rule: Rule,
+        rule: ViolatedRule,
         detail: impl Into<String>,
     ) {
         let id = stanza.attrs.get("id").map(|id| id.as_str().into_owned()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::seed::Seed;
 /// One rule. The first rule of the list that matches a stanza and can act on it does so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct FaultRule {
     /// Which stanzas the rule is about.
     #[serde(rename = "match", default)]
     pub when: Match,
@@ -65,7 +65,7 @@ pub enum Stanza {
     /// A client asks for the keys of devices. `to` is the first of them.
     Prekeys,
     /// A client asks for its reach-out or new-chat limits.
-    Limits,
+    AccountLimits,
     /// The server asks a client for the passkey of an account, whose number is `to`.
     PasskeyRequest,
     /// A client answers with a passkey.
@@ -187,8 +187,8 @@ impl Action {
     /// Whether the action makes sense for this kind of stanza.
     fn applies_to(&self, stanza: Stanza) -> bool {
         use Stanza::{
-            Connect, History, Iq, Limits, Login, Media, Message, Passkey, PasskeyRequest, Prekeys,
-            Receipt, Usync,
+            AccountLimits, Connect, History, Iq, Login, Media, Message, Passkey, PasskeyRequest,
+            Prekeys, Receipt, Usync,
         };
         match self {
             Self::AckError { .. }
@@ -204,7 +204,9 @@ impl Action {
             Self::Duplicate { .. } => matches!(stanza, Receipt | History | PasskeyRequest),
             Self::Reorder | Self::Hold { .. } => stanza == Receipt,
             Self::Expire { .. } => stanza == PasskeyRequest,
-            Self::Error { .. } => matches!(stanza, Usync | Prekeys | Limits | Passkey | Iq | Media),
+            Self::Error { .. } => {
+                matches!(stanza, Usync | Prekeys | AccountLimits | Passkey | Iq | Media)
+            }
             Self::Corrupt => stanza == Media,
             Self::NoOneTimeKey => stanza == Prekeys,
             Self::Swallow => stanza != Connect,
@@ -230,7 +232,7 @@ pub(crate) struct Facts<'a> {
 }
 
 struct Active {
-    rule: Rule,
+    rule: FaultRule,
     matched: u32,
     fired: u32,
 }
@@ -248,17 +250,17 @@ impl Faults {
     }
 
     /// Replaces all rules. Counters start anew, and so do the dice.
-    pub fn set(&mut self, rules: Vec<Rule>) {
+    pub fn set(&mut self, rules: Vec<FaultRule>) {
         self.rules = rules.into_iter().map(|rule| Active { rule, matched: 0, fired: 0 }).collect();
         self.dice = self.seed.rng("faults");
     }
 
-    pub fn rules(&self) -> Vec<Rule> {
+    pub fn rules(&self) -> Vec<FaultRule> {
         self.rules.iter().map(|active| active.rule.clone()).collect()
     }
 
     /// The rules, with how often each has struck.
-    pub fn struck(&self) -> impl Iterator<Item = (&Rule, u32)> {
+    pub fn struck(&self) -> impl Iterator<Item = (&FaultRule, u32)> {
         self.rules.iter().map(|active| (&active.rule, active.fired))
     }
 
@@ -300,7 +302,7 @@ fn matches(when: &Match, facts: Facts<'_>) -> bool {
         && same(&when.id, facts.id)
 }
 
-impl Rule {
+impl FaultRule {
     /// A rule that strikes every stanza of this kind.
     pub fn on(stanza: Stanza, action: Action) -> Self {
         let when = Match { stanza: Some(stanza), ..Match::default() };
@@ -359,11 +361,11 @@ mod tests {
             {"action": "no_ack", "probability": 0.5, "times": 3},
             {"match": {"stanza": "login"}, "action": {"failure": {"reason": 402, "code": 101, "expire": 60}}}
         ]"#;
-        let rules: Vec<Rule> = serde_json::from_str(json).unwrap();
-        let second = Rule::on(Stanza::Message, Action::AckError { code: 463 }).to("2").nth(2);
+        let rules: Vec<FaultRule> = serde_json::from_str(json).unwrap();
+        let second = FaultRule::on(Stanza::Message, Action::AckError { code: 463 }).to("2").nth(2);
         assert_eq!(rules[0], second);
         assert_eq!((rules[1].probability, rules[1].times), (0.5, Some(3)));
-        let again: Vec<Rule> =
+        let again: Vec<FaultRule> =
             serde_json::from_str(&serde_json::to_string(&rules).unwrap()).unwrap();
         assert_eq!(again, rules);
     }
@@ -372,9 +374,9 @@ mod tests {
     fn the_first_rule_that_matches_strikes_as_often_as_it_may() {
         let mut faults = Faults::new(Seed(1));
         faults.set(vec![
-            Rule::on(Stanza::Message, Action::NoAck).nth(2),
-            Rule::on(Stanza::Receipt, Action::Reorder),
-            Rule::on(Stanza::Message, Action::Swallow).times(2),
+            FaultRule::on(Stanza::Message, Action::NoAck).nth(2),
+            FaultRule::on(Stanza::Receipt, Action::Reorder),
+            FaultRule::on(Stanza::Message, Action::Swallow).times(2),
         ]);
         let struck: Vec<Option<Action>> =
             ["a", "b", "c", "d"].map(|id| faults.strike(facts(id))).into();
@@ -386,7 +388,7 @@ mod tests {
     fn the_dice_fall_the_same_for_the_same_seed() {
         let run = |seed| {
             let mut faults = Faults::new(Seed(seed));
-            faults.set(vec![Rule::on(Stanza::Message, Action::NoAck).probability(0.5)]);
+            faults.set(vec![FaultRule::on(Stanza::Message, Action::NoAck).probability(0.5)]);
             (0..64).map(|_| faults.strike(facts("a")).is_some()).collect::<Vec<bool>>()
         };
         assert_eq!(run(1), run(1));
@@ -396,8 +398,12 @@ mod tests {
     #[test]
     fn an_action_never_strikes_a_stanza_it_makes_no_sense_for() {
         let mut faults = Faults::new(Seed(1));
-        let rule =
-            Rule { when: Match::default(), action: Action::Reorder, probability: 1.0, times: None };
+        let rule = FaultRule {
+            when: Match::default(),
+            action: Action::Reorder,
+            probability: 1.0,
+            times: None,
+        };
         faults.set(vec![rule]);
         assert_eq!(faults.strike(facts("a")), None);
     }

@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
 use crate::media::{self, File};
 use crate::seed::Seed;
-use crate::state::{DeviceId, State};
+use crate::state::{DeviceId, ServerState};
 
 /// The most chats of one part.
 const CHATS_PER_PART: usize = 5000;
@@ -28,7 +28,7 @@ const EXPIRED_AGE_S: u64 = 60 * DAY_S;
 /// A chat from before a client was linked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Chat {
+pub struct HistoryChat {
     /// The number of the other person, digits only.
     pub with: String,
     /// Whether that person has written; if not, only the account itself has.
@@ -52,9 +52,9 @@ pub enum ChatToken {
     Expired,
 }
 
-impl State {
+impl ServerState {
     /// Sets the chats that a number's phone tells of when it is linked.
-    pub fn set_history(&mut self, number: &str, chats: Vec<Chat>, now_s: u64) {
+    pub fn set_history(&mut self, number: &str, chats: Vec<HistoryChat>, now_s: u64) {
         for chat in &chats {
             let age = match chat.token {
                 ChatToken::None => None,
@@ -69,7 +69,7 @@ impl State {
     }
 
     /// The same for chats whose tokens were noted before.
-    pub fn restore_history(&mut self, number: &str, chats: Vec<Chat>) {
+    pub fn restore_history(&mut self, number: &str, chats: Vec<HistoryChat>) {
         for chat in &chats {
             self.lid(&chat.with);
             let (from, to) = if chat.wrote {
@@ -170,7 +170,7 @@ impl Core {
 }
 
 /// A chat, with its token and when that was given.
-type ToldChat = (Chat, Option<(Vec<u8>, u64)>);
+type ToldChat = (HistoryChat, Option<(Vec<u8>, u64)>);
 
 /// A part of a history.
 struct Part {
@@ -273,10 +273,10 @@ impl Part {
     }
 }
 
-fn by_number_of(chat: &Chat) -> String {
+fn by_number_of(chat: &HistoryChat) -> String {
     Jid::pn(chat.with.as_str()).to_string()
 }
 
-fn by_lid_of(seed: Seed, chat: &Chat) -> String {
+fn by_lid_of(seed: Seed, chat: &HistoryChat) -> String {
     Jid::lid(lid_of(seed, &chat.with)).to_string()
 }

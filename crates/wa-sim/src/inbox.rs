@@ -1,11 +1,11 @@
-//! The inbox: the simulated phones as a person would see them, and a switchboard for the faults.
+//! The inbox: the simulated phones as a person would see them, and a panel of faults to switch on.
 //!
 //! Everything is rendered here. The browser gets whole pages, then through server-sent events the
 //! parts of its page that have changed. What people do there goes to the control API.
 
 mod chats;
+mod fault_panel;
 mod page;
-mod switchboard;
 mod text;
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ struct Place {
     with: String,
     /// What is searched for.
     q: String,
-    /// `faults` if the switchboard is open.
+    /// `faults` if the fault panel is open.
     panel: String,
 }
 

@@ -11,16 +11,16 @@ pub(crate) use encrypt::{KEY_TYPE, key_node, skey_node};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::connection::{Client, Flow};
+use crate::connection::{ClientConnection, Flow};
 use crate::faults::{Action, Facts, Stanza};
 use crate::stanza;
-use crate::state::State;
-use crate::violations::Rule;
+use crate::state::ServerState;
+use crate::violations::ViolatedRule;
 
 /// Not implemented: what a server answers to a request it does not know.
 const NOT_IMPLEMENTED: u16 = 501;
 
-impl Client {
+impl ClientConnection {
     pub(crate) fn handle_iq(&mut self, node: &Node) -> Flow {
         match stanza::attr(node, "type").as_deref() {
             Some("get" | "set") => self.request(node),
@@ -33,7 +33,7 @@ impl Client {
             Some("error") => {
                 self.violation(
                     node,
-                    Rule::Unexpected,
+                    ViolatedRule::Unexpected,
                     "the client refused a request of the server",
                 );
                 Flow::Continue
@@ -41,7 +41,7 @@ impl Client {
             _ => {
                 self.violation(
                     node,
-                    Rule::Unexpected,
+                    ViolatedRule::Unexpected,
                     "an iq needs type get, set, result or error",
                 );
                 Flow::Continue
@@ -51,7 +51,7 @@ impl Client {
 
     fn request(&mut self, node: &Node) -> Flow {
         let Some(id) = stanza::attr(node, "id") else {
-            self.violation(node, Rule::MalformedId, "a request without an id");
+            self.violation(node, ViolatedRule::MalformedId, "a request without an id");
             return Flow::Continue;
         };
         let kind = kind(node);
@@ -92,7 +92,7 @@ impl Client {
     fn answer(&mut self, node: &Node, action: Option<&Action>) -> Vec<Node> {
         let namespace = stanza::attr(node, "xmlns").unwrap_or_default();
         if self.device.is_none() && !matches!(namespace.as_str(), "md" | "w:p" | "encrypt") {
-            self.violation(node, Rule::Unexpected, format!("{namespace} before login"));
+            self.violation(node, ViolatedRule::Unexpected, format!("{namespace} before login"));
             return vec![stanza::error(node, 401, "not-authorized")];
         }
         match namespace.as_str() {
@@ -150,7 +150,7 @@ impl Client {
             }
             return Vec::new();
         }
-        self.violation(node, Rule::Unexpected, "unknown request about linking");
+        self.violation(node, ViolatedRule::Unexpected, "unknown request about linking");
         vec![stanza::error(node, 400, "bad-request")]
     }
 }
@@ -159,14 +159,14 @@ fn kind(node: &Node) -> Stanza {
     match stanza::attr(node, "xmlns").as_deref() {
         Some("usync") => Stanza::Usync,
         Some("encrypt") if node.get_optional_child("key").is_some() => Stanza::Prekeys,
-        Some("w:mex") => Stanza::Limits,
+        Some("w:mex") => Stanza::AccountLimits,
         Some("md") if node.get_optional_child("passkey_prologue").is_some() => Stanza::Passkey,
         _ => Stanza::Iq,
     }
 }
 
 /// The number of the first user a request is about, be it named by address or as a contact.
-fn first_number(state: &State, node: &Node) -> Option<String> {
+fn first_number(state: &ServerState, node: &Node) -> Option<String> {
     let list = node
         .get_optional_child("key")
         .or_else(|| node.get_optional_child_by_tag(&["usync", "list"]))?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What became of one copy of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CopyOutcome {
     /// The simulated phone decrypted it and showed it.
     Decrypted,
     /// The simulated phone decrypted it, but had shown this id before, and dropped it.
@@ -26,7 +26,7 @@ pub enum Outcome {
 
 /// One copy of a message at one device. A stanza makes one entry for each device it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// Position in the ledger, from 1.
     pub seq: u64,
     /// When the stanza came in over the wire, in Unix nanoseconds that never jump.
@@ -46,7 +46,7 @@ pub struct Entry {
     /// How many stanzas came under this id so far, this one included.
     pub copy: u32,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: CopyOutcome,
     /// The text, where it was decrypted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub text: Option<String>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The limits of one account, all off by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct AccountLimits {
     /// Until when the account may only write to people with a token they gave it, in simulated
     /// Unix seconds. Other messages are refused with error 463.
     pub reachout_until: Option<u64>,

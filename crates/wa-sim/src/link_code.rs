@@ -8,13 +8,13 @@ use wacore_binary::{Node, SERVER_JID};
 use wacore_libsignal::crypto::aes_256_gcm_decrypt;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::core::Core;
 use crate::pairing::{Linked, PairError};
 use crate::phone::raw;
 use crate::stanza;
-use crate::state::State;
-use crate::violations::Rule;
+use crate::state::ServerState;
+use crate::violations::ViolatedRule;
 
 /// The wrapped bundle: salt, nonce, then the sealed keys.
 const SALT: usize = 32;
@@ -32,7 +32,7 @@ pub(crate) struct LinkCode {
     exchange: Option<(KeyPair, [u8; 32])>,
 }
 
-impl Client {
+impl ClientConnection {
     /// `<link_code_companion_reg>`: the client's side of linking by code.
     pub(crate) fn link_code(&mut self, node: &Node, registration: &Node) {
         let done = match stanza::attr(registration, "stage").as_deref() {
@@ -41,7 +41,7 @@ impl Client {
             other => Err(anyhow::anyhow!("unknown stage {other:?}")),
         };
         if let Err(error) = done {
-            self.violation(node, Rule::Unexpected, format!("linking by code: {error:#}"));
+            self.violation(node, ViolatedRule::Unexpected, format!("linking by code: {error:#}"));
             self.send(stanza::error(node, 400, "bad-request"));
         }
     }
@@ -151,7 +151,7 @@ impl Core {
     }
 }
 
-impl State {
+impl ServerState {
     /// The device of `number` that was linked last, once there is one newer than `after`.
     pub fn newest_device(&self, number: &str, after: u16) -> Option<Linked> {
         let device = *self.accounts.get(number)?.companions.keys().next_back()?;

@@ -9,7 +9,7 @@ use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
 use crate::account::{PRIMARY, address, bundle, lock, pn};
-use crate::connection::{Client, Flow, failure, stream_error};
+use crate::connection::{ClientConnection, Flow, failure, stream_error};
 use crate::core::Core;
 use crate::faults::{Facts, Stanza};
 use crate::noise::Peer;
@@ -18,7 +18,7 @@ use crate::state::DeviceId;
 /// Refused: this device is not linked (any more).
 const LOGGED_OUT: u16 = 401;
 
-impl Client {
+impl ClientConnection {
     pub(crate) fn log_in(&mut self, peer: &Peer) -> Flow {
         let number = peer.payload.username.unwrap_or_default().to_string();
         let device = u16::try_from(peer.payload.device.unwrap_or_default()).unwrap_or_default();

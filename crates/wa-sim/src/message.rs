@@ -8,13 +8,13 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::account::{PRIMARY, lid_of};
-use crate::connection::{Client, Flow};
+use crate::connection::{ClientConnection, Flow};
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::stanza;
-use crate::state::{DeviceId, MessageKey, State};
-use crate::violations::Rule;
+use crate::state::{DeviceId, MessageKey, ServerState};
+use crate::violations::ViolatedRule;
 
 /// The server's answers to messages it does not deliver.
 const BAD_REQUEST: u16 = 400;
@@ -53,8 +53,8 @@ impl Arrival {
         (self.from.number.clone(), self.to.clone(), self.id.clone())
     }
 
-    pub fn entry(&self, outcome: Outcome) -> Entry {
-        Entry {
+    pub fn entry(&self, outcome: CopyOutcome) -> LedgerEntry {
+        LedgerEntry {
             seq: 0,
             wire_ns: self.wire_ns,
             id: self.id.clone(),
@@ -82,19 +82,19 @@ struct Accepted {
 /// Why the server does not take a message.
 struct Refusal {
     code: u16,
-    violation: Option<(Rule, String)>,
+    violation: Option<(ViolatedRule, String)>,
 }
 
 impl Refusal {
-    fn new(code: u16, rule: Rule, detail: impl Into<String>) -> Self {
+    fn new(code: u16, rule: ViolatedRule, detail: impl Into<String>) -> Self {
         Self { code, violation: Some((rule, detail.into())) }
     }
 }
 
-impl Client {
+impl ClientConnection {
     pub(crate) fn handle_message(&mut self, node: &Node, arrived: u64) -> Flow {
         let Some(sender) = self.device.clone() else {
-            self.violation(node, Rule::Unexpected, "a message before login");
+            self.violation(node, ViolatedRule::Unexpected, "a message before login");
             return Flow::Drop;
         };
         let to = stanza::jid(node, "to").and_then(|jid| self.core.state().resolve(&jid));
@@ -116,7 +116,7 @@ impl Client {
             let (connection, node) = (self.id, node.clone());
             tokio::spawn(async move {
                 core.clock.sleep_until(until).await;
-                let mut client = Client { core, id: connection, device: Some(sender) };
+                let mut client = ClientConnection { core, id: connection, device: Some(sender) };
                 client.take_message(&node, arrived, None);
                 client.core.notify();
             });
@@ -127,11 +127,11 @@ impl Client {
 
     fn take_message(&mut self, node: &Node, arrived: u64, action: Option<Action>) -> Flow {
         if let Some(flow) = action.as_ref().and_then(|action| self.break_off(action)) {
-            self.log_only(node, arrived, Outcome::Swallowed, None);
+            self.log_only(node, arrived, CopyOutcome::Swallowed, None);
             return flow;
         }
         if let Some(Action::AckError { code }) = action {
-            self.log_only(node, arrived, Outcome::Refused, Some(code));
+            self.log_only(node, arrived, CopyOutcome::Refused, Some(code));
             self.send(ack(node, Some(code), self.core.clock.now_s()));
             return Flow::Continue;
         }
@@ -145,7 +145,7 @@ impl Client {
                 if let Some((rule, detail)) = refusal.violation {
                     self.violation(node, rule, detail);
                 }
-                self.log_only(node, arrived, Outcome::Refused, Some(refusal.code));
+                self.log_only(node, arrived, CopyOutcome::Refused, Some(refusal.code));
                 self.send(ack(node, Some(refusal.code), self.core.clock.now_s()));
                 return Flow::Continue;
             }
@@ -198,7 +198,7 @@ impl Client {
     }
 
     /// Notes a message in the ledger that goes no further.
-    fn log_only(&self, node: &Node, arrived: u64, outcome: Outcome, error: Option<u16>) {
+    fn log_only(&self, node: &Node, arrived: u64, outcome: CopyOutcome, error: Option<u16>) {
         let Some(sender) = &self.device else { return };
         let mut state = self.core.state();
         let to = stanza::jid(node, "to");
@@ -209,7 +209,7 @@ impl Client {
             .unwrap_or_default();
         let id = stanza::attr(node, "id").unwrap_or_default();
         let copy = state.count_copy(&(sender.number.clone(), number.clone(), id.clone()));
-        state.log(Entry {
+        state.log(LedgerEntry {
             seq: 0,
             wire_ns: arrived,
             id,
@@ -228,26 +228,35 @@ impl Client {
     /// What a real server looks at before it takes a message.
     fn check(&self, node: &Node, arrived: u64, to: Option<DeviceId>) -> Result<Accepted, Refusal> {
         let Some(sender) = self.device.clone() else {
-            return Err(Refusal::new(BAD_REQUEST, Rule::Unexpected, "not logged in"));
+            return Err(Refusal::new(BAD_REQUEST, ViolatedRule::Unexpected, "not logged in"));
         };
         let id = stanza::attr(node, "id").unwrap_or_default();
         if id.is_empty() || id.len() > MAX_ID || !id.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("message id {id:?}")));
+            return Err(Refusal::new(
+                MALFORMED,
+                ViolatedRule::MalformedId,
+                format!("message id {id:?}"),
+            ));
         }
-        let chat = stanza::jid(node, "to")
-            .ok_or_else(|| Refusal::new(MALFORMED, Rule::MalformedId, "a message without to"))?;
+        let chat = stanza::jid(node, "to").ok_or_else(|| {
+            Refusal::new(MALFORMED, ViolatedRule::MalformedId, "a message without to")
+        })?;
         let to = to.ok_or_else(|| {
-            Refusal::new(NOT_FOUND, Rule::UnknownRecipient, format!("nobody is {chat}"))
+            Refusal::new(NOT_FOUND, ViolatedRule::UnknownRecipient, format!("nobody is {chat}"))
         })?;
         if to.number.is_empty() || !to.number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("recipient {chat}")));
+            return Err(Refusal::new(
+                MALFORMED,
+                ViolatedRule::MalformedId,
+                format!("recipient {chat}"),
+            ));
         }
         let now_s = self.core.clock.now_s();
         let mut state = self.core.state();
         let known = state.account(&to.number, now_s).ok().flatten().is_some();
         if !known {
             let detail = format!("{} is not on WhatsApp", to.number);
-            return Err(Refusal::new(NOT_FOUND, Rule::UnknownRecipient, detail));
+            return Err(Refusal::new(NOT_FOUND, ViolatedRule::UnknownRecipient, detail));
         }
         let peer = stanza::attr(node, "category").as_deref() == Some("peer");
         let token = node.get_optional_child("tctoken").and_then(stanza::bytes);
@@ -260,10 +269,14 @@ impl Client {
         let mut copies = Vec::with_capacity(encs.len());
         for (jid, enc) in encs {
             let Some(owner) = state.resolve(&jid) else {
-                return Err(Refusal::new(MALFORMED, Rule::MalformedId, format!("copy for {jid}")));
+                return Err(Refusal::new(
+                    MALFORMED,
+                    ViolatedRule::MalformedId,
+                    format!("copy for {jid}"),
+                ));
             };
             if let Some(problem) = wrong_device(&state, &owner, &to, &sender) {
-                return Err(Refusal::new(BAD_REQUEST, Rule::UnknownDevice, problem));
+                return Err(Refusal::new(BAD_REQUEST, ViolatedRule::UnknownDevice, problem));
             }
             copies.push(Arrival {
                 wire_ns: arrived,
@@ -282,7 +295,7 @@ impl Client {
         }
         if !copies.iter().any(|copy| copy.owner.number == to.number) {
             let detail = format!("no copy for any device of {}", to.number);
-            return Err(Refusal::new(BAD_REQUEST, Rule::MissingCopy, detail));
+            return Err(Refusal::new(BAD_REQUEST, ViolatedRule::MissingCopy, detail));
         }
         state.chats.insert((sender.number.clone(), to.number.clone()));
         let whole = node.get_optional_child("participants").is_some();
@@ -306,7 +319,7 @@ fn copies_in(node: &Node, to: &Jid) -> Vec<(Jid, Node)> {
 
 /// Why a copy for this device makes no sense. A device that was there once may still be written to.
 fn wrong_device(
-    state: &State,
+    state: &ServerState,
     owner: &DeviceId,
     to: &DeviceId,
     sender: &DeviceId,
@@ -325,7 +338,7 @@ fn wrong_device(
 /// The hash of the devices a message should have been for, if it was for others. It makes the
 /// client ask for the device lists again.
 fn stale_devices(
-    state: &State,
+    state: &ServerState,
     copies: &[Arrival],
     sender: &DeviceId,
     to: &DeviceId,
@@ -389,7 +402,7 @@ impl Core {
         let sender_lid = state.lid(&copy.from.number);
         let Some(companion) = state.companion(&copy.owner) else { return };
         let there = companion.connection.is_some() && companion.active;
-        state.log(copy.entry(if there { Outcome::Forwarded } else { Outcome::Queued }));
+        state.log(copy.entry(if there { CopyOutcome::Forwarded } else { CopyOutcome::Queued }));
         drop(state);
         let by_lid = copy.chat.is_lid();
         let pn = Jid::pn_device(copy.from.number.as_str(), copy.from.device);

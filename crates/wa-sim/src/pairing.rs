@@ -11,17 +11,17 @@ use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
 use crate::account::{Account, Companion, pn};
-use crate::connection::{Client, Flow, failure, stream_error};
+use crate::connection::{ClientConnection, Flow, failure, stream_error};
 use crate::core::Core;
 use crate::link_code::LinkCode;
 use crate::noise::Peer;
-use crate::notices::DeviceChange;
+use crate::notifications::DeviceChange;
 use crate::outbox::Outbox;
 use crate::phone::{Phone, PublicPreKey, raw};
 use crate::seed::Seed;
 use crate::shortcake::Shortcake;
 use crate::state::DeviceId;
-use crate::violations::Rule;
+use crate::violations::ViolatedRule;
 
 /// How many QR codes a client gets to show, one after the other.
 const REFS: usize = 6;
@@ -37,7 +37,7 @@ const LINK_END: char = '#';
 pub(crate) struct Candidate {
     refs: Vec<String>,
     noise_key: [u8; 32],
-    registration: Registration,
+    registration: ClientRegistration,
     pub link_code: Option<LinkCode>,
     /// The passkey that the server has asked it for.
     pub shortcake: Option<Shortcake>,
@@ -47,7 +47,7 @@ pub(crate) struct Candidate {
 
 /// What a client says about itself when it registers.
 #[derive(Clone)]
-struct Registration {
+struct ClientRegistration {
     id: u32,
     identity: [u8; 32],
     signed_prekey: PublicPreKey,
@@ -82,7 +82,7 @@ pub struct Linked {
 /// What has come of a scan or of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Pairing {
+pub enum PairingOutcome {
     /// The client is linked.
     Linked(Linked),
     /// The client has been asked for the account's passkey first.
@@ -122,7 +122,7 @@ pub enum PairError {
     Failed(String),
 }
 
-impl Client {
+impl ClientConnection {
     /// Gives an unpaired client references for its QR codes.
     pub(crate) fn offer_pairing(&mut self, peer: &Peer) -> Flow {
         let Some(registration) =
@@ -175,7 +175,7 @@ impl Client {
             countersigned(signed, &candidate.registration.identity, &signer)
         else {
             drop(state);
-            self.violation(node, Rule::BadSignature, "device identity of a new companion");
+            self.violation(node, ViolatedRule::BadSignature, "device identity of a new companion");
             return;
         };
         let registration = candidate.registration;
@@ -218,7 +218,7 @@ impl Client {
 impl Core {
     /// The phone of `number` scans a QR. Returns once the client has been told, or asked for the
     /// passkey; it is linked when it shows up among the account's devices.
-    pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<Pairing, PairError> {
+    pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<PairingOutcome, PairError> {
         let body = qr.rsplit(LINK_END).next().unwrap_or(qr).trim();
         let fields: Vec<&str> = body.split(',').collect();
         let [reference, noise, identity, secret, ..] = fields.as_slice() else {
@@ -404,7 +404,9 @@ fn server_iq(id: &str, child: Node) -> Node {
         .build()
 }
 
-fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Option<Registration> {
+fn registration(
+    data: &wa::client_payload::DevicePairingRegistrationData,
+) -> Option<ClientRegistration> {
     let key = |bytes: &Option<Vec<u8>>| bytes.as_deref().filter(|bytes| bytes.len() == 32).map(raw);
     let number = |bytes: &Option<Vec<u8>>| {
         bytes.as_deref().map(|bytes| bytes.iter().fold(0u32, |n, &b| (n << 8) | u32::from(b)))
@@ -415,7 +417,7 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Opt
         .and_then(|bytes| wa::DeviceProps::decode_from_slice(bytes).ok())
         .and_then(|props| props.os)
         .unwrap_or_default();
-    let registration = Registration {
+    let registration = ClientRegistration {
         id: number(&data.e_regid)?,
         identity: key(&data.e_ident)?,
         signed_prekey: PublicPreKey { id: number(&data.e_skey_id)?, key: key(&data.e_skey_val)? },

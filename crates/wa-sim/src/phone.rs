@@ -52,7 +52,7 @@ pub(crate) struct PublicPreKey {
 /// One device's Signal state. The phone of an account is its device 0.
 pub(crate) struct Phone {
     identities: Identities,
-    sessions: Sessions,
+    sessions: SignalSessions,
     prekeys: PreKeys,
     signed_prekey: SignedPreKey,
     signature: Vec<u8>,
@@ -73,7 +73,7 @@ impl Phone {
         let registration_id = u32::from_be_bytes([0, 0, id[0], id[1]]) % REGISTRATION_IDS + 1;
         Ok(Self {
             identities: Identities { own: identity, registration_id, known: HashMap::new() },
-            sessions: Sessions(HashMap::new()),
+            sessions: SignalSessions(HashMap::new()),
             prekeys: PreKeys { outstanding: HashMap::new(), next: 1 },
             signed_prekey: SignedPreKey(SignedPreKeyRecord::new(
                 SIGNED_PREKEY_ID.into(),
@@ -243,10 +243,10 @@ impl IdentityKeyStore for Identities {
     }
 }
 
-struct Sessions(HashMap<String, SessionRecord>);
+struct SignalSessions(HashMap<String, SessionRecord>);
 
 #[async_trait]
-impl SessionStore for Sessions {
+impl SessionStore for SignalSessions {
     async fn load_session(&self, address: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
         Ok(self.0.get(address.as_str()).cloned())
     }

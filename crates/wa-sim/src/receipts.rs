@@ -6,19 +6,20 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::account::{PRIMARY, address};
-use crate::connection::{Client, Flow};
+use crate::connection::{ClientConnection, Flow};
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::message::Arrival;
 use crate::stanza;
-use crate::state::{DeviceId, MessageKey, State, Status};
-use crate::violations::Rule;
+use crate::state::{DeviceId, MessageKey, MessageStatus, ServerState};
+use crate::violations::ViolatedRule;
 
 impl Core {
     /// A simulated phone tells the sender's clients how far a message got: arrived, or `read`.
     pub(crate) fn phone_receipt(self: &Arc<Self>, copy: &Arrival, kind: Option<&str>) {
-        let status = if kind == Some("read") { Status::Read } else { Status::Delivered };
+        let status =
+            if kind == Some("read") { MessageStatus::Read } else { MessageStatus::Delivered };
         let node = self.receipt(copy, kind).build();
         let facts = Facts {
             stanza: Stanza::Receipt,
@@ -77,7 +78,7 @@ impl Core {
     }
 }
 
-impl Client {
+impl ClientConnection {
     /// An `<ack>`: the client has what the server sent.
     pub(crate) fn handle_ack(&mut self, node: &Node) -> Flow {
         let (Some(device), Some(id)) = (&self.device, stanza::attr(node, "id")) else {
@@ -89,7 +90,11 @@ impl Client {
             companion.outbox.acknowledge(&class, &id, kind.as_deref());
         }
         if let Some(error) = stanza::attr(node, "error") {
-            self.violation(node, Rule::Unexpected, format!("the client refused it with {error}"));
+            self.violation(
+                node,
+                ViolatedRule::Unexpected,
+                format!("the client refused it with {error}"),
+            );
         }
         Flow::Continue
     }
@@ -115,14 +120,14 @@ impl Client {
         let writer = to.as_ref().and_then(|jid| state.resolve(jid));
         drop(state);
         let status = match kind.as_deref() {
-            None | Some("inactive") => Some(Status::Delivered),
-            Some("read" | "played") => Some(Status::Read),
+            None | Some("inactive") => Some(MessageStatus::Delivered),
+            Some("read" | "played") => Some(MessageStatus::Read),
             Some("retry") => None,
             // Between the devices of one account: nobody else's business.
             _ => return Flow::Continue,
         };
         let Some(writer) = writer else {
-            self.violation(node, Rule::MalformedId, "a receipt for nobody");
+            self.violation(node, ViolatedRule::MalformedId, "a receipt for nobody");
             return Flow::Continue;
         };
         let Some(status) = status else {
@@ -134,7 +139,7 @@ impl Client {
                 let key = (writer.number.clone(), device.number.clone(), id.clone());
                 let mut state = self.core.state();
                 state.raise(&key, status);
-                if status == Status::Delivered {
+                if status == MessageStatus::Delivered {
                     let entry = self.confirmation(&state, &key, &writer, &device);
                     state.log(entry);
                 }
@@ -146,12 +151,12 @@ impl Client {
 
     fn confirmation(
         &self,
-        state: &State,
+        state: &ServerState,
         key: &MessageKey,
         writer: &DeviceId,
         reader: &DeviceId,
-    ) -> Entry {
-        Entry {
+    ) -> LedgerEntry {
+        LedgerEntry {
             seq: 0,
             wire_ns: self.core.clock.wire_ns(),
             id: key.2.clone(),
@@ -161,7 +166,7 @@ impl Client {
             owner: reader.number.clone(),
             device: reader.device,
             copy: state.copies.get(key).copied().unwrap_or(1),
-            outcome: Outcome::Confirmed,
+            outcome: CopyOutcome::Confirmed,
             text: None,
             error: None,
         }

@@ -20,15 +20,15 @@ use wacore_libsignal::crypto::{aes_256_gcm_decrypt, hmac_sha256};
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 use waproto::whatsapp as wa;
 
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
-use crate::pairing::{PairError, Pairing};
+use crate::pairing::{PairError, PairingOutcome};
 use crate::passkey::{base64_url, request_options};
 use crate::phone::raw;
 use crate::stanza;
-use crate::state::State;
-use crate::violations::Rule;
+use crate::state::ServerState;
+use crate::violations::ViolatedRule;
 
 /// How long an account's passkey may take, in milliseconds.
 const LIFETIME_MS: u64 = 600_000;
@@ -108,7 +108,7 @@ impl Shortcake {
     }
 }
 
-impl Client {
+impl ClientConnection {
     /// The client's side of linking with a passkey; none if the request is about something else.
     pub(crate) fn passkey_step(&self, node: &Node) -> Option<Vec<Node>> {
         let child = node.children()?.first()?;
@@ -124,7 +124,11 @@ impl Client {
             Ok(child) => stanza::result(node, child),
             Err(Refusal::User(code, text)) => stanza::error(node, code, text),
             Err(Refusal::Client(error)) => {
-                self.violation(node, Rule::Unexpected, format!("linking by passkey: {error:#}"));
+                self.violation(
+                    node,
+                    ViolatedRule::Unexpected,
+                    format!("linking by passkey: {error:#}"),
+                );
                 stanza::error(node, 400, "bad-request")
             }
         }])
@@ -271,11 +275,11 @@ impl Core {
         connection: u64,
         number: &str,
         secret: &[u8; 32],
-    ) -> Result<Pairing, PairError> {
+    ) -> Result<PairingOutcome, PairError> {
         if self.state().passkeys.contains_key(number) {
             self.ask_for_passkey(connection, number, secret)
         } else {
-            self.vouch(connection, number, secret).map(Pairing::Linked)
+            self.vouch(connection, number, secret).map(PairingOutcome::Linked)
         }
     }
 
@@ -284,7 +288,7 @@ impl Core {
         connection: u64,
         number: &str,
         secret: &[u8; 32],
-    ) -> Result<Pairing, PairError> {
+    ) -> Result<PairingOutcome, PairError> {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
         let to = Some(number);
@@ -322,7 +326,7 @@ impl Core {
         });
         drop(state);
         self.notify();
-        Ok(Pairing::PasskeyAsked { expires_at: now_ms + lifetime_ms })
+        Ok(PairingOutcome::PasskeyAsked { expires_at: now_ms + lifetime_ms })
     }
 
     /// The user of `number` compares the code that a client shows with the one on the phone. If it
@@ -398,12 +402,12 @@ impl Exchange {
     }
 }
 
-fn asked(state: &mut State, connection: u64) -> Result<&mut Shortcake, Refusal> {
+fn asked(state: &mut ServerState, connection: u64) -> Result<&mut Shortcake, Refusal> {
     let candidate = state.candidates.get_mut(&connection);
     candidate.and_then(|candidate| candidate.shortcake.as_mut()).ok_or(LATE)
 }
 
-fn fresh_challenge(state: &mut State) -> String {
+fn fresh_challenge(state: &mut ServerState) -> String {
     let id = state.fresh_id("");
     base64_url(&state.seed.bytes(&format!("passkey challenge {id}")))
 }

@@ -12,17 +12,17 @@ use tokio::task::AbortHandle;
 use crate::account::{NumberSettings, PRIMARY};
 use crate::control::{AccountInfo, DeviceInfo};
 use crate::core::Core;
-use crate::data::{self, Data};
-use crate::faults::Rule;
-use crate::history::Chat;
-use crate::ledger::Entry;
-use crate::limits::Limits;
-use crate::pairing::{PairError, Pairing};
+use crate::data_directory::{self, DataDirectory};
+use crate::faults::FaultRule;
+use crate::history::HistoryChat;
+use crate::ledger::LedgerEntry;
+use crate::limits::AccountLimits;
+use crate::pairing::{PairError, PairingOutcome};
 use crate::passkey::Passkey;
+use crate::phone_actions::{WriteError, WrittenMessage};
 use crate::seed::Seed;
 use crate::server::{Server, WEBSOCKET_PATH};
-use crate::simulated::{WriteError, Written};
-use crate::state::{DeviceId, Message, MessageFilter, State};
+use crate::state::{DeviceId, Message, MessageFilter, ServerState};
 use crate::violations::Violation;
 
 /// How long a client may take to finish a pairing it was offered.
@@ -66,15 +66,16 @@ impl Simulator {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let (data, state, turned) = match &config.data {
             Some(directory) => {
-                let (data, state, turned) = Data::open(directory, config.seed)?;
+                let (data, state, turned) = DataDirectory::open(directory, config.seed)?;
                 (Some(data), state, turned)
             }
-            None => (None, State::new(Seed(config.seed), 0), Duration::ZERO),
+            None => (None, ServerState::new(Seed(config.seed), 0), Duration::ZERO),
         };
         let kept = data.is_some();
         let core = Arc::new(Core::new(state, turned, data)?);
         let server = Server::start(Arc::clone(&core), config.listen).await?;
-        let keeper = kept.then(|| tokio::spawn(data::keep(Arc::clone(&core))).abort_handle());
+        let keeper =
+            kept.then(|| tokio::spawn(data_directory::keep(Arc::clone(&core))).abort_handle());
         Ok(Self { core, server: Arc::new(server), keeper })
     }
 
@@ -98,7 +99,7 @@ impl Simulator {
     ///
     /// # Errors
     /// If no client shows this QR, the number is not on WhatsApp, or the client does not finish.
-    pub async fn scan(&self, qr: &str, phone: &str) -> Result<Pairing, PairError> {
+    pub async fn scan(&self, qr: &str, phone: &str) -> Result<PairingOutcome, PairError> {
         let pairing = self.core.scan(qr, phone)?;
         self.core.settled(pairing).await
     }
@@ -107,7 +108,7 @@ impl Simulator {
     ///
     /// # Errors
     /// As for [`Self::scan`]; a wrong code shows as a client that does not finish.
-    pub async fn pair(&self, code: &str, phone: &str) -> Result<Pairing, PairError> {
+    pub async fn pair(&self, code: &str, phone: &str) -> Result<PairingOutcome, PairError> {
         self.core.pair(code, phone).await
     }
 
@@ -156,7 +157,7 @@ impl Simulator {
     }
 
     /// Sets the chats that the phone of a number tells a client of when it links it.
-    pub fn set_history(&self, phone: &str, chats: Vec<Chat>) {
+    pub fn set_history(&self, phone: &str, chats: Vec<HistoryChat>) {
         let now_s = self.core.clock.now_s();
         self.core.state().set_history(phone, chats, now_s);
     }
@@ -178,7 +179,12 @@ impl Simulator {
     ///
     /// # Errors
     /// If one of the two is not on WhatsApp.
-    pub async fn write(&self, from: &str, to: &str, text: &str) -> Result<Written, WriteError> {
+    pub async fn write(
+        &self,
+        from: &str,
+        to: &str,
+        text: &str,
+    ) -> Result<WrittenMessage, WriteError> {
         self.core.write(from, to, text)
     }
 
@@ -188,7 +194,7 @@ impl Simulator {
     }
 
     /// Replaces the fault rules.
-    pub fn set_faults(&self, rules: Vec<Rule>) {
+    pub fn set_faults(&self, rules: Vec<FaultRule>) {
         self.core.state().faults.set(rules);
         self.core.notify();
     }
@@ -199,7 +205,7 @@ impl Simulator {
     }
 
     /// Sets what the server limits an account to.
-    pub fn set_limits(&self, phone: &str, limits: Limits) {
+    pub fn set_limits(&self, phone: &str, limits: AccountLimits) {
         self.core.state().limits.insert(phone.to_owned(), limits);
     }
 
@@ -209,7 +215,7 @@ impl Simulator {
     }
 
     /// Everything that happened to messages, from the entry after `after` on; 0 gives all.
-    pub fn ledger(&self, after: u64) -> Vec<Entry> {
+    pub fn ledger(&self, after: u64) -> Vec<LedgerEntry> {
         self.core.state().ledger_after(after, usize::MAX)
     }
 
@@ -294,8 +300,11 @@ impl Simulator {
 
 impl Core {
     /// Waits until a client that was offered a pairing is linked.
-    pub(crate) async fn settled(&self, pairing: Pairing) -> Result<Pairing, PairError> {
-        if let Pairing::Linked(linked) = &pairing {
+    pub(crate) async fn settled(
+        &self,
+        pairing: PairingOutcome,
+    ) -> Result<PairingOutcome, PairError> {
+        if let PairingOutcome::Linked(linked) = &pairing {
             let id = DeviceId { number: linked.phone.clone(), device: linked.device };
             self.until(|state| state.companion(&id).map(|_| ())).await?;
         }
@@ -327,7 +336,7 @@ impl Core {
     }
 
     /// Types a code into a phone, and waits until the client is linked or asked for the passkey.
-    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<Pairing, PairError> {
+    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<PairingOutcome, PairError> {
         let before = self
             .state()
             .accounts
@@ -339,13 +348,16 @@ impl Core {
             let asked = state.candidates.values().find_map(|candidate| {
                 candidate.shortcake.as_ref()?.expires_at(number, self.clock.now_ms())
             });
-            let linked = state.newest_device(number, before).map(Pairing::Linked);
-            linked.or(asked.map(|expires_at| Pairing::PasskeyAsked { expires_at }))
+            let linked = state.newest_device(number, before).map(PairingOutcome::Linked);
+            linked.or(asked.map(|expires_at| PairingOutcome::PasskeyAsked { expires_at }))
         })
         .await
     }
 
-    async fn until<T>(&self, probe: impl Fn(&mut State) -> Option<T>) -> Result<T, PairError> {
+    async fn until<T>(
+        &self,
+        probe: impl Fn(&mut ServerState) -> Option<T>,
+    ) -> Result<T, PairError> {
         let mut changed = self.subscribe();
         let found = async {
             loop {
@@ -401,7 +413,7 @@ impl Core {
                         node.tag,
                         crate::stanza::attr(node, "id").unwrap_or_default()
                     ),
-                    rule: crate::violations::Rule::Unacked,
+                    rule: crate::violations::ViolatedRule::Unacked,
                     detail: "not acknowledged within 15 s".to_owned(),
                 }));
             }
@@ -410,7 +422,7 @@ impl Core {
     }
 }
 
-impl State {
+impl ServerState {
     pub(crate) fn filtered(&self, filter: &MessageFilter) -> Vec<Message> {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
         self.messages
@@ -421,7 +433,7 @@ impl State {
     }
 
     /// At most `limit` entries after the one with this number.
-    pub(crate) fn ledger_after(&self, after: u64, limit: usize) -> Vec<Entry> {
+    pub(crate) fn ledger_after(&self, after: u64, limit: usize) -> Vec<LedgerEntry> {
         let start = usize::try_from(after).unwrap_or(usize::MAX);
         self.ledger.iter().skip(start).take(limit).cloned().collect()
     }

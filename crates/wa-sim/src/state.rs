@@ -10,11 +10,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use wacore_binary::{Jid, Node};
 
 use crate::account::{Account, NumberSettings, lid_of};
-use crate::data::Journal;
+use crate::data_directory::Journal;
 use crate::faults::Faults;
-use crate::history::Chat;
-use crate::ledger::Entry;
-use crate::limits::Limits;
+use crate::history::HistoryChat;
+use crate::ledger::LedgerEntry;
+use crate::limits::AccountLimits;
 use crate::media::File;
 use crate::pairing::Candidate;
 use crate::passkey::Passkey;
@@ -24,7 +24,7 @@ use crate::violations::Violation;
 /// How far a message got, as its sender sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum MessageStatus {
     /// One tick: the server has it.
     Sent,
     /// Two ticks: a device of the recipient has it.
@@ -49,7 +49,7 @@ pub struct Message {
     /// How many stanzas came under this id.
     pub copies: u32,
     /// How far it got.
-    pub status: Status,
+    pub status: MessageStatus,
 }
 
 /// Which messages to list. An absent field matches all.
@@ -62,7 +62,7 @@ pub struct MessageFilter {
 }
 
 /// What a connection's task is told to do.
-pub(crate) enum Outgoing {
+pub(crate) enum ConnectionCommand {
     Send(Node),
     /// Send this last stanza of the stream, and leave it to the client to close the connection.
     End(Node),
@@ -89,7 +89,7 @@ const RUN_SHIFT: u32 = 32;
 /// Sender, recipient and id: what makes a message one.
 pub(crate) type MessageKey = (String, String, String);
 
-pub(crate) struct State {
+pub(crate) struct ServerState {
     pub seed: Seed,
     pub numbers: BTreeMap<String, NumberSettings>,
     /// The passkeys of the numbers that need one to link a client.
@@ -97,9 +97,9 @@ pub(crate) struct State {
     /// Which number a hidden id belongs to, for all that were ever told to a client.
     pub lids: HashMap<String, String>,
     pub accounts: BTreeMap<String, Account>,
-    pub limits: BTreeMap<String, Limits>,
+    pub limits: BTreeMap<String, AccountLimits>,
     /// How to reach the task of each connection.
-    pub connections: HashMap<u64, UnboundedSender<Outgoing>>,
+    pub connections: HashMap<u64, UnboundedSender<ConnectionCommand>>,
     /// Unpaired clients that show a QR or wait for a code.
     pub candidates: HashMap<u64, Candidate>,
     pub messages: Vec<Message>,
@@ -111,12 +111,12 @@ pub(crate) struct State {
     /// When somebody gave somebody else the latest token, giver first, in simulated Unix seconds.
     pub tokens: HashMap<(String, String), u64>,
     /// The chats that the phone of a number tells new clients of.
-    pub histories: BTreeMap<String, Vec<Chat>>,
+    pub histories: BTreeMap<String, Vec<HistoryChat>>,
     /// The parts of histories that clients were told to download, by number.
     pub files: HashMap<(String, usize), Arc<File>>,
     /// Receipts kept back until another one has gone to the same device.
     pub held: HashMap<DeviceId, Vec<Node>>,
-    pub ledger: Vec<Entry>,
+    pub ledger: Vec<LedgerEntry>,
     /// The files of a data directory, if there is one.
     pub journal: Option<Journal>,
     /// Accounts that differ from their files.
@@ -127,7 +127,7 @@ pub(crate) struct State {
     next_connection: u64,
 }
 
-impl State {
+impl ServerState {
     /// An empty world. `run` counts the starts on one data directory: ids must not come again.
     pub fn new(seed: Seed, run: u64) -> Self {
         Self {
@@ -227,20 +227,20 @@ impl State {
     pub fn send(&self, connection: u64, node: Node) {
         if let Some(connection) = self.connections.get(&connection) {
             // A closed channel means the connection is going away.
-            let _ = connection.send(Outgoing::Send(node));
+            let _ = connection.send(ConnectionCommand::Send(node));
         }
     }
 
     /// Ends the stream of a connection with this stanza, if it is still there.
     pub fn end(&self, connection: u64, last: Node) {
         if let Some(connection) = self.connections.get(&connection) {
-            let _ = connection.send(Outgoing::End(last));
+            let _ = connection.send(ConnectionCommand::End(last));
         }
     }
 
     pub fn drop_connection(&self, connection: u64) {
         if let Some(connection) = self.connections.get(&connection) {
-            let _ = connection.send(Outgoing::Drop);
+            let _ = connection.send(ConnectionCommand::Drop);
         }
     }
 
@@ -267,7 +267,7 @@ impl State {
         self.messages.push(message);
     }
 
-    pub fn log(&mut self, mut entry: Entry) {
+    pub fn log(&mut self, mut entry: LedgerEntry) {
         entry.seq = self.ledger.len() as u64 + 1;
         if let Some(journal) = &mut self.journal {
             journal.entry(&entry);
@@ -308,7 +308,7 @@ impl State {
     }
 
     /// Raises a message's status; receipts may come twice or out of order.
-    pub fn raise(&mut self, key: &MessageKey, status: Status) {
+    pub fn raise(&mut self, key: &MessageKey, status: MessageStatus) {
         self.change_message(key, |message| message.status = message.status.max(status));
     }
 

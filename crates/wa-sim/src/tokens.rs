@@ -8,10 +8,10 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::account::{PRIMARY, pn};
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::core::Core;
 use crate::stanza;
-use crate::state::{DeviceId, State};
+use crate::state::{DeviceId, ServerState};
 
 /// The length of a bucket, in seconds.
 const BUCKET_S: u64 = 7 * 24 * 3600;
@@ -20,7 +20,7 @@ const BUCKETS: u64 = 4;
 /// The only kind of token there is.
 const TRUSTED_CONTACT: &str = "trusted_contact";
 
-impl State {
+impl ServerState {
     /// When `giver` gave `holder` the latest token, in simulated Unix seconds.
     pub fn token_given(&self, giver: &str, holder: &str) -> Option<u64> {
         self.tokens.get(&(giver.to_owned(), holder.to_owned())).copied()
@@ -93,7 +93,7 @@ impl Core {
     }
 }
 
-impl Client {
+impl ClientConnection {
     /// The client gives tokens. Whoever has written to it gives one back.
     pub(crate) fn set_tokens(&self, tokens: &Node) {
         let Some(own) = self.number().map(str::to_owned) else { return };
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_token_holds_for_four_buckets_and_for_its_holder() {
-        let mut state = State::new(Seed(1), 0);
+        let mut state = ServerState::new(Seed(1), 0);
         let given_at = 10 * BUCKET_S + 5;
         state.note_token("1".to_owned(), "2".to_owned(), given_at);
         let token = state.token("1", "2", given_at);

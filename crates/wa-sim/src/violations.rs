@@ -12,7 +12,7 @@ pub struct Violation {
     /// The stanza concerned: its tag and id.
     pub stanza: String,
     /// Which rule was broken, as a short fixed name.
-    pub rule: Rule,
+    pub rule: ViolatedRule,
     /// What was found.
     pub detail: String,
 }
@@ -20,7 +20,7 @@ pub struct Violation {
 /// The rules a client is held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Rule {
+pub enum ViolatedRule {
     /// A `<message>` has no copy for a device it was meant for.
     MissingCopy,
     /// A `<message>` has a copy for a device its recipient does not have.

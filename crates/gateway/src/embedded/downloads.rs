@@ -1,7 +1,7 @@
 //! Downloads over HTTP, as the library wants them: parts of the phone's history, and WhatsApp's
 //! newest version.
 
-use super::transport::Server;
+use super::transport::ServerAddress;
 use async_trait::async_trait;
 use std::time::Duration;
 use whatsapp_rust::anyhow::{self, anyhow};
@@ -18,11 +18,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Downloads from the hosts of one server, and from nowhere else.
 pub(super) struct Downloads {
     http: UreqHttpClient,
-    server: Server,
+    server: ServerAddress,
 }
 
 impl Downloads {
-    pub fn new(server: &Server) -> Downloads {
+    pub fn new(server: &ServerAddress) -> Downloads {
         let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(DOWNLOAD_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -81,7 +81,7 @@ mod tests {
     }
 
     fn downloads(address: &str) -> Downloads {
-        Downloads::new(&Server::new(Some(&format!("ws://{address}/ws/chat"))).unwrap())
+        Downloads::new(&ServerAddress::new(Some(&format!("ws://{address}/ws/chat"))).unwrap())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the library reports, as link states, acks, receipts, and who wrote.
 
-use super::session::Turn;
 use super::storage::Storage;
+use super::supervisor::SupervisorRequest;
 use super::{Ack, Shared, lock, now, passkey};
 use crate::{Event, Link, LinkState, qr};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp, wording};
@@ -27,7 +27,7 @@ const MESSAGE_CLASS: &str = "message";
 pub(super) struct Listener {
     pub shared: Arc<Shared>,
     pub storage: Arc<Storage>,
-    pub turns: mpsc::UnboundedSender<Turn>,
+    pub requests: mpsc::UnboundedSender<SupervisorRequest>,
     /// Set when another client is about to take over: from then on this one has no say in the
     /// link. Acks and receipts count as long as they come.
     pub retired: Arc<AtomicBool>,
@@ -99,7 +99,7 @@ impl Listener {
             LibraryEvent::PairingQrCodesExhausted(exhausted) => {
                 self.shared.update_link(|link| (link.qr, link.qr_png) = (None, None));
                 if exhausted.disconnected {
-                    self.turn(Turn::Reopen);
+                    self.request(SupervisorRequest::Reopen);
                 }
             }
             LibraryEvent::PairError(failed) => {
@@ -126,13 +126,13 @@ impl Listener {
                     "the same WhatsApp session was opened elsewhere: restart to take it back"
                 );
                 self.lost(LinkState::Replaced, wording::REPLACED);
-                self.turn(Turn::Rest);
+                self.request(SupervisorRequest::Rest);
             }
             LibraryEvent::TemporaryBan(ban) => self.banned(ban),
             LibraryEvent::ClientOutdated(_) => {
                 tracing::error!("WhatsApp no longer accepts this version: update kabari");
                 self.lost(LinkState::ClientOutdated, wording::CLIENT_OUTDATED);
-                self.turn(Turn::Refused);
+                self.request(SupervisorRequest::Refused);
             }
             LibraryEvent::ConnectFailure(failure) => self.refused(failure),
             _ => {}
@@ -176,7 +176,7 @@ impl Listener {
             "WhatsApp unlinked this device: link it again with the new QR code"
         );
         self.lost(LinkState::LoggedOut, wording::UNLINKED);
-        self.turn(Turn::Wipe);
+        self.request(SupervisorRequest::Wipe);
     }
 
     fn banned(&self, ban: &TemporaryBan) {
@@ -188,7 +188,7 @@ impl Listener {
         let until = now() + length;
         tracing::error!(reason, %until, "WhatsApp banned this number for a time");
         self.lost(LinkState::Banned { until }, wording::BANNED);
-        self.turn(Turn::OpenAt(until));
+        self.request(SupervisorRequest::OpenAt(until));
     }
 
     fn refused(&self, failure: &ConnectFailure) {
@@ -200,7 +200,7 @@ impl Listener {
             reason => {
                 self.lost(LinkState::Connecting, wording::CONNECTION_REFUSED);
                 if !reason.should_reconnect() {
-                    self.turn(Turn::Refused);
+                    self.request(SupervisorRequest::Refused);
                 }
             }
         }
@@ -223,12 +223,12 @@ impl Listener {
     /// Ends a link with a passkey that cannot be finished: a new client shows a new QR.
     fn begin_anew(&self, error: &str) {
         passkey::begin_anew(&self.shared, error);
-        self.turn(Turn::Reopen);
+        self.request(SupervisorRequest::Reopen);
     }
 
-    fn turn(&self, turn: Turn) {
+    fn request(&self, request: SupervisorRequest) {
         // The session's task stops listening only when this client is on its way out anyway.
-        let _ = self.turns.send(turn);
+        let _ = self.requests.send(request);
     }
 }
 

@@ -20,7 +20,7 @@ const PEOPLE_PER_EVENT: usize = 500;
 const COMPLETE: u32 = 100;
 
 /// What is kept of a chat with somebody who has written.
-struct Chat {
+struct HistoryChat {
     id: Jid,
     /// The other person's number, if the chat tells it.
     number: Option<Jid>,
@@ -55,7 +55,7 @@ impl Shared {
         });
     }
 
-    async fn take_in(&self, client: &Client, storage: &Storage, chats: Vec<Chat>) {
+    async fn take_in(&self, client: &Client, storage: &Storage, chats: Vec<HistoryChat>) {
         let (mut people, mut tokens) = (Vec::with_capacity(chats.len()), vec![]);
         let mut unnamed = 0;
         for chat in chats {
@@ -107,7 +107,7 @@ fn progress(part: &LazyHistorySync) -> Option<u8> {
     u8::try_from(progress).ok()
 }
 
-fn read(part: &LazyHistorySync) -> Result<Vec<Chat>, HistorySyncError> {
+fn read(part: &LazyHistorySync) -> Result<Vec<HistoryChat>, HistorySyncError> {
     let mut conversations = part.stream();
     let mut chats = vec![];
     while let Some(conversation) = conversations.next_conversation()? {
@@ -118,7 +118,7 @@ fn read(part: &LazyHistorySync) -> Result<Vec<Chat>, HistorySyncError> {
 
 /// What is kept of a conversation; nothing if it is not with one person, who has written to us or
 /// given us a token, which only happens when one writes.
-fn chat(conversation: &wa::Conversation) -> Option<Chat> {
+fn chat(conversation: &wa::Conversation) -> Option<HistoryChat> {
     let id: Jid = conversation.id.parse().ok()?;
     let number = if id.is_pn() {
         Some(id.clone())
@@ -137,7 +137,7 @@ fn chat(conversation: &wa::Conversation) -> Option<Chat> {
     let given_at = conversation.tc_token_timestamp.filter(|_| conversation.tc_token.is_some());
     let token = conversation.tc_token.clone().zip(given_at.and_then(|at| i64::try_from(at).ok()));
     let wrote_at = i64::try_from(wrote_at.max(given_at)?).ok()?;
-    Some(Chat { id, number, wrote_at: Timestamp(wrote_at.saturating_mul(1000)), token })
+    Some(HistoryChat { id, number, wrote_at: Timestamp(wrote_at.saturating_mul(1000)), token })
 }
 
 /// Notices, such as the one about encryption that every chat begins with, have no content.

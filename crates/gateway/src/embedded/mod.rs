@@ -20,24 +20,24 @@ mod limits;
 mod passkey;
 mod runtime;
 mod send;
-mod session;
 mod storage;
+mod supervisor;
 mod transport;
 
 pub use storage::{LegacyDevice, LegacySession};
 
 use crate::session_store::SessionStore;
 use crate::{
-    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
-    SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, OutgoingMessage,
+    Registration, SendError,
 };
 use async_trait::async_trait;
 use kabari_domain::{Phone, Timestamp};
-use session::Command;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use supervisor::Command;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task;
 use whatsapp_rust::Client;
@@ -115,13 +115,16 @@ impl Embedded {
     /// # Errors
     /// If the address is none, or the session cannot be read or written.
     pub async fn start(config: EmbeddedConfig) -> Result<Embedded, GatewayError> {
-        let server = transport::Server::new(config.websocket_url.as_deref())?;
+        let server = transport::ServerAddress::new(config.websocket_url.as_deref())?;
         let (shared, events) = Shared::new(config.ack_timeout, config.longest_reconnect);
         let shared = Arc::new(shared);
         let (commands, commands_rx) = mpsc::channel(1);
-        let origin =
-            session::Origin { store: config.store, server, device_name: config.device_name };
-        session::Supervisor::new(shared.clone(), origin, commands_rx).spawn().await?;
+        let origin = supervisor::SessionConfig {
+            store: config.store,
+            server,
+            device_name: config.device_name,
+        };
+        supervisor::Supervisor::new(shared.clone(), origin, commands_rx).spawn().await?;
         Ok(Embedded { shared, commands, events: Mutex::new(Some(events)) })
     }
 
@@ -159,7 +162,7 @@ impl Gateway for Embedded {
         send::check(&*self.shared.ready()?, phones).await
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
         send::send(&self.shared, message).await
     }
 

@@ -21,7 +21,7 @@
 //! | the message held no copy for the recipient | `NotRegistered` or `Recipient`, after asking again |
 
 use super::{Ack, Shared, limits, lock};
-use crate::{Outgoing, Registration, SendError};
+use crate::{OutgoingMessage, Registration, SendError};
 use kabari_domain::{MessageId, Phone, wording};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -97,7 +97,7 @@ fn registration(is_registered: bool, jid: &Jid) -> Registration {
     }
 }
 
-pub(super) async fn send(shared: &Shared, message: &Outgoing) -> Result<(), SendError> {
+pub(super) async fn send(shared: &Shared, message: &OutgoingMessage) -> Result<(), SendError> {
     let client = shared.ready()?;
     let to = address(&client, message).await?;
     know_settings(shared, &client).await;
@@ -149,7 +149,7 @@ async fn leave_dead_connection(client: &Arc<Client>) {
     }
 }
 
-async fn address(client: &Client, message: &Outgoing) -> Result<Jid, SendError> {
+async fn address(client: &Client, message: &OutgoingMessage) -> Result<Jid, SendError> {
     let jid = match &message.jid {
         Some(jid) => jid.clone(),
         None => match check(client, std::slice::from_ref(&message.phone)).await?.pop() {
@@ -197,14 +197,14 @@ impl Drop for PendingAck<'_> {
 }
 
 /// A message that is on the wire, or may be.
-struct Written {
+struct InFlight {
     losses: watch::Receiver<u64>,
     has_copy_for_recipient: bool,
     /// Whether a token went along.
     has_token: bool,
 }
 
-impl Written {
+impl InFlight {
     async fn connection_lost(mut self) {
         // Without the sender there is no gateway any more: that is a loss too.
         let _ = self.losses.changed().await;
@@ -215,8 +215,8 @@ async fn write(
     client: &Client,
     shared: &Shared,
     to: &Jid,
-    message: &Outgoing,
-) -> Result<Written, SendError> {
+    message: &OutgoingMessage,
+) -> Result<InFlight, SendError> {
     let id = message.message_id.as_str();
     let mut losses = shared.losses.subscribe();
     // Resolves when the stanza is ready to be encrypted for the socket: up to then nothing can
@@ -254,7 +254,7 @@ async fn write(
         .as_ref()
         .is_none_or(|stanza| TOKENS.iter().any(|token| stanza.get_optional_child(token).is_some()));
     let has_copy_for_recipient = stanza.is_none_or(|stanza| has_copy_for_others(client, &stanza));
-    Ok(Written { losses, has_copy_for_recipient, has_token })
+    Ok(InFlight { losses, has_copy_for_recipient, has_token })
 }
 
 /// The server acknowledges a message that only our own phone can read just like any other. That

@@ -28,16 +28,16 @@ const FILE_DOMAINS: [&str; 2] = [".whatsapp.net", ".whatsapp.com"];
 
 /// Which server to talk to.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct ServerAddress {
     url: Uri,
     host: String,
     port: u16,
     tls: bool,
 }
 
-impl Server {
+impl ServerAddress {
     /// WhatsApp itself, or the server at this address.
-    pub fn new(url: Option<&str>) -> Result<Server, GatewayError> {
+    pub fn new(url: Option<&str>) -> Result<ServerAddress, GatewayError> {
         let text = url.unwrap_or(WHATSAPP_WEB_WS_URL);
         let invalid = || {
             GatewayError::NotPossible(format!(
@@ -53,7 +53,7 @@ impl Server {
         // An IPv6 address has brackets in a URL and none in a name to look up.
         let host = url.host().ok_or_else(invalid)?.trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        Ok(Server { url, host, port, tls })
+        Ok(ServerAddress { url, host, port, tls })
     }
 
     /// Whether it is WhatsApp itself.
@@ -87,7 +87,7 @@ impl Server {
 /// The library's own factory leaves Nagle's algorithm on, which costs about 40 ms at each turn of
 /// the conversation.
 pub(super) struct Dialer {
-    pub server: Server,
+    pub server: ServerAddress,
     pub shared: Arc<Shared>,
     pub storage: Arc<Storage>,
 }
@@ -139,7 +139,7 @@ impl Transport for WriteAhead {
     }
 }
 
-impl Server {
+impl ServerAddress {
     async fn dial(&self) -> Result<Socket, anyhow::Error> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         tcp.set_nodelay(true)?;
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn without_an_address_it_is_whatsapp_and_its_newest_version() {
-        let server = Server::new(None).unwrap();
+        let server = ServerAddress::new(None).unwrap();
         assert!(server.tls);
         assert_eq!((server.host.as_str(), server.port), ("web.whatsapp.com", 443));
         assert_eq!(server.fixed_version(), None);
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn reads_the_address_of_a_simulator() {
-        let server = Server::new(Some("ws://[::1]:9080/ws/chat")).unwrap();
+        let server = ServerAddress::new(Some("ws://[::1]:9080/ws/chat")).unwrap();
         assert!(!server.tls);
         assert_eq!((server.host.as_str(), server.port), ("::1", 9080));
         assert_eq!(server.fixed_version(), Some(SIMULATOR_VERSION));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn files_come_from_the_server_s_own_hosts() {
-        let server = Server::new(None).unwrap();
+        let server = ServerAddress::new(None).unwrap();
         for (url, is_its_own) in [
             ("https://mmg.whatsapp.net/v/x?auth=1", true),
             ("https://web.whatsapp.com/sw.js", true),
@@ -186,7 +186,7 @@ mod tests {
         ] {
             assert_eq!(server.file_url(url), is_its_own.then(|| url.to_owned()), "{url}");
         }
-        let simulator = Server::new(Some("ws://127.0.0.1:9080/ws/chat")).unwrap();
+        let simulator = ServerAddress::new(Some("ws://127.0.0.1:9080/ws/chat")).unwrap();
         let file = simulator.file_url("https://127.0.0.1:9080/media/x?auth=1");
         assert_eq!(file.as_deref(), Some("http://127.0.0.1:9080/media/x?auth=1"));
         assert_eq!(simulator.file_url("https://127.0.0.1:9081/media/x"), None);
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_websocket() {
         for url in ["", "127.0.0.1:9080", "http://127.0.0.1/", "ws://", "ws:/x"] {
-            assert!(Server::new(Some(url)).is_err(), "{url}");
+            assert!(ServerAddress::new(Some(url)).is_err(), "{url}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests to a gateway, and what their failures mean.
 
-use crate::contract::{Answer, Qr, Status};
+use crate::contract::{AnswerBody, QrBody, StatusBody};
 use crate::http;
 use crate::{GatewayError, Link, LinkState, SendError};
 use kabari_domain::wording;
@@ -84,7 +84,7 @@ impl Connection {
     /// log when that is nothing new.
     pub async fn look(&self, before: &Link) -> (Link, Option<bool>) {
         let request = self.request(Method::GET, "status").timeout(REQUEST_TIMEOUT);
-        let status: Status = match read(request).await {
+        let status: StatusBody = match read(request).await {
             Ok((_, status)) => status,
             Err(failure) => {
                 if before.state != LinkState::Unreachable {
@@ -100,7 +100,7 @@ impl Connection {
         };
         let qr = match status.has_qr && !status.ready {
             true => self.qr().await,
-            false => Qr::default(),
+            false => QrBody::default(),
         };
         let link = Link {
             state: status.link_state(),
@@ -113,7 +113,7 @@ impl Connection {
         (link, Some(status.message_ids))
     }
 
-    async fn qr(&self) -> Qr {
+    async fn qr(&self) -> QrBody {
         let answer = read(self.request(Method::GET, "qr").timeout(REQUEST_TIMEOUT)).await;
         answer.map(|(_, qr)| qr).unwrap_or_default()
     }
@@ -217,7 +217,7 @@ pub async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<(Reply
 }
 
 /// What an answer without success means for a message.
-pub fn refused(reply: &Reply, answer: Answer) -> SendError {
+pub fn refused(reply: &Reply, answer: AnswerBody) -> SendError {
     if let Some(error) = answer.send_error() {
         return error;
     }

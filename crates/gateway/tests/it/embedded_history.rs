@@ -3,19 +3,19 @@
 use crate::world::{FRIEND, OWN, World, message, phone};
 use kabari_domain::Timestamp;
 use kabari_gateway::{Event, SendError};
-use wa_sim::{Action, Chat, ChatToken, Limits, Rule, Stanza};
+use wa_sim::{AccountLimits, Action, ChatToken, FaultRule, HistoryChat, Stanza};
 
 /// Named by number in the history, and with a token there, too.
 const NEIGHBOUR: &str = "6281234567802";
 const WITHOUT_TOKEN: &str = "6281234567803";
 const SILENT: &str = "6281234567804";
 
-fn chat(with: &str, wrote: bool, token: ChatToken) -> Chat {
-    Chat { with: with.into(), wrote, token }
+fn chat(with: &str, wrote: bool, token: ChatToken) -> HistoryChat {
+    HistoryChat { with: with.into(), wrote, token }
 }
 
 /// Linked to a phone with these chats.
-async fn linked_with(chats: Vec<Chat>, faults: Vec<Rule>) -> World {
+async fn linked_with(chats: Vec<HistoryChat>, faults: Vec<FaultRule>) -> World {
     let world = World::unlinked().await;
     world.simulator.set_history(OWN, chats);
     world.simulator.set_faults(faults);
@@ -43,7 +43,7 @@ async fn who_has_written_is_told_and_their_tokens_go_with_messages() {
     assert_eq!(world.event().await, Event::HistoryProgress { percent: 100 });
 
     let until = world.simulator.now_ms() / 1000 + 3600;
-    let limits = Limits { reachout_until: Some(until), ..Limits::default() };
+    let limits = AccountLimits { reachout_until: Some(until), ..AccountLimits::default() };
     world.simulator.set_limits(OWN, limits);
     assert_eq!(world.send(&message(FRIEND, 1, "x")).await, Ok(()));
     assert_eq!(world.send(&message(NEIGHBOUR, 2, "x")).await, Ok(()));
@@ -58,7 +58,7 @@ async fn a_missing_token_is_no_limit_of_the_number() {
         vec![chat(FRIEND, true, ChatToken::Valid), chat(WITHOUT_TOKEN, true, ChatToken::None)];
     let mut world = linked_with(chats, vec![]).await;
     while !matches!(world.event().await, Event::HistoryProgress { .. }) {}
-    let limits = Limits { token_required: true, ..Limits::default() };
+    let limits = AccountLimits { token_required: true, ..AccountLimits::default() };
     world.simulator.set_limits(OWN, limits);
     let answer = world.send(&message(WITHOUT_TOKEN, 1, "x")).await;
     assert!(matches!(answer, Err(SendError::MissingToken { .. })), "{answer:?}");
@@ -69,7 +69,7 @@ async fn a_missing_token_is_no_limit_of_the_number() {
 #[tokio::test]
 async fn a_part_that_cannot_be_read_is_left_out() {
     let many = (0..6000).map(|n| chat(&format!("62851{n:06}0"), true, ChatToken::None));
-    let broken = Rule::on(Stanza::Media, Action::Corrupt).times(1);
+    let broken = FaultRule::on(Stanza::Media, Action::Corrupt).times(1);
     let mut world = linked_with(many.collect(), vec![broken]).await;
     let mut people = 0;
     let percent = loop {

@@ -7,7 +7,7 @@ use kabari_gateway::{
     Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, MemoryStore, SendError,
 };
 use std::sync::Arc;
-use wa_sim::{Action, Rule, Stanza};
+use wa_sim::{Action, FaultRule, Stanza};
 
 const NEXT_OWN: &str = "6281299990001";
 
@@ -138,7 +138,7 @@ async fn unlinked_while_we_were_away_ends_in_a_new_qr_too() {
 async fn a_session_opened_elsewhere_is_not_fought_over() {
     let world = World::linked().await;
     let conflict = Action::StreamError { code: None, conflict: Some("replaced".into()) };
-    world.faults([Rule::on(Stanza::Message, conflict).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, conflict).times(1)]);
     let sent = world.send(&message(FRIEND, 1, "x")).await;
     assert!(matches!(sent, Err(SendError::Unknown(_))), "{sent:?}");
     let link = world.state(LinkState::Replaced).await;
@@ -154,7 +154,7 @@ async fn a_session_opened_elsewhere_is_not_fought_over() {
 async fn a_ban_shows_its_end_and_ends_by_itself() {
     let world = World::linked().await;
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(2) };
-    world.faults([Rule::on(Stanza::Login, ban).times(1)]);
+    world.faults([FaultRule::on(Stanza::Login, ban).times(1)]);
     world.gateway.restart().await.unwrap();
     let link = world.until("a ban", |link| matches!(link.state, LinkState::Banned { .. })).await;
     assert_eq!(link.error.as_deref(), Some(wording::BANNED));
@@ -170,7 +170,7 @@ async fn a_ban_shows_its_end_and_ends_by_itself() {
 async fn an_outdated_client_says_so() {
     let world = World::linked().await;
     let outdated = Action::Failure { reason: 405, code: None, expire: None };
-    world.faults([Rule::on(Stanza::Login, outdated).times(1)]);
+    world.faults([FaultRule::on(Stanza::Login, outdated).times(1)]);
     world.gateway.restart().await.unwrap();
     let link = world.state(LinkState::ClientOutdated).await;
     assert_eq!(link.error.as_deref(), Some(wording::CLIENT_OUTDATED));

@@ -2,9 +2,9 @@
 
 use crate::world::{FRIEND, OWN, PATIENCE, STRANGER, World, message, phone};
 use kabari_domain::{ReceiptRank, Timestamp};
-use kabari_gateway::{Event, Gateway, Outgoing, Registration, SendError};
+use kabari_gateway::{Event, Gateway, OutgoingMessage, Registration, SendError};
 use std::time::{Duration, Instant};
-use wa_sim::{Action, Limits, NumberSettings, Receipts, Rule, Stanza};
+use wa_sim::{AccountLimits, Action, FaultRule, NumberSettings, Receipts, Stanza};
 
 #[tokio::test]
 async fn a_message_arrives_once_as_it_was_written_and_receipts_follow() {
@@ -61,7 +61,7 @@ async fn the_address_from_a_check_is_good_for_a_send() {
     let world = World::linked().await;
     let registered = world.gateway.check(&[phone(FRIEND)]).await.unwrap().remove(0);
     let Registration::Registered { jid } = registered else { panic!("{registered:?}") };
-    let sent = Outgoing { jid: Some(jid), ..message(FRIEND, 1, "x") };
+    let sent = OutgoingMessage { jid: Some(jid), ..message(FRIEND, 1, "x") };
     assert_eq!(world.send(&sent).await, Ok(()));
     world.until_received(FRIEND).await;
 }
@@ -81,9 +81,9 @@ async fn who_has_left_whatsapp_since_the_check_is_noticed() {
     let gone = NumberSettings { registered: false, receipts: Receipts::None };
     world.simulator.set_number(FRIEND, gone);
     let no_keys = Action::Error { code: 406, text: "not-acceptable".into() };
-    world.faults([Rule::on(Stanza::Prekeys, no_keys).to(FRIEND)]);
+    world.faults([FaultRule::on(Stanza::Prekeys, no_keys).to(FRIEND)]);
 
-    let sent = Outgoing { jid: Some(jid), ..message(FRIEND, 1, "x") };
+    let sent = OutgoingMessage { jid: Some(jid), ..message(FRIEND, 1, "x") };
     assert_eq!(world.send(&sent).await, Err(SendError::NotRegistered));
     assert_eq!(world.received(FRIEND), []);
 }
@@ -92,7 +92,7 @@ async fn who_has_left_whatsapp_since_the_check_is_noticed() {
 async fn refusals_say_what_to_do_next() {
     let world = World::linked().await;
     for (number, code) in (1..).zip([400, 404, 479, 429, 503]) {
-        world.faults([Rule::on(Stanza::Message, Action::AckError { code }).times(1)]);
+        world.faults([FaultRule::on(Stanza::Message, Action::AckError { code }).times(1)]);
         let answer = world.send(&message(FRIEND, number, "x")).await;
         let as_it_should = match code {
             429 | 503 => matches!(answer, Err(SendError::Retry { after, .. }) if !after.is_zero()),
@@ -110,11 +110,11 @@ async fn refusals_say_what_to_do_next() {
 async fn the_limit_for_new_chats_comes_with_its_end() {
     let world = World::linked().await;
     let ends = world.simulator.now_ms() / 1000 + 3600;
-    let limits = Limits {
+    let limits = AccountLimits {
         reachout_until: Some(ends),
         new_chats: Some(50),
         new_chats_used: 12,
-        ..Limits::default()
+        ..AccountLimits::default()
     };
     world.simulator.set_limits(OWN, limits);
     let until = Some(Timestamp(i64::try_from(ends * 1000).unwrap()));
@@ -140,7 +140,7 @@ async fn an_ack_that_comes_too_late_becomes_an_event() {
         .set_number(FRIEND, NumberSettings { registered: true, receipts: Receipts::None });
     let an_hour = Duration::from_secs(3600);
     let late = Action::LateAck { ms: 3_600_000 };
-    world.faults([Rule::on(Stanza::Message, late).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, late).times(1)]);
     let sent = message(FRIEND, 1, "x");
     let answer = world.send(&sent).await;
     assert!(matches!(answer, Err(SendError::Unknown(_))), "{answer:?}");
@@ -152,7 +152,7 @@ async fn an_ack_that_comes_too_late_becomes_an_event() {
 #[tokio::test]
 async fn a_connection_that_breaks_before_the_ack_leaves_it_open_and_a_resend_closes_it() {
     let world = World::linked().await;
-    world.faults([Rule::on(Stanza::Message, Action::DropBeforeAck).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).times(1)]);
     let sent = message(FRIEND, 1, "x");
     let begun = Instant::now();
     let answer = world.send(&sent).await;
@@ -170,7 +170,7 @@ async fn a_connection_that_breaks_before_the_ack_leaves_it_open_and_a_resend_clo
 async fn a_number_check_that_is_too_fast_waits() {
     let world = World::linked().await;
     let busy = Action::Error { code: 429, text: "rate-overlimit".into() };
-    world.faults([Rule::on(Stanza::Usync, busy)]);
+    world.faults([FaultRule::on(Stanza::Usync, busy)]);
     let answer = world.send(&message(FRIEND, 1, "x")).await;
     assert!(matches!(answer, Err(SendError::Retry { .. })), "{answer:?}");
     assert_eq!(world.received(FRIEND), []);
@@ -180,7 +180,7 @@ async fn a_number_check_that_is_too_fast_waits() {
 async fn keys_that_cannot_be_had_are_worth_another_try() {
     let world = World::linked().await;
     let broken = Action::Error { code: 500, text: "internal-server-error".into() };
-    world.faults([Rule::on(Stanza::Prekeys, broken).times(1)]);
+    world.faults([FaultRule::on(Stanza::Prekeys, broken).times(1)]);
     let sent = message(FRIEND, 1, "x");
     let answer = world.send(&sent).await;
     assert!(matches!(answer, Err(SendError::Recipient { .. })), "{answer:?}");
@@ -217,7 +217,7 @@ async fn receipts_that_came_while_no_process_ran_are_told_to_the_next() {
 #[tokio::test]
 async fn a_phone_that_cannot_read_its_copy_gets_another() {
     let world = World::linked().await;
-    world.faults([Rule::on(Stanza::Message, Action::AskRetry).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AskRetry).times(1)]);
     let sent = message(FRIEND, 1, "terbaca pada kali kedua");
     assert_eq!(world.send(&sent).await, Ok(()));
     world.until_received(FRIEND).await;

@@ -3,13 +3,14 @@
 use kabari_domain::{MessageId, Phone};
 use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
 use kabari_gateway::{
-    Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, MemoryStore, Outgoing, SendError,
+    Embedded, EmbeddedConfig, Event, Gateway, Link, LinkState, MemoryStore, OutgoingMessage,
+    SendError,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
-use wa_sim::{Config, MessageFilter, Rule, Simulator};
+use wa_sim::{Config, FaultRule, MessageFilter, Simulator};
 
 /// The number the gateway is linked to.
 pub const OWN: &str = "6281299990000";
@@ -74,7 +75,7 @@ impl World {
         timeout(PATIENCE, self.events.recv()).await.expect("an event in time").unwrap()
     }
 
-    pub fn faults<const N: usize>(&self, rules: [Rule; N]) {
+    pub fn faults<const N: usize>(&self, rules: [FaultRule; N]) {
         self.simulator.set_faults(rules.into());
     }
 
@@ -90,7 +91,7 @@ impl World {
         self.simulator.wait_for(arrived, PATIENCE).await.unwrap();
     }
 
-    pub async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+    pub async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
         timeout(PATIENCE, self.gateway.send(message)).await.expect("an answer in time")
     }
 
@@ -124,8 +125,8 @@ pub fn phone(digits: &str) -> Phone {
 }
 
 /// A message under an id of its own, to a number that nobody has checked.
-pub fn message(to: &str, number: u8, text: &str) -> Outgoing {
-    Outgoing {
+pub fn message(to: &str, number: u8, text: &str) -> OutgoingMessage {
+    OutgoingMessage {
         message_id: MessageId::from_random([number; 9]),
         phone: phone(to),
         jid: None,

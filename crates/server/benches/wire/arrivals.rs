@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use wa_sim::Entry;
+use wa_sim::LedgerEntry;
 
 /// When the messages of each number came in, in order, in nanoseconds since 1970.
 #[derive(Debug, Default)]
@@ -10,7 +10,7 @@ pub struct Arrivals(BTreeMap<String, Vec<u64>>);
 
 impl Arrivals {
     /// Counts each message id once.
-    pub fn of(ledger: &[Entry]) -> Arrivals {
+    pub fn of(ledger: &[LedgerEntry]) -> Arrivals {
         let mut seen = BTreeSet::new();
         let mut arrivals = Arrivals::default();
         for entry in ledger.iter().filter(|entry| seen.insert(entry.id.as_str())) {

@@ -4,8 +4,8 @@
 //! the server has acknowledged the one before. Nothing is written down: the library's session is in
 //! memory.
 
-use crate::people::{name, phone, text};
 use crate::process::Process;
+use crate::recipients::{name, phone, text};
 use crate::simulator::{Simulator, scan, ws_url};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
@@ -41,9 +41,9 @@ pub struct Options {
     /// Where the simulator listens.
     #[arg(long)]
     simulator: String,
-    /// How many people each client writes to.
+    /// How many recipients each client writes to.
     #[arg(long)]
-    people: u32,
+    recipients: u32,
     #[arg(long)]
     clients: u32,
 }
@@ -55,11 +55,15 @@ pub struct Bare {
 
 impl Bare {
     /// Starts it with this many clients.
-    pub async fn start(simulator: &Simulator, clients: u32, people: u32) -> anyhow::Result<Bare> {
+    pub async fn start(
+        simulator: &Simulator,
+        clients: u32,
+        recipients: u32,
+    ) -> anyhow::Result<Bare> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["bare", "--simulator", simulator.address()]).args([
-            "--people",
-            &people.to_string(),
+            "--recipients",
+            &recipients.to_string(),
             "--clients",
             &clients.to_string(),
         ]);
@@ -78,7 +82,7 @@ impl Bare {
 /// The process.
 pub async fn write(options: Options) -> anyhow::Result<()> {
     let mut clients: Vec<Client> = stream::iter(0..options.clients)
-        .map(|index| Client::link(&options.simulator, index, options.people))
+        .map(|index| Client::link(&options.simulator, index, options.recipients))
         .buffer_unordered(LINKED_AT_ONCE)
         .try_collect()
         .await?;
@@ -98,12 +102,12 @@ pub async fn write(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One client and the people it writes to.
+/// One client and the recipients it writes to.
 struct Client {
     bot: BotHandle,
     /// Which of the clients this is.
     index: u32,
-    people: Vec<Person>,
+    recipients: Vec<Person>,
     sent: usize,
     acks: mpsc::UnboundedReceiver<(String, Option<String>)>,
     read: watch::Receiver<usize>,
@@ -117,7 +121,7 @@ struct Person {
 }
 
 impl Client {
-    async fn link(simulator: &str, index: u32, people: u32) -> anyhow::Result<Client> {
+    async fn link(simulator: &str, index: u32, recipients: u32) -> anyhow::Result<Client> {
         let (acks, acks_of) = mpsc::unbounded_channel();
         let (read, connected) = (watch::Sender::new(0), watch::Sender::new(false));
         let (read_of, mut connected_of) = (read.subscribe(), connected.subscribe());
@@ -134,19 +138,26 @@ impl Client {
         let code = qr_of.recv().await.context("the client has ended")?;
         scan(simulator, &code, &format!("62812{index:07}0")).await?;
         connected_of.wait_for(|connected| *connected).await?;
-        let first = 1 + index * people;
-        let people = (first..first + people).map(|person| Person {
+        let first = 1 + index * recipients;
+        let recipients = (first..first + recipients).map(|person| Person {
             phone: phone(person),
             text: text(&name(person)),
             address: None,
         });
-        Ok(Client { bot, index, people: people.collect(), sent: 0, acks: acks_of, read: read_of })
+        Ok(Client {
+            bot,
+            index,
+            recipients: recipients.collect(),
+            sent: 0,
+            acks: acks_of,
+            read: read_of,
+        })
     }
 
     /// Returns when everybody has read it.
     async fn write_to_everybody(mut self) -> anyhow::Result<Client> {
         let client = self.bot.client();
-        for batch in self.people.chunks_mut(NUMBERS_PER_CHECK) {
+        for batch in self.recipients.chunks_mut(NUMBERS_PER_CHECK) {
             let unchecked: Vec<Jid> = batch
                 .iter()
                 .filter(|person| person.address.is_none())

@@ -1,11 +1,11 @@
 //! kabari, as the program it is: `kabari serve`, on a state of its own or one that several share.
 
 use crate::Engine;
-use crate::people::{name, phone, text};
 use crate::process::Process;
+use crate::recipients::{name, phone, text};
 use crate::simulator::{Simulator, scan};
 use anyhow::Context;
-use kabari::cli::client::Client;
+use kabari::cli::client::ApiClient;
 use kabari::session_key::SessionKey;
 use kabari::store::billing;
 use kabari_domain::session::DEFAULT_SESSION;
@@ -83,14 +83,14 @@ impl Installation {
         let mut process = Process::spawn(&mut command)?;
         let announced = process.says(ANNOUNCED).await?;
         let address = announced.split_whitespace().next().unwrap_or_default();
-        Ok(Kabari { process, api: Client::at(&format!("http://{address}"), None)? })
+        Ok(Kabari { process, api: ApiClient::at(&format!("http://{address}"), None)? })
     }
 }
 
 /// One running process.
 pub struct Kabari {
     pub process: Process,
-    api: Client,
+    api: ApiClient,
 }
 
 impl Kabari {

@@ -9,8 +9,8 @@ mod arrivals;
 mod bare;
 mod fleet;
 mod kabari;
-mod people;
 mod process;
+mod recipients;
 mod report;
 mod simulator;
 
@@ -30,8 +30,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The number that a single client writes from.
 const OWN: &str = "6281299990000";
-/// How many people each of many clients writes to.
-const PEOPLE_PER_CLIENT: u32 = 20;
+/// How many recipients each of many clients writes to.
+const RECIPIENTS_PER_CLIENT: u32 = 20;
 /// How often the disk is tried.
 const DURABLE_WRITES: usize = 101;
 
@@ -61,7 +61,7 @@ enum Role {
 /// What to measure.
 #[derive(Parser)]
 struct Order {
-    /// How many people are written to, twice each.
+    /// How many recipients are written to, twice each.
     #[arg(long, default_value_t = 500)]
     recipients: u32,
     /// How often everything is measured; the medians are printed.
@@ -121,20 +121,20 @@ async fn compare(order: Order) -> anyhow::Result<()> {
 
 /// One client on a simulator of its own, from nothing.
 async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Measured> {
-    let people = order.recipients;
+    let recipients = order.recipients;
     let simulator = Simulator::start().await?;
     // Its directory lasts as long as its process.
     let mut _installation = None;
     let client = match contender {
-        None => Client::Bare(Bare::start(&simulator, 1, people).await?),
+        None => Client::Bare(Bare::start(&simulator, 1, recipients).await?),
         Some(engine) => {
             let mariadb = order.mariadb_url.as_deref();
-            let installation = Installation::new(&simulator, engine, mariadb, people).await?;
+            let installation = Installation::new(&simulator, engine, mariadb, recipients).await?;
             let mut kabari = installation.start("node", Duration::ZERO).await?;
             kabari.link(&simulator, DEFAULT_SESSION, OWN).await?;
             kabari.are_connected(1).await?;
             _installation = Some(installation);
-            Client::Kabari { kabari, people }
+            Client::Kabari { kabari, recipients }
         }
     };
     let measured = measure_client(client, &simulator, order.recipients, order.mariadb_pid).await?;
@@ -145,8 +145,8 @@ async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Mea
 /// Many clients on one simulator, to see what that allows.
 async fn crowd(clients: u32) -> anyhow::Result<Measured> {
     let simulator = Simulator::start().await?;
-    let bare = Client::Bare(Bare::start(&simulator, clients, PEOPLE_PER_CLIENT).await?);
-    let measured = measure_client(bare, &simulator, clients * PEOPLE_PER_CLIENT, None).await?;
+    let bare = Client::Bare(Bare::start(&simulator, clients, RECIPIENTS_PER_CLIENT).await?);
+    let measured = measure_client(bare, &simulator, clients * RECIPIENTS_PER_CLIENT, None).await?;
     simulator.assert_no_violation().await?;
     Ok(measured)
 }
@@ -154,7 +154,7 @@ async fn crowd(clients: u32) -> anyhow::Result<Measured> {
 /// A client under measure.
 enum Client {
     Bare(Bare),
-    Kabari { kabari: Kabari, people: u32 },
+    Kabari { kabari: Kabari, recipients: u32 },
 }
 
 impl Client {
@@ -169,8 +169,8 @@ impl Client {
     async fn write_to_everybody(&mut self) -> anyhow::Result<()> {
         match self {
             Client::Bare(bare) => bare.write_to_everybody().await,
-            Client::Kabari { kabari, people } => {
-                let campaign = kabari.write_to(1..*people + 1, &[]).await?;
+            Client::Kabari { kabari, recipients } => {
+                let campaign = kabari.write_to(1..*recipients + 1, &[]).await?;
                 kabari.is_read(campaign).await
             }
         }

@@ -1,6 +1,6 @@
 //! What was measured, as tables.
 
-use crate::{Engine, Order, PEOPLE_PER_CLIENT};
+use crate::{Engine, Order, RECIPIENTS_PER_CLIENT};
 use comfy_table::{CellAlignment, Table, presets};
 use std::time::Duration;
 
@@ -71,13 +71,13 @@ pub fn print(
 ) {
     println!(
         "\n\
-         {people} people, each written to twice: a first message, which takes an exchange of keys, and a\n\
+         {recipients} recipients, each written to twice: a first message, which takes an exchange of keys, and a\n\
          repeat. One message is in flight, the next goes out after the server's ack. Medians of {rounds} rounds.\n\
          The bare client only sends; kabari, with a delay of 0, also commits before and after each\n\
          message, and one durable write to this disk takes {commit:.1} ms. Both keep their session alike.\n\
          msg/s is by the simulator's ledger. CPU is processor time in ms per message, with its receipts;\n\
          RSS is the most resident memory in MB.\n",
-        people = order.recipients,
+        recipients = order.recipients,
         rounds = order.rounds,
         commit = commit.as_secs_f64() * 1000.0,
     );
@@ -113,7 +113,7 @@ pub fn print(
 
     println!(
         "\n\
-         What the simulator allows: {} bare clients at once in one process, {PEOPLE_PER_CLIENT} people each, in one\n\
+         What the simulator allows: {} bare clients at once in one process, {RECIPIENTS_PER_CLIENT} recipients each, in one\n\
          round. The last column is what its CPU per message would allow one core to serve.\n",
         order.clients
     );

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::process::Command;
-use wa_sim::{Config, Entry, Outcome};
+use wa_sim::{Config, CopyOutcome, LedgerEntry};
 
 const ANNOUNCED: &str = "simulator on ";
 
@@ -60,7 +60,7 @@ impl Simulator {
         &self.address
     }
 
-    async fn ledger(&self, after: u64) -> anyhow::Result<Vec<Entry>> {
+    async fn ledger(&self, after: u64) -> anyhow::Result<Vec<LedgerEntry>> {
         let url = self.control(&format!("ledger?after={after}"));
         let ledger = self.http.get(url).send().await?.error_for_status()?.text().await?;
         ledger.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
@@ -75,7 +75,7 @@ impl Simulator {
     /// for.
     pub async fn arrivals(&self, after: u64) -> anyhow::Result<Arrivals> {
         let mut ledger = self.ledger(after).await?;
-        ledger.retain(|entry| entry.outcome == Outcome::Decrypted && entry.owner == entry.to);
+        ledger.retain(|entry| entry.outcome == CopyOutcome::Decrypted && entry.owner == entry.to);
         Ok(Arrivals::of(&ledger))
     }
 

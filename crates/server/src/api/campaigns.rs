@@ -1,10 +1,10 @@
 //! Campaigns: what was sent, and how far it is.
 
-use super::error::{Answer, ApiError, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path, forecast};
 use crate::store::Session;
-use crate::store::state::{Campaign, Counts};
+use crate::store::state::{Campaign, DeliveryCounts};
 use axum::Json;
 use axum::extract::State;
 use kabari_domain::{CampaignStatus, DeliveryState, PauseReason, Timestamp, wording};
@@ -94,10 +94,10 @@ impl CampaignBody {
     async fn new(
         api: &Api,
         campaign: Campaign,
-        counts: &Counts,
+        counts: &DeliveryCounts,
         sessions: &[Session],
         now: Timestamp,
-    ) -> Answer<CampaignBody> {
+    ) -> ApiResult<CampaignBody> {
         let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
         let itself = campaign_path(campaign.id);
         let counts_by_name = DeliveryState::ALL
@@ -164,7 +164,7 @@ impl CampaignBody {
 fn eta(
     api: &Api,
     campaign: &Campaign,
-    counts: &Counts,
+    counts: &DeliveryCounts,
     sessions: &[Session],
     now: Timestamp,
 ) -> Option<Timestamp> {
@@ -178,7 +178,7 @@ fn eta(
 }
 
 /// The campaign of this id, ready to be shown.
-pub async fn load(api: &Api, id: i64) -> Answer<CampaignBody> {
+pub async fn load(api: &Api, id: i64) -> ApiResult<CampaignBody> {
     let campaign = api.state.campaign(id).await?;
     let campaign = campaign.ok_or(ApiError::NotFound(wording::CAMPAIGN_NOT_FOUND))?;
     let counts = api.state.counts(id).await?;
@@ -228,7 +228,7 @@ pub struct CampaignPage {
 pub async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<CampaignsQuery>,
-) -> Answer<Json<CampaignPage>> {
+) -> ApiResult<Json<CampaignPage>> {
     let limit = query.limit;
     let campaigns = api.state.campaigns(query.before, limit).await?;
     let ids: Vec<_> = campaigns.iter().map(|campaign| campaign.id).collect();
@@ -240,7 +240,7 @@ pub async fn list(
         .filter(|_| is_full)
         .map(|last| format!("/api/campaigns?before={last}&limit={limit}"));
     let sessions = api.state.sessions().await?;
-    let none = Counts::default();
+    let none = DeliveryCounts::default();
     let mut shown = Vec::with_capacity(campaigns.len());
     for campaign in campaigns {
         let counts = counts.get(&campaign.id).unwrap_or(&none);
@@ -260,7 +260,7 @@ pub async fn list(
 pub async fn one(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
+) -> ApiResult<Json<CampaignBody>> {
     let campaign = load(&api, campaign_id(&id)?).await?;
     let warm = api.state.warm_recipients(campaign.id, &campaign.sessions).await?;
     let skipped = campaign.counts.get(DeliveryState::Skipped.as_str()).copied().unwrap_or(0);
@@ -270,6 +270,6 @@ pub async fn one(
 }
 
 /// A campaign's id in a path.
-pub fn campaign_id(segment: &str) -> Answer<i64> {
+pub fn campaign_id(segment: &str) -> ApiResult<i64> {
     path_integer("campaign_id", segment)
 }

@@ -2,8 +2,8 @@
 
 use super::Api;
 use super::campaigns::{CampaignBody, campaign_id, load};
-use super::error::{Answer, ApiError, ErrorBody};
-use super::send::{accepted, idempotency_key, settle};
+use super::error::{ApiError, ApiResult, ErrorBody};
+use super::send::{accepted, idempotency_key, recorded_campaign};
 use super::validation::PathText;
 use crate::store::state::IdempotencyKey;
 use axum::Json;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub async fn pause(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
+) -> ApiResult<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Pause(PauseReason::Manual)).await
 }
 
@@ -45,7 +45,7 @@ pub async fn pause(
 pub async fn resume(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
+) -> ApiResult<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Resume).await
 }
 
@@ -63,11 +63,11 @@ pub async fn resume(
 pub async fn cancel(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
-) -> Answer<Json<CampaignBody>> {
+) -> ApiResult<Json<CampaignBody>> {
     control(&api, &id, CampaignEvent::Cancel).await
 }
 
-async fn control(api: &Api, id: &str, event: CampaignEvent) -> Answer<Json<CampaignBody>> {
+async fn control(api: &Api, id: &str, event: CampaignEvent) -> ApiResult<Json<CampaignBody>> {
     let id = campaign_id(id)?;
     api.state.campaign_event(id, event).await?;
     load(api, id).await.map(Json)
@@ -92,7 +92,7 @@ pub async fn retry(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
     headers: HeaderMap,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let parent = campaign_id(&id)?;
     let campaign = load(&api, parent).await?;
     if !campaign.has_ended() {
@@ -104,6 +104,6 @@ pub async fn retry(
     let name = format!("retry of campaign {parent}");
     let key = idempotency_key(&headers, || name.clone())?
         .unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name.clone() });
-    let child = settle(api.state.retry_failed(parent, Some(key)).await?)?;
+    let child = recorded_campaign(api.state.retry_failed(parent, Some(key)).await?)?;
     accepted(&api, child).await
 }

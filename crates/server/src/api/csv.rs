@@ -2,10 +2,10 @@
 
 use super::Api;
 use super::campaigns::{self, campaign_id};
-use super::error::{Answer, ErrorBody};
+use super::error::{ApiResult, ErrorBody};
 use super::streamed;
 use super::validation::PathText;
-use crate::outcome::reason;
+use crate::delivery_view::reason;
 use crate::store::state::Delivery;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -46,7 +46,7 @@ const HEADINGS: [&str; 10] = [
         (status = 404, description = "No such campaign", body = ErrorBody),
     )
 )]
-pub async fn report(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Response> {
+pub async fn report(State(api): State<Arc<Api>>, PathText(id): PathText) -> ApiResult<Response> {
     let id = campaign_id(&id)?;
     campaigns::load(&api, id).await?;
     let rows = api.state.report_rows(id);

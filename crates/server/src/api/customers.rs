@@ -1,7 +1,7 @@
 //! Customers, as the billing database has them.
 
 use super::Api;
-use super::error::Answer;
+use super::error::ApiResult;
 use super::streamed::{self, JSON};
 use super::validation::{Fields, FromFields, Query};
 use crate::store::CustomerFilter;
@@ -64,7 +64,7 @@ impl FromFields for CustomersQuery {
 pub async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<CustomersQuery>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let filter = CustomerFilter {
         active_only: query.active_only,
         odps: query.odp.map(|odp| vec![odp]),

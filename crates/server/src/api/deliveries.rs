@@ -1,10 +1,10 @@
 //! The recipients of a campaign, and a person's word about those who may have got the message.
 
 use super::campaigns::{campaign_id, page_size};
-use super::error::{Answer, ApiError, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody};
 use super::validation::{Body, Fields, FromFields, PathText, Query, path_integer};
 use super::{Api, campaign_path};
-use crate::outcome::reason;
+use crate::delivery_view::reason;
 use crate::store::StoreError;
 use crate::store::state::{Delivery, Resolution};
 use axum::Json;
@@ -121,7 +121,7 @@ pub async fn list(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
     Query(query): Query<DeliveriesQuery>,
-) -> Answer<Json<DeliveryPage>> {
+) -> ApiResult<Json<DeliveryPage>> {
     let id = campaign_id(&id)?;
     let limit = query.limit;
     let rows = api.state.deliveries(id, query.after, limit).await?;
@@ -172,7 +172,7 @@ pub async fn resolve(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
     Body { request, .. }: Body<ResolveRequest>,
-) -> Answer<Json<DeliveryBody>> {
+) -> ApiResult<Json<DeliveryBody>> {
     let id = path_integer("delivery_id", &id)?;
     let decision = match request.decision {
         Decision::CountAsSent => Resolution::CountAsSent,

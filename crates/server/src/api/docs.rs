@@ -1,7 +1,7 @@
 //! The API's documentation: `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. Nothing of
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
-use super::error::{Answer, ApiError, ErrorBody, InvalidBody};
+use super::error::{ApiError, ApiResult, ErrorBody, InvalidBody};
 use super::send::IDEMPOTENCY_KEY;
 use super::validation::PathText;
 use axum::Router;
@@ -181,7 +181,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> R
         )
 }
 
-fn swagger_file(name: &str, config: Arc<Config<'static>>) -> Answer<Response> {
+fn swagger_file(name: &str, config: Arc<Config<'static>>) -> ApiResult<Response> {
     let found = utoipa_swagger_ui::serve(name, config)
         .map_err(|error| ApiError::Internal(format!("swagger ui: {error}")))?;
     let served = found.ok_or_else(ApiError::no_such_path)?;

@@ -212,4 +212,4 @@ pub fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// What an endpoint gives back.
-pub type Answer<T> = Result<T, ApiError>;
+pub type ApiResult<T> = Result<T, ApiError>;

@@ -1,7 +1,7 @@
 //! A campaign's progress as server-sent events.
 
 use super::campaigns::{self, CampaignBody, campaign_id};
-use super::error::{Answer, ErrorBody};
+use super::error::{ApiResult, ErrorBody};
 use super::validation::PathText;
 use super::{Api, Waiter};
 use axum::extract::State;
@@ -49,7 +49,7 @@ pub async fn events(
     State(api): State<Arc<Api>>,
     PathText(id): PathText,
     headers: HeaderMap,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let id = campaign_id(&id)?;
     let waiter = Waiter::new(&api.state);
     let first = campaigns::load(&api, id).await?;

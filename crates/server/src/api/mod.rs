@@ -30,7 +30,7 @@ mod whatsapp;
 use crate::config::Pace;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
-use crate::store::{Billing, State};
+use crate::store::{Billing, StateStore};
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router};
@@ -61,7 +61,7 @@ pub struct Api {
     /// Customers and notices.
     pub billing: Billing,
     /// Campaigns and deliveries.
-    pub state: State,
+    pub state: StateStore,
     /// The sessions that are open here.
     pub sessions: Sessions,
     /// How it is set up.
@@ -168,7 +168,7 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     /// What has changed until now is not waited for.
-    pub(crate) fn new(state: &State) -> Waiter {
+    pub(crate) fn new(state: &StateStore) -> Waiter {
         Waiter { changes: state.changes(), settle: SETTLE[0] }
     }
 

@@ -1,7 +1,7 @@
 //! Network notices, as the billing database has them.
 
 use super::Api;
-use super::error::{Answer, ApiError, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody};
 use super::validation::{Fields, FromFields, PathText, Query, path_integer};
 use axum::Json;
 use axum::extract::State;
@@ -83,7 +83,7 @@ impl FromFields for NoticesQuery {
 pub async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<NoticesQuery>,
-) -> Answer<Json<Vec<NoticeBody>>> {
+) -> ApiResult<Json<Vec<NoticeBody>>> {
     let notices = api.billing.notices(query.active_only).await?;
     Ok(Json(notices.into_iter().map(NoticeBody::from).collect()))
 }
@@ -96,7 +96,10 @@ pub async fn list(
         (status = 404, description = "No such notice", body = ErrorBody),
     )
 )]
-pub async fn one(State(api): State<Arc<Api>>, PathText(id): PathText) -> Answer<Json<NoticeBody>> {
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    PathText(id): PathText,
+) -> ApiResult<Json<NoticeBody>> {
     let id = path_integer("notice_id", &id)?;
     let notice = api.billing.notice(id).await?;
     notice.map(|notice| Json(notice.into())).ok_or(ApiError::NotFound(wording::NOTICE_NOT_FOUND))

@@ -2,10 +2,10 @@
 //! session.
 
 use super::Api;
-use super::error::{Answer, ApiError, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody};
 use super::sessions::find;
 use super::validation::{Body, FieldError, Fields, FromFields, PathText};
-use super::whatsapp::{self, Outcome};
+use super::whatsapp::{self, ActionResult};
 use crate::passkey_snippet::passkey_snippet;
 use crate::store::state::{SessionAction, SessionAnswer};
 use axum::Json;
@@ -105,7 +105,7 @@ pub async fn show(State(api): State<Arc<Api>>) -> Json<PasskeyBody> {
 pub async fn show_session(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<PasskeyBody>> {
+) -> ApiResult<Json<PasskeyBody>> {
     let link = link_of(&api, &name).await?;
     Ok(Json(PasskeyBody::of(&link, &whatsapp::session_path(&name))))
 }
@@ -141,12 +141,12 @@ fn explain(error: &InvalidAssertion) -> Cow<'static, str> {
 
 /// Give WhatsApp the passkey's answer
 #[utoipa::path(post, path = "/api/whatsapp/passkey", tag = "whatsapp", operation_id = "answer_whatsapp_passkey", request_body = PasskeyAnswer, responses(
-    (status = 200, description = "Whether WhatsApp has taken it", body = Outcome),
+    (status = 200, description = "Whether WhatsApp has taken it", body = ActionResult),
 ))]
 pub async fn answer(
     State(api): State<Arc<Api>>,
     Body { request, .. }: Body<PasskeyAnswer>,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     let link = whatsapp::link(&api).await;
     answer_to(&api, DEFAULT_SESSION, whatsapp::PATH, &link, request).await
 }
@@ -154,14 +154,14 @@ pub async fn answer(
 /// Give WhatsApp the passkey's answer for a session
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/passkey", tag = "sessions", operation_id = "answer_session_passkey",
     params(("name" = String, Path, example = "default")), request_body = PasskeyAnswer, responses(
-    (status = 200, description = "Whether WhatsApp has taken it", body = Outcome),
+    (status = 200, description = "Whether WhatsApp has taken it", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn answer_session(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
     Body { request, .. }: Body<PasskeyAnswer>,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     let link = link_of(&api, &name).await?;
     answer_to(&api, &name, &whatsapp::session_path(&name), &link, request).await
 }
@@ -172,7 +172,7 @@ async fn answer_to(
     path: &str,
     link: &Link,
     request: PasskeyAnswer,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     let assertion = request.assertion.expect("a request without faults has its assertion");
     match &link.passkey {
         Some(PasskeyStep::Answer { options }) if !assertion.answers(options) => {
@@ -190,9 +190,9 @@ async fn answer_to(
 
 /// Say that the phone shows the same code
 #[utoipa::path(post, path = "/api/whatsapp/passkey/confirm", tag = "whatsapp", operation_id = "confirm_whatsapp_passkey", responses(
-    (status = 200, description = "Whether WhatsApp has taken it", body = Outcome),
+    (status = 200, description = "Whether WhatsApp has taken it", body = ActionResult),
 ))]
-pub async fn confirm(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
+pub async fn confirm(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>> {
     let link = whatsapp::link(&api).await;
     confirm_to(&api, DEFAULT_SESSION, whatsapp::PATH, &link).await
 }
@@ -200,18 +200,23 @@ pub async fn confirm(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
 /// Say that the phone of a session shows the same code
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/passkey/confirm", tag = "sessions", operation_id = "confirm_session_passkey",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "Whether WhatsApp has taken it", body = Outcome),
+    (status = 200, description = "Whether WhatsApp has taken it", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn confirm_session(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     let link = link_of(&api, &name).await?;
     confirm_to(&api, &name, &whatsapp::session_path(&name), &link).await
 }
 
-async fn confirm_to(api: &Api, session: &str, path: &str, link: &Link) -> Answer<Json<Outcome>> {
+async fn confirm_to(
+    api: &Api,
+    session: &str,
+    path: &str,
+    link: &Link,
+) -> ApiResult<Json<ActionResult>> {
     if !matches!(link.passkey, Some(PasskeyStep::Compare { .. })) {
         return Ok(Json(other_step(link, path)));
     }
@@ -223,7 +228,7 @@ async fn take(
     session: &str,
     action: &SessionAction,
     done: &str,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     let failed: fn(&SessionAnswer) -> &'static str = |answer| match answer {
         SessionAnswer::Refused => wording::PASSKEY_REFUSED,
         SessionAnswer::NotPossible => wording::PASSKEY_OTHER_STEP,
@@ -233,10 +238,10 @@ async fn take(
 }
 
 /// What to tell who comes with something else than the link waits for.
-fn other_step(link: &Link, path: &str) -> Outcome {
+fn other_step(link: &Link, path: &str) -> ActionResult {
     match &link.passkey {
-        Some(_) => Outcome::failed(wording::PASSKEY_OTHER_STEP),
-        None => Outcome::failed(&message(link, path)),
+        Some(_) => ActionResult::failed(wording::PASSKEY_OTHER_STEP),
+        None => ActionResult::failed(&message(link, path)),
     }
 }
 

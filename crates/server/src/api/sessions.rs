@@ -1,10 +1,10 @@
 //! Sessions: the WhatsApp numbers that messages go out from, `/api/whatsapp/sessions`.
 
 use super::Api;
-use super::error::{Answer, ApiError, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody};
 use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields, PathText};
-use super::whatsapp::{self, History, Outcome, PairRequest, Pairing, Qr, ShownLimits};
+use super::whatsapp::{self, ActionResult, History, PairRequest, PairingCode, QrCode, ShownLimits};
 use crate::store::Session;
 use crate::store::state::{SessionAction, SessionChange, SessionKind};
 use axum::Json;
@@ -77,7 +77,7 @@ pub struct SessionList {
 }
 
 impl SessionBody {
-    async fn of(api: &Api, session: Session, now: Timestamp) -> Answer<SessionBody> {
+    async fn of(api: &Api, session: Session, now: Timestamp) -> ApiResult<SessionBody> {
         let link = whatsapp::link_of(api, &session, now);
         let held = session.is_held(now);
         let readiness =
@@ -129,7 +129,7 @@ pub async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
 #[utoipa::path(get, path = "/api/whatsapp/sessions", tag = "sessions", operation_id = "list_sessions", responses(
     (status = 200, description = "The sessions by name", body = SessionList),
 ))]
-pub async fn list(State(api): State<Arc<Api>>) -> Answer<Json<SessionList>> {
+pub async fn list(State(api): State<Arc<Api>>) -> ApiResult<Json<SessionList>> {
     let now = api.state.now().await?;
     let sessions = api.state.sessions().await?;
     let bodies = sessions.into_iter().map(|session| SessionBody::of(&api, session, now));
@@ -162,7 +162,7 @@ impl FromFields for NewSession {
 pub async fn create(
     State(api): State<Arc<Api>>,
     Body { request, .. }: Body<NewSession>,
-) -> Answer<(StatusCode, Json<SessionBody>)> {
+) -> ApiResult<(StatusCode, Json<SessionBody>)> {
     if !is_session_name(&request.name) {
         return Err(ApiError::BadRequest(wording::SESSION_NAME.into()));
     }
@@ -184,7 +184,7 @@ pub async fn create(
 pub async fn one(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<SessionBody>> {
+) -> ApiResult<Json<SessionBody>> {
     let session = find(&api, &name).await?;
     let now = api.state.now().await?;
     Ok(Json(SessionBody::of(&api, session, now).await?))
@@ -233,7 +233,7 @@ pub async fn change(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
     Body { request, .. }: Body<ChangeSession>,
-) -> Answer<Json<SessionBody>> {
+) -> ApiResult<Json<SessionBody>> {
     let (delay, jitter) = request.pace;
     let change =
         SessionChange { paused: request.paused, delay, jitter, daily_cap: request.daily_cap };
@@ -253,7 +253,10 @@ pub async fn change(
     (status = 404, description = "No such session", body = ErrorBody),
     (status = 409, description = "The default session stays", body = ErrorBody),
 ))]
-pub async fn delete(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<StatusCode> {
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> ApiResult<StatusCode> {
     if name == DEFAULT_SESSION {
         return Err(ApiError::Conflict(wording::DEFAULT_SESSION_STAYS.into()));
     }
@@ -271,26 +274,26 @@ pub async fn delete(State(api): State<Arc<Api>>, PathText(name): PathText) -> An
 /// The QR code of a session
 #[utoipa::path(get, path = "/api/whatsapp/sessions/{name}/qr", tag = "sessions", operation_id = "get_session_qr",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "The QR code, or why there is none", body = Qr),
+    (status = 200, description = "The QR code, or why there is none", body = QrCode),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
-pub async fn qr(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<Json<Qr>> {
+pub async fn qr(State(api): State<Arc<Api>>, PathText(name): PathText) -> ApiResult<Json<QrCode>> {
     let session = find(&api, &name).await?;
     let now = api.state.now().await?;
-    Ok(Json(Qr::of(whatsapp::link_of(&api, &session, now), true)))
+    Ok(Json(QrCode::of(whatsapp::link_of(&api, &session, now), true)))
 }
 
 /// Link a session by a code
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/pair", tag = "sessions", operation_id = "pair_session",
     params(("name" = String, Path, example = "default")), request_body = PairRequest, responses(
-    (status = 200, description = "The code, or why there is none", body = Pairing),
+    (status = 200, description = "The code, or why there is none", body = PairingCode),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn pair(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
     Body { request, .. }: Body<PairRequest>,
-) -> Answer<Json<Pairing>> {
+) -> ApiResult<Json<PairingCode>> {
     find(&api, &name).await?;
     whatsapp::pair_with(&api, &name, &request).await
 }
@@ -298,13 +301,13 @@ pub async fn pair(
 /// Make a new connection of a session
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/restart", tag = "sessions", operation_id = "restart_session",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "Whether it worked", body = Outcome),
+    (status = 200, description = "Whether it worked", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn restart(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     find(&api, &name).await?;
     whatsapp::act(&api, &name, &SessionAction::Restart, wording::RESTARTING).await
 }
@@ -312,13 +315,13 @@ pub async fn restart(
 /// Unlink the phone of a session
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/logout", tag = "sessions", operation_id = "logout_session",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "Whether it worked", body = Outcome),
+    (status = 200, description = "Whether it worked", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn logout(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     find(&api, &name).await?;
     whatsapp::act(&api, &name, &SessionAction::Logout, wording::LOGGED_OUT).await
 }
@@ -326,30 +329,38 @@ pub async fn logout(
 /// Let a session send nothing until it is resumed
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/pause", tag = "sessions", operation_id = "pause_session",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "It is paused", body = Outcome),
+    (status = 200, description = "It is paused", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
-pub async fn pause(State(api): State<Arc<Api>>, PathText(name): PathText) -> Answer<Json<Outcome>> {
+pub async fn pause(
+    State(api): State<Arc<Api>>,
+    PathText(name): PathText,
+) -> ApiResult<Json<ActionResult>> {
     set_paused(&api, &name, true, wording::SESSION_PAUSED).await
 }
 
 /// Let a paused session send again
 #[utoipa::path(post, path = "/api/whatsapp/sessions/{name}/resume", tag = "sessions", operation_id = "resume_session",
     params(("name" = String, Path, example = "default")), responses(
-    (status = 200, description = "It goes on", body = Outcome),
+    (status = 200, description = "It goes on", body = ActionResult),
     (status = 404, description = "No such session", body = ErrorBody),
 ))]
 pub async fn resume(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     set_paused(&api, &name, false, wording::SESSION_RESUMED).await
 }
 
-async fn set_paused(api: &Api, name: &str, paused: bool, done: &str) -> Answer<Json<Outcome>> {
+async fn set_paused(
+    api: &Api,
+    name: &str,
+    paused: bool,
+    done: &str,
+) -> ApiResult<Json<ActionResult>> {
     let change = SessionChange { paused: Some(paused), ..SessionChange::default() };
     if !api.state.change_session(name, &change).await? {
         return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
     }
-    Ok(Json(Outcome::done(done)))
+    Ok(Json(ActionResult::done(done)))
 }

@@ -1,7 +1,7 @@
 //! The link of the default session to WhatsApp: `/api/whatsapp/*`.
 
 use super::Api;
-use super::error::Answer;
+use super::error::ApiResult;
 use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields};
 use crate::store::Session;
@@ -35,7 +35,7 @@ pub const MAX_PHONE_CHARS: usize = 255;
 
 /// How the link is.
 #[derive(Serialize, ToSchema)]
-pub struct Status {
+pub struct LinkStatus {
     /// Whether messages can be sent now.
     #[schema(example = true)]
     connected: bool,
@@ -166,7 +166,7 @@ fn receipts(api: &Api, link: LinkState) -> Option<bool> {
 
 /// How the link to WhatsApp is
 #[utoipa::path(get, path = "/api/whatsapp/status", tag = "whatsapp", operation_id = "get_whatsapp_status", responses(
-    (status = 200, description = "How the link is", body = Status, examples(
+    (status = 200, description = "How the link is", body = LinkStatus, examples(
         ("connected" = (value = json!({
             "connected": true, "phone_number": "6281299990000",
             "message": "WhatsApp terhubung sebagai 6281299990000", "qr_code": null,
@@ -182,7 +182,7 @@ fn receipts(api: &Api, link: LinkState) -> Option<bool> {
         }))),
     ))
 ))]
-pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
+pub async fn status(State(api): State<Arc<Api>>) -> Json<LinkStatus> {
     let link = link(&api).await;
     let connected = link.is_connected();
     let limits = if connected { limits(&api, DEFAULT_SESSION).await } else { None };
@@ -191,7 +191,7 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
         _ => None,
     };
     let session = api.state.session(DEFAULT_SESSION).await.ok().flatten();
-    Json(Status {
+    Json(LinkStatus {
         connected,
         history: session.and_then(|session| session.history).map(History::of),
         message: message(&link),
@@ -213,7 +213,7 @@ pub fn passkey(link: &Link, path: &str) -> Option<PasskeyBody> {
 
 /// The QR to scan, if the link needs one.
 #[derive(Serialize, ToSchema)]
-pub struct Qr {
+pub struct QrCode {
     /// Whether there is a QR, or none is needed.
     #[schema(example = true)]
     success: bool,
@@ -235,39 +235,39 @@ pub struct Qr {
 ///
 /// A browser (`Accept: text/html`) gets a page that shows it, renews it, and links by code too.
 #[utoipa::path(get, path = "/api/whatsapp/qr", tag = "whatsapp", operation_id = "get_whatsapp_qr", responses(
-    (status = 200, description = "The QR code, or why there is none", body = Qr, examples(
+    (status = 200, description = "The QR code, or why there is none", body = QrCode, examples(
         ("to be scanned" = (value = json!({"success": true, "qr": "data:image/png;base64,iVBORw0KGgo..."}))),
         ("linked already" = (value = json!({"success": true, "message": "WhatsApp sudah terhubung", "phone": "6281299990000"}))),
         ("not yet there" = (value = json!({"success": false, "message": "QR Code belum tersedia, tunggu beberapa detik..."}))),
     ))
 ))]
-pub async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
-    Json(Qr::of(link(&api).await, false))
+pub async fn qr(State(api): State<Arc<Api>>) -> Json<QrCode> {
+    Json(QrCode::of(link(&api).await, false))
 }
 
-impl Qr {
+impl QrCode {
     /// The QR code of a link, with what it says if that is wanted, or why there is none.
-    pub fn of(link: Link, with_text: bool) -> Qr {
-        let none = Qr { success: true, qr: None, text: None, message: None, phone: None };
+    pub fn of(link: Link, with_text: bool) -> QrCode {
+        let none = QrCode { success: true, qr: None, text: None, message: None, phone: None };
         if link.is_connected() {
             let message = Some(wording::ALREADY_CONNECTED.to_owned());
-            Qr { message, phone: link.phone, ..none }
+            QrCode { message, phone: link.phone, ..none }
         } else if let Some(png) = link.qr_png {
-            Qr { qr: Some(png), text: link.qr.filter(|_| with_text), ..none }
+            QrCode { qr: Some(png), text: link.qr.filter(|_| with_text), ..none }
         } else {
             let reason = match link.state {
                 LinkState::Unreachable => wording::GATEWAY_DOWN,
                 LinkState::PasskeyRequired { .. } => wording::PASSKEY_REQUIRED,
                 _ => wording::QR_NOT_READY,
             };
-            Qr { success: false, message: Some(reason.to_owned()), ..none }
+            QrCode { success: false, message: Some(reason.to_owned()), ..none }
         }
     }
 }
 
 /// Whether it worked.
 #[derive(Serialize, ToSchema)]
-pub struct Outcome {
+pub struct ActionResult {
     #[schema(example = true)]
     success: bool,
     /// What happened, for people.
@@ -275,15 +275,15 @@ pub struct Outcome {
     message: Option<String>,
 }
 
-impl Outcome {
+impl ActionResult {
     /// It worked.
-    pub fn done(message: &str) -> Outcome {
-        Outcome { success: true, message: Some(message.to_owned()) }
+    pub fn done(message: &str) -> ActionResult {
+        ActionResult { success: true, message: Some(message.to_owned()) }
     }
 
     /// It did not, and this is why.
-    pub fn failed(message: &str) -> Outcome {
-        Outcome { success: false, message: Some(message.to_owned()) }
+    pub fn failed(message: &str) -> ActionResult {
+        ActionResult { success: false, message: Some(message.to_owned()) }
     }
 }
 
@@ -302,7 +302,7 @@ pub async fn act(
     session: &str,
     action: &SessionAction,
     done: &str,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     act_or(api, session, action, done, error_message).await
 }
 
@@ -313,10 +313,10 @@ pub async fn act_or(
     action: &SessionAction,
     done: &str,
     failed: fn(&SessionAnswer) -> &'static str,
-) -> Answer<Json<Outcome>> {
+) -> ApiResult<Json<ActionResult>> {
     Ok(Json(match api.sessions.ask(session, action).await? {
-        SessionAnswer::Done => Outcome::done(done),
-        answer => Outcome::failed(failed(&answer)),
+        SessionAnswer::Done => ActionResult::done(done),
+        answer => ActionResult::failed(failed(&answer)),
     }))
 }
 
@@ -324,9 +324,9 @@ pub async fn act_or(
 ///
 /// The link is made by itself; this only tells. Kept for programs written for the replaced system.
 #[utoipa::path(post, path = "/api/whatsapp/connect", tag = "whatsapp", operation_id = "connect_whatsapp", responses(
-    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
+    (status = 200, description = "Whether it worked", body = ActionResult, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
 ))]
-pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
+pub async fn connect(State(api): State<Arc<Api>>) -> Json<ActionResult> {
     let link = link(&api).await;
     let success = link.is_connected();
     let message = match &link.qr_png {
@@ -335,16 +335,16 @@ pub async fn connect(State(api): State<Arc<Api>>) -> Json<Outcome> {
         None if matches!(link.state, LinkState::PasskeyRequired { .. }) => Some(message(&link)),
         None => link.error,
     };
-    Json(Outcome { success, message })
+    Json(ActionResult { success, message })
 }
 
 /// Make a new connection
 ///
 /// The session is kept; no new QR is needed.
 #[utoipa::path(post, path = "/api/whatsapp/restart", tag = "whatsapp", operation_id = "restart_whatsapp", responses(
-    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
+    (status = 200, description = "Whether it worked", body = ActionResult, example = json!({"success": true, "message": "WhatsApp sedang direstart"}))
 ))]
-pub async fn restart(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
+pub async fn restart(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>> {
     act(&api, DEFAULT_SESSION, &SessionAction::Restart, wording::RESTARTING).await
 }
 
@@ -352,9 +352,9 @@ pub async fn restart(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
 ///
 /// The session is deleted and a new QR offered.
 #[utoipa::path(post, path = "/api/whatsapp/logout", tag = "whatsapp", operation_id = "logout_whatsapp", responses(
-    (status = 200, description = "Whether it worked", body = Outcome, example = json!({"success": true, "message": "Berhasil logout"}))
+    (status = 200, description = "Whether it worked", body = ActionResult, example = json!({"success": true, "message": "Berhasil logout"}))
 ))]
-pub async fn logout(State(api): State<Arc<Api>>) -> Answer<Json<Outcome>> {
+pub async fn logout(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>> {
     act(&api, DEFAULT_SESSION, &SessionAction::Logout, wording::LOGGED_OUT).await
 }
 
@@ -374,7 +374,7 @@ impl FromFields for PairRequest {
 
 /// The code, or why there is none.
 #[derive(Serialize, ToSchema)]
-pub struct Pairing {
+pub struct PairingCode {
     success: bool,
     /// To be typed into the phone: WhatsApp, Linked devices, Link with phone number.
     #[schema(example = "ABCD-1234")]
@@ -387,7 +387,7 @@ pub struct Pairing {
 
 /// Link by a code instead of the QR
 #[utoipa::path(post, path = "/api/whatsapp/pair", tag = "whatsapp", operation_id = "pair_whatsapp", request_body = PairRequest, responses(
-    (status = 200, description = "The code, or why there is none", body = Pairing, examples(
+    (status = 200, description = "The code, or why there is none", body = PairingCode, examples(
         ("code" = (value = json!({"success": true, "code": "ABCD-1234"}))),
         ("no number" = (value = json!({"success": false, "error": "Nomor telepon tidak valid atau 0"}))),
     )),
@@ -395,18 +395,23 @@ pub struct Pairing {
 pub async fn pair(
     State(api): State<Arc<Api>>,
     Body { request, .. }: Body<PairRequest>,
-) -> Answer<Json<Pairing>> {
+) -> ApiResult<Json<PairingCode>> {
     pair_with(&api, DEFAULT_SESSION, &request).await
 }
 
 /// Asks a session for a code to type into the phone.
-pub async fn pair_with(api: &Api, session: &str, request: &PairRequest) -> Answer<Json<Pairing>> {
-    let failed = |error: &str| Pairing { success: false, code: None, error: Some(error.into()) };
+pub async fn pair_with(
+    api: &Api,
+    session: &str,
+    request: &PairRequest,
+) -> ApiResult<Json<PairingCode>> {
+    let failed =
+        |error: &str| PairingCode { success: false, code: None, error: Some(error.into()) };
     let Ok(phone) = Phone::parse(&request.phone) else {
         return Ok(Json(failed(wording::INVALID_PHONE)));
     };
     Ok(Json(match api.sessions.ask(session, &SessionAction::Pair(phone)).await? {
-        SessionAnswer::Code(code) => Pairing { success: true, code: Some(code), error: None },
+        SessionAnswer::Code(code) => PairingCode { success: true, code: Some(code), error: None },
         answer => failed(error_message(&answer)),
     }))
 }

@@ -11,23 +11,23 @@ use std::time::Duration;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A kabari that serves its API.
-pub struct Client {
+pub struct ApiClient {
     base: String,
     api_key: Option<String>,
     http: reqwest::Client,
 }
 
-impl Client {
+impl ApiClient {
     /// The kabari of this address.
-    pub fn new(address: ApiAddress) -> anyhow::Result<Client> {
+    pub fn new(address: ApiAddress) -> anyhow::Result<ApiClient> {
         let (api, api_key) = address.check().map_err(super::unusable)?;
-        Client::at(&format!("http://{api}"), api_key)
+        ApiClient::at(&format!("http://{api}"), api_key)
     }
 
     /// The kabari at this address.
-    pub fn at(base: &str, api_key: Option<String>) -> anyhow::Result<Client> {
+    pub fn at(base: &str, api_key: Option<String>) -> anyhow::Result<ApiClient> {
         let http = http::client(base).timeout(ANSWER_TIMEOUT).build()?;
-        Ok(Client { base: base.to_owned(), api_key, http })
+        Ok(ApiClient { base: base.to_owned(), api_key, http })
     }
 
     /// The JSON at this path.

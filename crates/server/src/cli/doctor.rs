@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::{BillingDatabase, Options, Settings};
 use crate::private::{self, Others};
 use crate::session_key::SessionKey;
-use crate::store::{State, StateTarget};
+use crate::store::{StateStore, StateTarget};
 use kabari_domain::Timestamp;
 use kabari_gateway::http;
 use std::path::Path;
@@ -22,7 +22,7 @@ const LOW_DISK_MEBIBYTES: u64 = 200;
 /// Prints one line for each thing looked at. Fails if any of them keeps kabari from working.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let settings = settings(options)?;
-    let mut report = Report::default();
+    let mut report = Findings::default();
     report.good("settings", "all can be used");
     data_dir(&settings.data_dir, &mut report);
     billing(&settings, &mut report).await;
@@ -33,11 +33,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 #[derive(Default)]
-struct Report {
+struct Findings {
     faults: u32,
 }
 
-impl Report {
+impl Findings {
     fn good(&mut self, what: &str, found: &str) {
         println!("  ok    {what}: {found}");
     }
@@ -52,7 +52,7 @@ impl Report {
     }
 }
 
-fn data_dir(path: &Path, report: &mut Report) {
+fn data_dir(path: &Path, report: &mut Findings) {
     let what = format!("data directory {}", path.display());
     let Ok(others) = private::others(path) else {
         return report.note(&what, "not there yet; `kabari serve` makes it");
@@ -79,7 +79,7 @@ fn free_mebibytes(path: &Path) -> Option<u64> {
     text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
-async fn billing(settings: &Settings, report: &mut Report) {
+async fn billing(settings: &Settings, report: &mut Findings) {
     if let BillingDatabase::Embedded { .. } = settings.billing
         && !app::embedded_billing(&settings.data_dir).exists()
     {
@@ -98,14 +98,14 @@ async fn billing(settings: &Settings, report: &mut Report) {
     }
 }
 
-async fn state(settings: &Settings, report: &mut Report) {
+async fn state(settings: &Settings, report: &mut Findings) {
     let target = app::state_target(settings);
     if let StateTarget::Sqlite { path } = &target
         && !path.exists()
     {
         return report.note("state database", "not there yet; `kabari serve` makes it");
     }
-    let state = match State::inspect(target, Clock::System).await {
+    let state = match StateStore::inspect(target, Clock::System).await {
         Ok((state, 0)) => {
             report.good("state database", "reachable, schema up to date");
             session_key(settings, &state, report).await;
@@ -129,7 +129,7 @@ async fn state(settings: &Settings, report: &mut Report) {
 }
 
 /// A file made by looking would hide that the right one is missing.
-async fn session_key(settings: &Settings, state: &State, report: &mut Report) {
+async fn session_key(settings: &Settings, state: &StateStore, report: &mut Findings) {
     let key = match &settings.session_key {
         Some(key) => Ok(Some(key.clone())),
         None => SessionKey::find(&settings.data_dir),
@@ -144,7 +144,7 @@ async fn session_key(settings: &Settings, state: &State, report: &mut Report) {
     }
 }
 
-async fn whatsapp(settings: &Settings, report: &mut Report) {
+async fn whatsapp(settings: &Settings, report: &mut Findings) {
     let Some(url) = &settings.gateway_url else {
         let found = "in the state database; `kabari status` shows whether it is connected";
         return report.note("WhatsApp session", found);

@@ -1,6 +1,6 @@
 //! `kabari link`: links a phone to a running kabari, step by step.
 
-use super::client::Client;
+use super::client::ApiClient;
 use crate::config::ApiAddress;
 use anyhow::ensure;
 use clap::Args;
@@ -42,7 +42,7 @@ enum Step {
 /// Shows each step until the phone is linked.
 pub async fn run(args: LinkArgs) -> anyhow::Result<()> {
     ensure!(is_session_name(&args.session), "no session can be called {:?}", args.session);
-    let client = Client::new(args.address)?;
+    let client = ApiClient::new(args.address)?;
     let path = format!("/api/whatsapp/sessions/{}", args.session);
     let mut typed = typed_lines();
     let mut linking = Linking { client, path, phone: args.phone, code: None, said: None };
@@ -69,7 +69,7 @@ pub async fn run(args: LinkArgs) -> anyhow::Result<()> {
 }
 
 struct Linking {
-    client: Client,
+    client: ApiClient,
     /// Where the session is found in the API.
     path: String,
     phone: Option<String>,

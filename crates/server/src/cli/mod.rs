@@ -8,7 +8,7 @@ pub mod send;
 mod serve;
 mod status;
 
-use crate::config::{ApiAddress, Fault, Options, Settings};
+use crate::config::{ApiAddress, Options, SettingError, Settings};
 use crate::logging::{self, LogFormat};
 use crate::{env_file, secrets};
 use clap::{Parser, Subcommand};
@@ -115,7 +115,7 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
     options.check().map_err(unusable)
 }
 
-fn unusable(faults: Vec<Fault>) -> anyhow::Error {
-    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+fn unusable(faults: Vec<SettingError>) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(SettingError::to_string).collect();
     anyhow::anyhow!("these settings cannot be used:\n  {}", lines.join("\n  "))
 }

@@ -1,6 +1,6 @@
 //! `kabari send`: the API's sends, with a progress bar and a report.
 
-use super::client::Client;
+use super::client::ApiClient;
 use super::{dry_run, print_error};
 use crate::config::ApiAddress;
 use anyhow::Context;
@@ -30,15 +30,15 @@ const NOT_POSSIBLE: u8 = 2;
 #[derive(Debug, Args)]
 pub struct SendArgs {
     #[command(subcommand)]
-    what: What,
+    what: SendCommand,
     #[command(flatten)]
-    how: How,
+    how: SendOptions,
     #[command(flatten)]
     address: ApiAddress,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum SendCommand {
     /// A notice, to those it concerns.
     Notice {
         /// Which one; without it the newest active one.
@@ -76,7 +76,7 @@ enum What {
 }
 
 #[derive(Debug, Args)]
-struct How {
+struct SendOptions {
     /// Only show who would get what.
     #[arg(long, global = true)]
     dry_run: bool,
@@ -94,9 +94,9 @@ struct How {
 /// Sends, shows how far it is, and prints the report. The exit code says how it went.
 pub async fn run(args: SendArgs) -> ExitCode {
     match begin(args).await {
-        Ok(Begun::DryRun { to_send }) if to_send > 0 => ExitCode::SUCCESS,
-        Ok(Begun::DryRun { .. }) => ExitCode::from(NOT_ALL_SENT),
-        Ok(Begun::Campaign { client, id }) => match report(&client, id).await {
+        Ok(Submitted::DryRun { to_send }) if to_send > 0 => ExitCode::SUCCESS,
+        Ok(Submitted::DryRun { .. }) => ExitCode::from(NOT_ALL_SENT),
+        Ok(Submitted::Campaign { client, id }) => match report(&client, id).await {
             Ok(counts) if counts.sent > 0 && counts.failed == 0 => ExitCode::SUCCESS,
             Ok(_) => ExitCode::from(NOT_ALL_SENT),
             Err(error) => {
@@ -115,15 +115,15 @@ pub async fn run(args: SendArgs) -> ExitCode {
 }
 
 /// What a send has led to so far.
-enum Begun {
+enum Submitted {
     /// Nothing, as was asked; so many would be sent to.
     DryRun { to_send: u64 },
     /// A campaign.
-    Campaign { client: Client, id: i64 },
+    Campaign { client: ApiClient, id: i64 },
 }
 
-async fn begin(args: SendArgs) -> anyhow::Result<Begun> {
-    let client = Client::new(args.address)?;
+async fn begin(args: SendArgs) -> anyhow::Result<Submitted> {
+    let client = ApiClient::new(args.address)?;
     let (path, mut body) = request(args.what);
     body.insert("urgent".into(), args.how.urgent.into());
     body.insert("force".into(), args.how.force.into());
@@ -132,30 +132,30 @@ async fn begin(args: SendArgs) -> anyhow::Result<Begun> {
         body.insert("dry_run".into(), true.into());
         let (_, plan) = client.post(&path, &body.into(), &[]).await?;
         println!("{}", dry_run::shown(&plan));
-        return Ok(Begun::DryRun { to_send: plan["to_send"].as_u64().unwrap_or(0) });
+        return Ok(Submitted::DryRun { to_send: plan["to_send"].as_u64().unwrap_or(0) });
     }
     let id = start(&client, &path, &body.into(), args.how.idempotency_key.as_deref()).await?;
-    Ok(Begun::Campaign { client, id })
+    Ok(Submitted::Campaign { client, id })
 }
 
-async fn report(client: &Client, campaign: i64) -> anyhow::Result<Counts> {
+async fn report(client: &ApiClient, campaign: i64) -> anyhow::Result<RecipientCounts> {
     follow(client, campaign).await?;
     print_report(client, campaign).await
 }
 
-fn request(what: What) -> (String, Map<String, Value>) {
+fn request(what: SendCommand) -> (String, Map<String, Value>) {
     let (path, body) = match what {
-        What::Notice { id, customers } => {
+        SendCommand::Notice { id, customers } => {
             ("notification".into(), json!({"notice_id": id, "customer_ids": customers}))
         }
-        What::Custom { message, customers } => {
+        SendCommand::Custom { message, customers } => {
             ("custom".into(), json!({"message": message, "customer_ids": customers}))
         }
-        What::Odp { name, notice, message } => {
+        SendCommand::Odp { name, notice, message } => {
             let name = utf8_percent_encode(&name, PATH_SEGMENT);
             (format!("by-odp/{name}"), json!({"notice_id": notice, "custom_message": message}))
         }
-        What::Phone { number, message } => {
+        SendCommand::Phone { number, message } => {
             ("phone".into(), json!({"phone": number, "message": message}))
         }
     };
@@ -166,7 +166,7 @@ fn request(what: What) -> (String, Map<String, Value>) {
 
 /// Records the send; answers the campaign's id.
 pub async fn start(
-    client: &Client,
+    client: &ApiClient,
     path: &str,
     body: &Value,
     key: Option<&str>,
@@ -180,13 +180,13 @@ pub async fn start(
 }
 
 /// Shows how far a campaign is, until it has ended.
-pub async fn follow(client: &Client, campaign: i64) -> anyhow::Result<()> {
+pub async fn follow(client: &ApiClient, campaign: i64) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:40.green} {pos}/{len} {msg}")?.progress_chars("━╸ "),
     );
     loop {
         let now = client.get(&format!("/api/campaigns/{campaign}")).await?;
-        let counts = Counts::of(&now);
+        let counts = RecipientCounts::of(&now);
         bar.set_length(counts.total);
         bar.set_position(counts.total - counts.open);
         let state = state_of(&now);
@@ -207,7 +207,7 @@ fn state_of(campaign: &Value) -> &str {
 
 /// Prints a campaign's report, after the last receipts had a moment to come, and returns its
 /// counts.
-pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<Counts> {
+pub async fn print_report(client: &ApiClient, campaign: i64) -> anyhow::Result<RecipientCounts> {
     let path = format!("/api/campaigns/{campaign}");
     let patience = tokio::time::Instant::now() + RECEIPT_PATIENCE;
     let summary = loop {
@@ -232,7 +232,7 @@ pub async fn print_report(client: &Client, campaign: i64) -> anyhow::Result<Coun
         }
         next = page["next"].as_str().map(str::to_owned);
     }
-    let counts = Counts::of(&summary);
+    let counts = RecipientCounts::of(&summary);
     println!("{table}");
     println!(
         "{} of {} sent, {} failed, {} skipped. Campaign {campaign}: {}",
@@ -256,7 +256,7 @@ fn row(delivery: &Value) -> [String; 4] {
 }
 
 /// How many recipients of a campaign are where.
-pub struct Counts {
+pub struct RecipientCounts {
     total: u64,
     open: u64,
     sent: u64,
@@ -264,8 +264,8 @@ pub struct Counts {
     failed: u64,
 }
 
-impl Counts {
-    fn of(campaign: &Value) -> Counts {
+impl RecipientCounts {
+    fn of(campaign: &Value) -> RecipientCounts {
         let sum = |names: &[&str]| {
             names.iter().filter_map(|name| campaign["counts"][name].as_u64()).sum::<u64>()
         };
@@ -273,7 +273,13 @@ impl Counts {
         let open = sum(&["queued", "leased", "sending", "retry_wait"]);
         let sent = sum(&["accepted", "delivered", "read"]);
         let skipped = sum(&["skipped"]);
-        Counts { total, open, sent, skipped, failed: total.saturating_sub(open + sent + skipped) }
+        RecipientCounts {
+            total,
+            open,
+            sent,
+            skipped,
+            failed: total.saturating_sub(open + sent + skipped),
+        }
     }
 }
 
@@ -283,8 +289,11 @@ mod tests {
 
     #[test]
     fn an_odp_may_hold_any_character() {
-        let what =
-            What::Odp { name: "ODP/005 é".into(), notice: None, message: Some("tes".into()) };
+        let what = SendCommand::Odp {
+            name: "ODP/005 é".into(),
+            notice: None,
+            message: Some("tes".into()),
+        };
         let (path, body) = request(what);
         assert_eq!(path, "/api/send/by-odp/ODP%2F005%20%C3%A9");
         assert_eq!(Value::from(body), json!({"custom_message": "tes"}));
@@ -293,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_neither_open_nor_sent_nor_skipped_has_failed() {
         let campaign = json!({"total": 9, "counts": {"read": 2, "accepted": 1, "queued": 3, "skipped": 1, "failed": 1, "uncertain": 1}});
-        let counts = Counts::of(&campaign);
+        let counts = RecipientCounts::of(&campaign);
         assert_eq!((counts.sent, counts.open, counts.skipped, counts.failed), (3, 3, 1, 2));
     }
 }

@@ -1,6 +1,6 @@
 //! `kabari status`: how a running kabari is.
 
-use super::client::Client;
+use super::client::ApiClient;
 use crate::config::ApiAddress;
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ const CAMPAIGNS: u32 = 5;
 
 /// Prints the health, the sessions and the newest campaigns.
 pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
-    let client = Client::new(address)?;
+    let client = ApiClient::new(address)?;
     let health = client.get("/health").await?;
     let sessions = client.get("/api/whatsapp/sessions").await?;
     println!("kabari    {}", text(&health, "status"));

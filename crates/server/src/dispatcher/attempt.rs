@@ -8,10 +8,10 @@ use crate::crash_point::crash_point;
 use crate::store::state::{Attempt, Begin, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
 use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
-use kabari_gateway::{Gateway, Outgoing, SendError};
+use kabari_gateway::{Gateway, OutgoingMessage, SendError};
 
 /// The session we send from.
-pub struct Origin<'a> {
+pub struct SendingSession<'a> {
     pub lease: &'a SessionLease,
     pub phone: &'a Phone,
     pub gateway: &'a dyn Gateway,
@@ -21,7 +21,7 @@ pub struct Origin<'a> {
 
 /// What to do with the rest of the batch.
 #[derive(Debug)]
-pub enum Then {
+pub enum AfterAttempt {
     /// Send the next. What this attempt was for is acknowledged, and the ack is not written yet: it
     /// may go into the commit that begins the next.
     Acked(LeasedDelivery),
@@ -37,12 +37,12 @@ pub enum Then {
 pub async fn attempt(
     context: &Context,
     pacer: &mut Pacer,
-    from: &Origin<'_>,
+    from: &SendingSession<'_>,
     addressed: Addressed,
     before: Option<LeasedDelivery>,
-) -> Result<Then, StoreError> {
+) -> Result<AfterAttempt, StoreError> {
     let Addressed { delivery, jid } = addressed;
-    let waits = context.settings.waits;
+    let timeouts = context.settings.timeouts;
     let repeatable = from.gateway.knows_ids();
     if !repeatable && delivery.progress.may_have_arrived() && !delivery.unrepeatable {
         if let Some(acked) = before {
@@ -50,7 +50,7 @@ pub async fn attempt(
         }
         // It went out where a repeat is harmless; here it would be a second message.
         context.state.settle(&delivery, DeliveryEvent::Abandon, Some(wording::UNCERTAIN)).await?;
-        return Ok(Then::GoOn);
+        return Ok(AfterAttempt::GoOn);
     }
     let gap = pacer.gap();
     let began_at = context.clock.monotonic();
@@ -59,7 +59,7 @@ pub async fn attempt(
         sender: from.phone,
         jid: jid.as_deref(),
         gap,
-        lease: waits.lease,
+        lease: timeouts.lease,
         day: from.day,
         unrepeatable: !repeatable,
     };
@@ -69,25 +69,25 @@ pub async fn attempt(
     };
     let begun = match begin {
         Begin::Started(begun) => begun,
-        Begin::DeliveryLost => return Ok(Then::GoOn),
+        Begin::DeliveryLost => return Ok(AfterAttempt::GoOn),
         Begin::NotRunning => {
             context.state.release(&[delivery]).await?;
-            return Ok(Then::GoOn);
+            return Ok(AfterAttempt::GoOn);
         }
         Begin::SessionLost => {
             context.state.release(&[delivery]).await?;
-            return Ok(Then::SessionLost);
+            return Ok(AfterAttempt::SessionLost);
         }
     };
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
-    if context.clock.monotonic().saturating_sub(began_at) > until_slot + waits.lease {
+    if context.clock.monotonic().saturating_sub(began_at) > until_slot + timeouts.lease {
         // The process stood still; by now this delivery may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
-        return Ok(Then::Stop);
+        return Ok(AfterAttempt::Stop);
     }
 
-    let message = Outgoing {
+    let message = OutgoingMessage {
         message_id: delivery.message_id.clone(),
         phone: delivery.phone.clone(),
         jid: begun.jid,
@@ -101,14 +101,14 @@ pub async fn attempt(
     // Counted from the answer: only then was the message surely on the wire.
     pacer.hold(&context.clock, gap);
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
-    let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(waits.resend));
+    let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(timeouts.resend));
     pacer.hold(&context.clock, verdict.hold);
     tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
     if verdict.event == DeliveryEvent::Acked {
         context.breaker.trips(delivery.campaign_id, false);
-        return Ok(Then::Acked(delivery));
+        return Ok(AfterAttempt::Acked(delivery));
     }
-    settle(context, from.lease, &delivery, &verdict).await;
+    write_outcome(context, from.lease, &delivery, &verdict).await;
     if is_gone {
         // What was known of the number is wrong by now.
         context.state.forget_number(&delivery.phone).await?;
@@ -118,22 +118,22 @@ pub async fn attempt(
     }
     if context.breaker.trips(delivery.campaign_id, verdict.is_failure) {
         pause(context, delivery.campaign_id).await?;
-        return Ok(Then::Stop);
+        return Ok(AfterAttempt::Stop);
     }
     let link_is_down = matches!(verdict.event, DeliveryEvent::NotSent(_));
     let others_wait = link_is_down || verdict.reach_out_until.is_some();
-    Ok(if others_wait { Then::Stop } else { Then::GoOn })
+    Ok(if others_wait { AfterAttempt::Stop } else { AfterAttempt::GoOn })
 }
 
 /// Writes the server's ack.
 pub async fn write_ack(context: &Context, session: &SessionLease, acked: &LeasedDelivery) {
-    settle(context, session, acked, &Verdict::acked()).await;
+    write_outcome(context, session, acked, &Verdict::acked()).await;
 }
 
 /// Writes the ack of a delivery, whatever happens, and begins the next in the same commit.
 async fn write_ack_and_begin(
     context: &Context,
-    from: &Origin<'_>,
+    from: &SendingSession<'_>,
     acked: &LeasedDelivery,
     next: &LeasedDelivery,
     attempt: Attempt<'_>,
@@ -162,7 +162,7 @@ async fn pause(context: &Context, campaign: i64) -> Result<(), StoreError> {
 
 /// Writes the outcome, however long the database is away: losing an ack would mean a resend, and
 /// losing a limit one more refusal.
-async fn settle(
+async fn write_outcome(
     context: &Context,
     session: &SessionLease,
     delivery: &LeasedDelivery,

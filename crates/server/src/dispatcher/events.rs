@@ -5,7 +5,7 @@
 
 use super::Context;
 use crate::crash_point::crash_point;
-use crate::store::{State, StoreError};
+use crate::store::{StateStore, StoreError};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use kabari_gateway::contract::EventBody;
 use kabari_gateway::{Event, Gateway};
@@ -134,7 +134,7 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
 
 /// Keeps a round for those who follow this gateway, and notes which of their messages WhatsApp has
 /// taken.
-async fn keep(state: &State, round: &[Heard]) -> Result<(), StoreError> {
+async fn keep(state: &StateStore, round: &[Heard]) -> Result<(), StoreError> {
     let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut taken = vec![];
     for Heard { session, event, .. } in round {

@@ -1,13 +1,13 @@
 //! Which sessions this node holds: takes those that are free, renews its leases, and lets go.
 
 use super::events::{self, Heard};
-use super::holding::Holding;
+use super::held_deliveries::HeldDeliveries;
 use super::sender::Sender;
 use super::{Connector, Context, LOOK_EVERY, STORE_PAUSE};
 use crate::clock::speed;
 use crate::sessions::perform;
 use crate::store::state::{LinkReport, Session, SessionLease};
-use crate::store::{State, StoreError};
+use crate::store::{StateStore, StoreError};
 use kabari_domain::{LinkState, Timestamp, wording};
 use kabari_gateway::Gateway;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ type HeldSessions = Arc<Mutex<BTreeMap<String, Held>>>;
 /// A session that this node holds, and the task that uses it.
 struct Held {
     lease: SessionLease,
-    holding: Holding,
+    held_deliveries: HeldDeliveries,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -69,7 +69,7 @@ fn lock(held: &HeldSessions) -> MutexGuard<'_, BTreeMap<String, Held>> {
 
 /// Renews the leases of what is held, and ends what another node has taken.
 async fn keep(context: Context, held: HeldSessions) {
-    let lease = context.settings.waits.lease;
+    let lease = context.settings.timeouts.lease;
     loop {
         let began = context.clock.monotonic();
         if let Err(error) = renew(&context, &held, lease).await {
@@ -87,7 +87,7 @@ async fn renew(
     duration: Duration,
 ) -> Result<(), StoreError> {
     let (leases, deliveries): (Vec<_>, Vec<_>) =
-        lock(held).values().map(|held| (held.lease.clone(), held.holding.leases())).unzip();
+        lock(held).values().map(|held| (held.lease.clone(), held.held_deliveries.leases())).unzip();
     let kept = context.state.renew_sessions(&leases, duration).await?;
     let kept: BTreeSet<_> = kept.into_iter().collect();
     let lost = leases.iter().filter(|lease| !kept.contains(&lease.name));
@@ -141,7 +141,7 @@ impl Fleet {
                     &session.name,
                     self.connector.kind,
                     &self.context.settings.node,
-                    self.context.settings.waits.lease,
+                    self.context.settings.timeouts.lease,
                 )
                 .await?;
             if let Some(lease) = lease {
@@ -162,17 +162,17 @@ impl Fleet {
     fn start(&mut self, lease: SessionLease) {
         let stop = self.context.stopping.child_token();
         let context = self.context.until(stop.clone());
-        let holding = Holding::default();
+        let held_deliveries = HeldDeliveries::default();
         let name = lease.name.clone();
         let task = tokio::spawn(hold(
             context,
             self.connector.clone(),
             self.heard.clone(),
             lease.clone(),
-            holding.clone(),
+            held_deliveries.clone(),
         ));
         let task = Some(task);
-        lock(&self.held).insert(name, Held { lease, holding, stop, task });
+        lock(&self.held).insert(name, Held { lease, held_deliveries, stop, task });
     }
 
     /// Does what operators ask of sessions through other nodes.
@@ -199,7 +199,7 @@ async fn hold(
     connector: Arc<Connector>,
     heard: mpsc::UnboundedSender<Heard>,
     lease: SessionLease,
-    holding: Holding,
+    held_deliveries: HeldDeliveries,
 ) {
     let name = lease.name.clone();
     let Some(gateway) = open(&context, &connector, &lease).await else {
@@ -209,7 +209,7 @@ async fn hold(
     context.sessions.opened(&name, gateway.clone());
     let stopping = context.stopping.clone();
     let listening = tokio::spawn(events::listen(name.clone(), gateway.clone(), heard, stopping));
-    Sender::new(context.clone(), gateway.clone(), lease.clone(), holding).run().await;
+    Sender::new(context.clone(), gateway.clone(), lease.clone(), held_deliveries).run().await;
     context.stopping.cancel();
     context.sessions.closed(&name);
     gateway.close().await;
@@ -246,7 +246,7 @@ async fn open(
     None
 }
 
-async fn release(state: &State, lease: &SessionLease) {
+async fn release(state: &StateStore, lease: &SessionLease) {
     if let Err(error) = state.release_session(lease).await {
         tracing::warn!(session = lease.name, %error, "could not release the session; its lease runs out by itself");
     }

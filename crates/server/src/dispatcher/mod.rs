@@ -9,7 +9,7 @@ mod attempt;
 mod breaker;
 mod events;
 mod fleet;
-mod holding;
+mod held_deliveries;
 mod pace;
 mod registration;
 mod sender;
@@ -20,8 +20,8 @@ use crate::clock::{Clock, speed};
 use crate::config::Pace;
 use crate::sessions::Sessions;
 use crate::store::state::{Affinity, SessionKind, SessionLease};
-use crate::store::{State, StoreError};
-use crate::waits::Waits;
+use crate::store::{StateStore, StoreError};
+use crate::timeouts::Timeouts;
 use breaker::Breaker;
 use futures_util::future::BoxFuture;
 use kabari_domain::Quotas;
@@ -54,7 +54,7 @@ pub struct DispatcherSettings {
     /// How long a number may be away before others write to its contacts.
     pub affinity: Affinity,
     /// How long to wait for what may never come.
-    pub waits: Waits,
+    pub timeouts: Timeouts,
     /// Whether what WhatsApp says is also kept for those in front of this gateway.
     pub keeps_events: bool,
 }
@@ -79,7 +79,7 @@ pub type OpenGateway = Box<
 /// What the loops work with.
 #[derive(Clone)]
 struct Context {
-    state: State,
+    state: StateStore,
     sessions: Sessions,
     settings: Arc<DispatcherSettings>,
     clock: Clock,
@@ -97,7 +97,7 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Starts the loops.
     pub fn spawn(
-        state: State,
+        state: StateStore,
         sessions: Sessions,
         connector: Connector,
         settings: DispatcherSettings,

@@ -1,7 +1,7 @@
 //! Sends from one session, one message at a time.
 
-use super::attempt::{Origin, Then, attempt, write_ack};
-use super::holding::Holding;
+use super::attempt::{AfterAttempt, SendingSession, attempt, write_ack};
+use super::held_deliveries::HeldDeliveries;
 use super::pace::Pacer;
 use super::registration::{self, Addressed, Checked};
 use super::{Context, LOOK_EVERY};
@@ -24,8 +24,8 @@ const PER_CAMPAIGN: u32 = 10;
 const IDLE: Duration = Duration::from_secs(10);
 
 /// What the loop does next.
-enum Next {
-    Turn,
+enum AfterRound {
+    Again,
     /// Unless something changes earlier.
     Wait(Duration),
     /// Whatever changes in the database: WhatsApp wants to be left alone.
@@ -38,7 +38,7 @@ pub struct Sender {
     context: Context,
     gateway: Arc<dyn Gateway>,
     lease: SessionLease,
-    holding: Holding,
+    held_deliveries: HeldDeliveries,
     link: watch::Receiver<Link>,
     work: watch::Receiver<u64>,
     pacer: Pacer,
@@ -59,7 +59,7 @@ impl Sender {
         context: Context,
         gateway: Arc<dyn Gateway>,
         lease: SessionLease,
-        holding: Holding,
+        held_deliveries: HeldDeliveries,
     ) -> Sender {
         let mut pacer = Pacer::new(context.settings.pace);
         pacer.acquired(&context.clock);
@@ -75,7 +75,7 @@ impl Sender {
             context,
             gateway,
             lease,
-            holding,
+            held_deliveries,
         }
     }
 
@@ -83,28 +83,30 @@ impl Sender {
     pub async fn run(mut self) {
         while !self.context.is_stopping() {
             let began = self.context.clock.monotonic();
-            match self.turn().await {
-                Ok(Next::Turn) => {}
-                Ok(Next::Wait(duration)) => self.wait(self.context.left_of(duration, began)).await,
-                Ok(Next::Pause(duration)) => {
+            match self.round().await {
+                Ok(AfterRound::Again) => {}
+                Ok(AfterRound::Wait(duration)) => {
+                    self.wait(self.context.left_of(duration, began)).await
+                }
+                Ok(AfterRound::Pause(duration)) => {
                     self.pause(self.context.left_of(duration, began)).await
                 }
-                Ok(Next::Leave) => return,
+                Ok(AfterRound::Leave) => return,
                 Err(error) => self.context.after_store_error("sending", &error).await,
             }
         }
     }
 
     /// One round: see whether anything may go out, take a batch, send it.
-    async fn turn(&mut self) -> Result<Next, StoreError> {
+    async fn round(&mut self) -> Result<AfterRound, StoreError> {
         self.work.borrow_and_update();
         let link = self.link.borrow_and_update().clone();
         if !self.report(&link).await? {
-            return Ok(Next::Leave);
+            return Ok(AfterRound::Leave);
         }
         let session = self.context.state.session(&self.lease.name).await?;
         let Some(session) = session.filter(|session| session.epoch == self.lease.epoch) else {
-            return Ok(Next::Leave);
+            return Ok(AfterRound::Leave);
         };
         let now = self.context.state.now().await?;
         let quotas = self.context.settings.quotas.clone();
@@ -119,7 +121,7 @@ impl Sender {
         };
         self.note_waiting(!may_send).await?;
         if !may_send {
-            return Ok(Next::Wait(LOOK_EVERY));
+            return Ok(AfterRound::Wait(LOOK_EVERY));
         }
         self.pacer.set_pace(pace_of(&session, self.context.settings.pace));
         let left_today = quotas.left_today(&session.usage(), now).unwrap_or(u32::MAX);
@@ -137,16 +139,16 @@ impl Sender {
                 after: self.last_served,
                 per_campaign: PER_CAMPAIGN,
                 max: self.batch_size().min(left_today),
-                lease: self.context.settings.waits.lease,
+                lease: self.context.settings.timeouts.lease,
             })
             .await?;
-        let Some(last) = batch.last() else { return Ok(Next::Wait(IDLE)) };
+        let Some(last) = batch.last() else { return Ok(AfterRound::Wait(IDLE)) };
         self.last_served = last.campaign_id;
-        let _held = self.holding.hold(&batch);
+        let _held = self.held_deliveries.hold(&batch);
         let campaigns: BTreeSet<i64> = batch.iter().map(|delivery| delivery.campaign_id).collect();
         let next = match registration::check(&self.context, &*self.gateway, batch).await? {
             Checked::Ready(ready) => self.send_all(&phone, now, ready).await?,
-            Checked::AskAgain(wait) => Next::Pause(wait),
+            Checked::AskAgain(wait) => AfterRound::Pause(wait),
         };
         for campaign in campaigns {
             self.context.state.complete_if_done(campaign).await?;
@@ -159,10 +161,10 @@ impl Sender {
         phone: &Phone,
         now: Timestamp,
         ready: Vec<Addressed>,
-    ) -> Result<Next, StoreError> {
+    ) -> Result<AfterRound, StoreError> {
         let day = self.context.settings.quotas.day(now);
         let (lease, gateway) = (self.lease.clone(), self.gateway.clone());
-        let from = Origin { lease: &lease, phone, gateway: &*gateway, day };
+        let from = SendingSession { lease: &lease, phone, gateway: &*gateway, day };
         let mut acked = None;
         let sent = self.send_each(from, now, ready, &mut acked).await;
         // However it ended: what WhatsApp has taken is written down.
@@ -176,11 +178,11 @@ impl Sender {
     /// next may go out at once, one commit is for both.
     async fn send_each(
         &mut self,
-        mut from: Origin<'_>,
+        mut from: SendingSession<'_>,
         now: Timestamp,
         ready: Vec<Addressed>,
         acked: &mut Option<LeasedDelivery>,
-    ) -> Result<Next, StoreError> {
+    ) -> Result<AfterRound, StoreError> {
         let quotas = self.context.settings.quotas.clone();
         let began = self.context.clock.monotonic();
         let mut waiting = ready.into_iter();
@@ -201,22 +203,22 @@ impl Sender {
                 attempt(&self.context, &mut self.pacer, &from, next, acked.take()).await?
             } else {
                 self.context.state.release(std::slice::from_ref(&next.delivery)).await?;
-                Then::Stop
+                AfterAttempt::Stop
             };
             let next = match then {
-                Then::Acked(delivery) => {
+                AfterAttempt::Acked(delivery) => {
                     *acked = Some(delivery);
                     continue;
                 }
-                Then::GoOn => continue,
-                Then::Stop => Next::Turn,
-                Then::SessionLost => Next::Leave,
+                AfterAttempt::GoOn => continue,
+                AfterAttempt::Stop => AfterRound::Again,
+                AfterAttempt::SessionLost => AfterRound::Leave,
             };
             let rest: Vec<_> = waiting.map(|addressed| addressed.delivery).collect();
             self.context.state.release(&rest).await?;
             return Ok(next);
         }
-        Ok(Next::Turn)
+        Ok(AfterRound::Again)
     }
 
     /// Writes what has changed about the link into the session's row. Returns whether the session
@@ -295,7 +297,7 @@ impl Sender {
     /// No more than can go out within half a lease, so that leases rarely run out unused.
     fn batch_size(&self) -> u32 {
         let gap = self.pacer.longest_gap().as_millis().max(1);
-        let fitting = self.context.settings.waits.lease.as_millis() / 2 / gap;
+        let fitting = self.context.settings.timeouts.lease.as_millis() / 2 / gap;
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
     }
 

@@ -25,7 +25,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     let now = context.state.now().await?;
     context.state.start_due(now).await?;
     context.state.expire_due(now).await?;
-    let reclaimed = context.state.reclaim(now, context.settings.waits.resend).await?;
+    let reclaimed = context.state.reclaim(now, context.settings.timeouts.resend).await?;
     if reclaimed > 0 {
         tracing::warn!(reclaimed, "took back deliveries whose lease had run out");
     }

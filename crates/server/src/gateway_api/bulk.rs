@@ -5,7 +5,7 @@
 
 use super::{Api, bad_request, failure, parse, refusal, text, typed_number, typed_phone};
 use crate::api::Waiter;
-use crate::outcome::{reason, shown_phone};
+use crate::delivery_view::{reason, shown_phone};
 use crate::store::StoreError;
 use crate::store::state::{CampaignKind, Creation, Delivery, NewCampaign, NewDelivery};
 use axum::Json;
@@ -19,7 +19,7 @@ use kabari_domain::{
     CampaignEvent, DeliveryState, MessageId, PauseReason, Phone, template, wording,
 };
 use kabari_gateway::SendError;
-use kabari_gateway::contract::Answer;
+use kabari_gateway::contract::AnswerBody;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,16 +35,16 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 const PAGE: u32 = 1000;
 
 #[derive(Serialize)]
-struct Report {
+struct BulkReport {
     success: bool,
     total: usize,
     sent: usize,
     failed: usize,
-    results: Vec<Outcome>,
+    results: Vec<RecipientResult>,
 }
 
 #[derive(Serialize)]
-struct Outcome {
+struct RecipientResult {
     /// Normalized, unless the send failed for a reason that has nothing to do with the number.
     phone: String,
     customer_name: String,
@@ -57,8 +57,10 @@ pub async fn send_bulk(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     if let Err(error) = api.connected().await {
-        let answer =
-            Answer { error: Some(wording::NOT_LINKED_BULK.into()), ..Answer::of_error(&error) };
+        let answer = AnswerBody {
+            error: Some(wording::NOT_LINKED_BULK.into()),
+            ..AnswerBody::of_error(&error)
+        };
         return (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response();
     }
     let request = match parse(body) {
@@ -159,7 +161,7 @@ impl Api {
 
     /// Waits until the campaign has ended, and tells what became of each recipient. One that fails
     /// again and again is ended: nobody could resume it here.
-    async fn report(&self, campaign: i64) -> Result<Report, StoreError> {
+    async fn report(&self, campaign: i64) -> Result<BulkReport, StoreError> {
         let mut waiter = Waiter::new(&self.state);
         loop {
             let phase = match self.state.campaign(campaign).await {
@@ -187,9 +189,9 @@ impl Api {
             let page = self.state.deliveries(campaign, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.position);
-            results.extend(page.into_iter().map(Outcome::from));
+            results.extend(page.into_iter().map(RecipientResult::from));
         }
-        Ok(Report::of(results))
+        Ok(BulkReport::of(results))
     }
 }
 
@@ -211,9 +213,9 @@ fn call_by_name(text: &str, name: &str) -> String {
     template::fill(text, |placeholder| matches!(placeholder, "{nama}" | "{name}").then_some(name))
 }
 
-impl From<Delivery> for Outcome {
-    fn from(delivery: Delivery) -> Outcome {
-        Outcome {
+impl From<Delivery> for RecipientResult {
+    fn from(delivery: Delivery) -> RecipientResult {
+        RecipientResult {
             phone: shown_phone(&delivery).unwrap_or_default(),
             success: delivery.progress.state.is_sent(),
             error: reason(&delivery),
@@ -222,11 +224,11 @@ impl From<Delivery> for Outcome {
     }
 }
 
-impl Report {
-    fn of(results: Vec<Outcome>) -> Report {
+impl BulkReport {
+    fn of(results: Vec<RecipientResult>) -> BulkReport {
         let sent = results.iter().filter(|outcome| outcome.success).count();
         let total = results.len();
-        Report { success: true, total, sent, failed: total - sent, results }
+        BulkReport { success: true, total, sent, failed: total - sent, results }
     }
 }
 

@@ -6,14 +6,14 @@
 
 mod bulk;
 mod events;
-mod numbers;
+mod registration_cache;
 mod send;
 
 use crate::api::auth::{self, Access};
 use crate::api::cross_origin;
 use crate::api::error::from_panic;
 use crate::sessions::Sessions;
-use crate::store::State as Store;
+use crate::store::StateStore;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
@@ -23,9 +23,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use kabari_domain::{Phone, wording};
-use kabari_gateway::contract::{Answer, LimitsBody, Qr, Status};
+use kabari_gateway::contract::{AnswerBody, LimitsBody, QrBody, StatusBody};
 use kabari_gateway::{Gateway, GatewayError, Link, LinkState, SendError};
-use numbers::Numbers;
+use registration_cache::RegistrationCache;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ const RECONNECT_WAIT: Duration = Duration::from_secs(10);
 /// What the gateway serves from.
 pub struct Setup {
     /// Its own state database.
-    pub state: Store,
+    pub state: StateStore,
     /// The sessions that are open here.
     pub sessions: Sessions,
     /// The one that is served.
@@ -60,7 +60,7 @@ pub fn router(setup: Setup) -> Router {
         state: setup.state,
         sessions: setup.sessions,
         session: setup.session,
-        numbers: Numbers::default(),
+        numbers: RegistrationCache::default(),
         delay: setup.delay,
         one_at_a_time: tokio::sync::Mutex::new(()),
         stopping: setup.stopping,
@@ -86,31 +86,31 @@ pub fn router(setup: Setup) -> Router {
 }
 
 struct Api {
-    state: Store,
+    state: StateStore,
     sessions: Sessions,
     session: String,
-    numbers: Numbers,
+    numbers: RegistrationCache,
     delay: Duration,
     /// Held while a message with an id is under way: a repeat waits for what comes of it.
     one_at_a_time: tokio::sync::Mutex<()>,
     stopping: CancellationToken,
 }
 
-async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
-    Json(Status::of(&api.link()))
+async fn status(State(api): State<Arc<Api>>) -> Json<StatusBody> {
+    Json(StatusBody::of(&api.link()))
 }
 
-async fn qr(State(api): State<Arc<Api>>) -> Json<Qr> {
+async fn qr(State(api): State<Arc<Api>>) -> Json<QrBody> {
     let link = api.link();
     Json(match link.qr_png {
-        _ if link.is_connected() => Qr {
+        _ if link.is_connected() => QrBody {
             success: true,
             message: Some(wording::ALREADY_CONNECTED.into()),
             phone: link.phone,
-            ..Qr::default()
+            ..QrBody::default()
         },
-        Some(qr) => Qr { success: true, qr: Some(qr), text: link.qr, ..Qr::default() },
-        None => Qr { message: Some(wording::QR_NOT_READY.into()), ..Qr::default() },
+        Some(qr) => QrBody { success: true, qr: Some(qr), text: link.qr, ..QrBody::default() },
+        None => QrBody { message: Some(wording::QR_NOT_READY.into()), ..QrBody::default() },
     })
 }
 
@@ -145,7 +145,7 @@ async fn logout(State(api): State<Arc<Api>>) -> Response {
 
 fn command(done: Result<(), GatewayError>, message: &str) -> Response {
     match done {
-        Ok(()) => Json(Answer::success(message)).into_response(),
+        Ok(()) => Json(AnswerBody::success(message)).into_response(),
         Err(error) => {
             tracing::error!("{error}");
             failure(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
@@ -193,7 +193,7 @@ impl Api {
 
 /// Nothing can be sent now.
 fn refusal(error: &SendError) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(Answer::of_error(error))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(AnswerBody::of_error(error))).into_response()
 }
 
 fn bad_request(error: &str) -> Response {
@@ -201,7 +201,7 @@ fn bad_request(error: &str) -> Response {
 }
 
 fn failure(status: StatusCode, error: &str) -> Response {
-    (status, Json(Answer::failure(error))).into_response()
+    (status, Json(AnswerBody::failure(error))).into_response()
 }
 
 fn detail(status: StatusCode, text: &str) -> Response {

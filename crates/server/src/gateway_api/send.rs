@@ -15,8 +15,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use kabari_domain::message_id::RANDOM_BYTES;
 use kabari_domain::{MessageId, Phone, wording};
-use kabari_gateway::contract::Answer;
-use kabari_gateway::{Outgoing, SendError};
+use kabari_gateway::contract::AnswerBody;
+use kabari_gateway::{OutgoingMessage, SendError};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +53,8 @@ pub async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejectio
     // Only a kabari knows of message ids, and it has normalized the number.
     let phone = if id.is_some() { normalized_number(&typed) } else { typed_number(&typed) };
     let Some(phone) = phone else {
-        let error = Answer::failure(wording::INVALID_GATEWAY_PHONE);
-        return Json(Answer { phone: Some(typed), ..error }).into_response();
+        let error = AnswerBody::failure(wording::INVALID_GATEWAY_PHONE);
+        return Json(AnswerBody { phone: Some(typed), ..error }).into_response();
     };
     // A task of its own: a client that goes away must not leave the message half done.
     let normalized = phone.clone();
@@ -66,14 +66,16 @@ pub async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejectio
     });
     let phone = Some(normalized.digits().to_owned());
     match sent.await {
-        Ok(Ok(())) => Json(Answer { phone, ..Answer::success(wording::SENT) }).into_response(),
+        Ok(Ok(())) => {
+            Json(AnswerBody { phone, ..AnswerBody::success(wording::SENT) }).into_response()
+        }
         Ok(Err(NotSent::OtherNumber)) => bad_request(wording::MESSAGE_ID_REUSED),
         Ok(Err(NotSent::Before(answer))) => Json(answer).into_response(),
         Ok(Err(NotSent::Send(error @ (SendError::NotLinked | SendError::NotConnected(_))))) => {
             refusal(&error)
         }
         Ok(Err(NotSent::Send(error))) => {
-            Json(Answer { phone, ..Answer::of_error(&error) }).into_response()
+            Json(AnswerBody { phone, ..AnswerBody::of_error(&error) }).into_response()
         }
         Err(_) => refusal(&SendError::Unknown("the send was broken off".into())),
     }
@@ -83,7 +85,7 @@ pub async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejectio
 enum NotSent {
     Send(SendError),
     /// It was refused when it was asked for first, with this answer.
-    Before(Box<Answer>),
+    Before(Box<AnswerBody>),
     /// Its id belongs to a message to another number.
     OtherNumber,
 }
@@ -120,9 +122,9 @@ impl Api {
         let outcome = match &sent {
             Ok(()) => Ok(()),
             Err(error @ (SendError::NotRegistered | SendError::Permanent(_))) => {
-                let answer = Answer::of_error(error);
+                let answer = AnswerBody::of_error(error);
                 let phone = Some(phone.digits().to_owned());
-                Err(serde_json::to_string(&Answer { phone, ..answer }).unwrap_or_default())
+                Err(serde_json::to_string(&AnswerBody { phone, ..answer }).unwrap_or_default())
             }
             // Nothing went out, or nobody knows: under this id it may be asked for again.
             Err(_) => return sent.map_err(NotSent::Send),
@@ -141,7 +143,7 @@ impl Api {
     async fn deliver(&self, id: MessageId, phone: Phone, text: String) -> Result<(), SendError> {
         let gateway = self.gateway()?;
         let jid = self.numbers.check_one(&*gateway, &phone).await?;
-        gateway.send(&Outgoing { message_id: id, phone, jid, text }).await
+        gateway.send(&OutgoingMessage { message_id: id, phone, jid, text }).await
     }
 }
 
@@ -153,7 +155,7 @@ fn answered(asked: AskedMessage, phone: &Phone) -> Result<(), NotSent> {
     match asked.outcome {
         Some(Err(refusal)) => {
             let answer = serde_json::from_str(&refusal);
-            let answer = answer.unwrap_or_else(|_| Answer::failure(wording::INTERNAL));
+            let answer = answer.unwrap_or_else(|_| AnswerBody::failure(wording::INTERNAL));
             Err(NotSent::Before(Box::new(answer)))
         }
         Some(Ok(())) | None => Ok(()),

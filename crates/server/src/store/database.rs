@@ -49,7 +49,7 @@ enum Pools {
 }
 
 /// What a writing statement did.
-pub(super) struct Written {
+pub(super) struct WriteResult {
     pub rows: u64,
     pub last_id: i64,
 }
@@ -147,12 +147,12 @@ impl Database {
         let rows = async {
             match &self.pools {
                 Pools::Sqlite { reader, .. } => {
-                    Connection::Sqlite(&mut *reader.acquire().await?)
+                    EngineConnection::Sqlite(&mut *reader.acquire().await?)
                         .rows(self.which, sql, values)
                         .await
                 }
                 Pools::MySql(pool) => {
-                    Connection::MySql(&mut *pool.acquire().await?)
+                    EngineConnection::MySql(&mut *pool.acquire().await?)
                         .rows(self.which, sql, values)
                         .await
                 }
@@ -167,7 +167,7 @@ impl Database {
     }
 
     /// One statement that is its own transaction.
-    pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Written, StoreError> {
+    pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<WriteResult, StoreError> {
         let written = self.execute_unannounced(sql, values).await?;
         if written.rows > 0 {
             self.commits.send_modify(|count| *count += 1);
@@ -180,14 +180,16 @@ impl Database {
         &self,
         sql: &str,
         values: Vec<Value>,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WriteResult, StoreError> {
         let written = async {
             match &self.pools {
                 Pools::Sqlite { writer, .. } => {
-                    Connection::Sqlite(&mut *writer.acquire().await?).execute(sql, values).await
+                    EngineConnection::Sqlite(&mut *writer.acquire().await?)
+                        .execute(sql, values)
+                        .await
                 }
                 Pools::MySql(pool) => {
-                    Connection::MySql(&mut *pool.acquire().await?).execute(sql, values).await
+                    EngineConnection::MySql(&mut *pool.acquire().await?).execute(sql, values).await
                 }
             }
         };
@@ -278,10 +280,10 @@ enum Inner {
 }
 
 impl Inner {
-    fn connection(&mut self) -> Connection<'_> {
+    fn connection(&mut self) -> EngineConnection<'_> {
         match self {
-            Inner::Sqlite(inner) => Connection::Sqlite(&mut *inner),
-            Inner::MySql(inner) => Connection::MySql(&mut *inner),
+            Inner::Sqlite(inner) => EngineConnection::Sqlite(&mut *inner),
+            Inner::MySql(inner) => EngineConnection::MySql(&mut *inner),
         }
     }
 }
@@ -304,7 +306,11 @@ impl Transaction<'_> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<Written, StoreError> {
+    pub async fn execute(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<WriteResult, StoreError> {
         let execute = self.inner.connection().execute(sql, values);
         let written = self.database.bounded(execute).await?;
         self.wrote |= written.rows > 0;
@@ -345,12 +351,12 @@ impl Transaction<'_> {
 }
 
 /// A connection of either engine, for one statement.
-enum Connection<'c> {
+enum EngineConnection<'c> {
     Sqlite(&'c mut SqliteConnection),
     MySql(&'c mut MySqlConnection),
 }
 
-impl Connection<'_> {
+impl EngineConnection<'_> {
     async fn rows(
         self,
         which: Which,
@@ -359,7 +365,7 @@ impl Connection<'_> {
     ) -> Result<Vec<Row>, sqlx::Error> {
         let sql = AssertSqlSafe(sql);
         Ok(match self {
-            Connection::Sqlite(connection) => {
+            EngineConnection::Sqlite(connection) => {
                 let query = sqlx::query_with(sql, Value::arguments::<SqliteArguments>(values)?);
                 query
                     .fetch_all(connection)
@@ -368,7 +374,7 @@ impl Connection<'_> {
                     .map(|row| Row::sqlite(which, row))
                     .collect()
             }
-            Connection::MySql(connection) => {
+            EngineConnection::MySql(connection) => {
                 let query = sqlx::query_with(sql, Value::arguments::<MySqlArguments>(values)?);
                 query
                     .fetch_all(connection)
@@ -380,19 +386,19 @@ impl Connection<'_> {
         })
     }
 
-    async fn execute(self, sql: &str, values: Vec<Value>) -> Result<Written, sqlx::Error> {
+    async fn execute(self, sql: &str, values: Vec<Value>) -> Result<WriteResult, sqlx::Error> {
         let sql = AssertSqlSafe(sql);
         Ok(match self {
-            Connection::Sqlite(connection) => {
+            EngineConnection::Sqlite(connection) => {
                 let query = sqlx::query_with(sql, Value::arguments::<SqliteArguments>(values)?);
                 let done = query.execute(connection).await?;
-                Written { rows: done.rows_affected(), last_id: done.last_insert_rowid() }
+                WriteResult { rows: done.rows_affected(), last_id: done.last_insert_rowid() }
             }
-            Connection::MySql(connection) => {
+            EngineConnection::MySql(connection) => {
                 let query = sqlx::query_with(sql, Value::arguments::<MySqlArguments>(values)?);
                 let done = query.execute(connection).await?;
                 let last_id = i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX);
-                Written { rows: done.rows_affected(), last_id }
+                WriteResult { rows: done.rows_affected(), last_id }
             }
         })
     }

@@ -137,7 +137,7 @@ pub enum StoreError {
     Expired,
     /// The campaign is in a state where this means nothing.
     #[error(transparent)]
-    NotAllowed(#[from] campaign::NotAllowed),
+    NotAllowed(#[from] campaign::CampaignTransitionError),
     /// No campaign or delivery has this id.
     #[error("there is no {what} {id}")]
     NotFound {

@@ -15,4 +15,4 @@ pub mod state;
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};
 pub use legacy_session::read_legacy_session;
-pub use state::{Campaign, LeasedDelivery, Session, SessionLease, State, StateTarget};
+pub use state::{Campaign, LeasedDelivery, Session, SessionLease, StateStore, StateTarget};

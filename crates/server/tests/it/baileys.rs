@@ -3,7 +3,7 @@
 //! kabari reports about it, it has really said.
 
 use crate::harness::database::Engine;
-use crate::harness::driven::{
+use crate::harness::driven_client::{
     BYSTANDER, CUSTOMER, DrivenClient, TEXT, assert_no_violations, assert_shown_once,
     sent_received_and_read, silence,
 };

@@ -4,7 +4,7 @@ use crate::harness::database::MariaDbDatabase;
 use crate::harness::node::SESSION_KEY;
 use crate::harness::served::{PATIENCE, Served, Setup};
 use kabari::clock::Clock;
-use kabari::store::{State, StateTarget};
+use kabari::store::{StateStore, StateTarget};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -156,6 +156,6 @@ async fn doctor_finds_no_fault_before_the_first_start_and_changes_nothing() {
     let shared = [("STATE_DATABASE_URL", url.as_str()), ("SESSION_KEY", SESSION_KEY)];
     let empty = run_with(directory.path(), 0, &["doctor"], &shared).await;
     assert!(empty.said.contains("note  state database"), "{}", empty.said);
-    let (_, behind) = State::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
+    let (_, behind) = StateStore::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
     assert!(behind > 0);
 }

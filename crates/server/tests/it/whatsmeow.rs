@@ -2,7 +2,7 @@
 //! was not read while the simulator was written.
 
 use crate::harness::database::Engine;
-use crate::harness::driven::{
+use crate::harness::driven_client::{
     BYSTANDER, CUSTOMER, DrivenClient, TEXT, assert_no_violations, assert_shown_once,
     sent_received_and_read, silence,
 };
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
-use wa_sim::{Action, Config, MessageFilter, Pairing, Rule, Simulator, Stanza};
+use wa_sim::{Action, Config, FaultRule, MessageFilter, PairingOutcome, Simulator, Stanza};
 
 /// What a receipt says to the one who wrote the message, as whatsmeow names it.
 const DELIVERED: &str = "DELIVERED";
@@ -124,7 +124,7 @@ async fn a_reinstalled_recipient_and_a_retry_receipt_end_well() {
     let first = whatsmeow.send(&phone(BYSTANDER), "Sebelum").await;
     receipt(&mut whatsmeow, &first, READ).await;
     for (action, text) in [(Action::Reinstall, "Ponsel baru"), (Action::AskRetry, "Ulangi")] {
-        world.faults([Rule::on(Stanza::Message, action).to(phone(BYSTANDER)).times(1)]);
+        world.faults([FaultRule::on(Stanza::Message, action).to(phone(BYSTANDER)).times(1)]);
         let id = whatsmeow.send(&phone(BYSTANDER), text).await;
         let filter = || MessageFilter { to: Some(phone(BYSTANDER)), from: Some(phone(CUSTOMER)) };
         let again = |simulator: &Simulator| {
@@ -168,7 +168,7 @@ async fn a_repeated_id_is_shown_once() {
     let (world, whatsmeow, session) = world_with_whatsmeow().await;
     whatsmeow.stop().await;
     // While it is away nothing comes back, so kabari sends the same id again.
-    world.faults([Rule::on(Stanza::Message, Action::NoAck).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::NoAck).times(1)]);
     let campaign = world.send([CUSTOMER]).await;
     world.completed(campaign).await;
     let delivery = world.delivery(campaign, CUSTOMER).await;
@@ -219,7 +219,7 @@ async fn it_takes_the_request_for_a_passkey_as_one() {
     let qr = whatsmeow.event("qr", |_| true).await;
     let qr = qr["qr"].as_str().unwrap();
     let pairing = simulator.scan(qr, OWN).await.unwrap();
-    assert!(matches!(pairing, Pairing::PasskeyAsked { .. }), "{pairing:?}");
+    assert!(matches!(pairing, PairingOutcome::PasskeyAsked { .. }), "{pairing:?}");
     // neonize hands no passkeys up, so what follows cannot be driven. But whoever understands the
     // request has a new secret from then on, and takes the one in the QR no more.
     simulator.set_passkey(OWN, false).unwrap();

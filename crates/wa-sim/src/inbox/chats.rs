@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::ledger::{Entry, Outcome};
-use crate::state::{Message, State};
+use crate::ledger::{CopyOutcome, LedgerEntry};
+use crate::state::{Message, ServerState};
 
 /// A chat on the screen of one of the two phones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,12 @@ impl Chat {
 }
 
 /// A chat in the list.
-pub(super) struct Summary<'a> {
+pub(super) struct ChatSummary<'a> {
     pub chat: Chat,
     /// The latest message, or the latest that has what is searched for.
     pub message: Option<&'a Message>,
     /// What happened to the latest message that did not arrive, if nothing came after it.
-    pub lost: Option<&'a Entry>,
+    pub lost: Option<&'a LedgerEntry>,
     /// When something last happened, in Unix milliseconds.
     pub at: u64,
     /// How many messages the phone has, but nobody read.
@@ -35,15 +35,18 @@ pub(super) struct Summary<'a> {
 }
 
 /// Messages that did not arrive, with the last thing that is known about each.
-fn lost(state: &State) -> impl Iterator<Item = &Entry> {
-    let mut last: HashMap<(&str, &str, &str), &Entry> = HashMap::new();
+fn lost(state: &ServerState) -> impl Iterator<Item = &LedgerEntry> {
+    let mut last: HashMap<(&str, &str, &str), &LedgerEntry> = HashMap::new();
     for entry in state.ledger.iter().filter(|entry| entry.owner == entry.to) {
         last.insert((&entry.from, &entry.to, &entry.id), entry);
     }
     last.into_values().filter(|entry| {
         let outcome = matches!(
             entry.outcome,
-            Outcome::Refused | Outcome::Swallowed | Outcome::Queued | Outcome::Undecryptable
+            CopyOutcome::Refused
+                | CopyOutcome::Swallowed
+                | CopyOutcome::Queued
+                | CopyOutcome::Undecryptable
         );
         let key = (entry.from.clone(), entry.to.clone(), entry.id.clone());
         outcome && !state.by_key.contains_key(&key)
@@ -51,19 +54,19 @@ fn lost(state: &State) -> impl Iterator<Item = &Entry> {
 }
 
 /// When a stanza came in, in Unix milliseconds.
-pub(super) fn came(entry: &Entry) -> u64 {
+pub(super) fn came(entry: &LedgerEntry) -> u64 {
     entry.wire_ns / 1_000_000
 }
 
 /// All chats that have what is searched for, in lower case, those with news first.
-pub(super) fn list<'a>(state: &'a State, wanted: &str) -> Vec<Summary<'a>> {
+pub(super) fn list<'a>(state: &'a ServerState, wanted: &str) -> Vec<ChatSummary<'a>> {
     let mut order: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut all: Vec<Summary<'a>> = Vec::new();
-    let mut at = |all: &mut Vec<Summary<'a>>, from: &'a str, to: &'a str| {
+    let mut all: Vec<ChatSummary<'a>> = Vec::new();
+    let mut at = |all: &mut Vec<ChatSummary<'a>>, from: &'a str, to: &'a str| {
         let pair = if from < to { (from, to) } else { (to, from) };
         *order.entry(pair).or_insert_with(|| {
             let chat = on_the_simulated_screen(state, from, to);
-            all.push(Summary { chat, message: None, lost: None, at: 0, unread: 0 });
+            all.push(ChatSummary { chat, message: None, lost: None, at: 0, unread: 0 });
             all.len() - 1
         })
     };
@@ -106,11 +109,11 @@ pub(super) fn list<'a>(state: &'a State, wanted: &str) -> Vec<Summary<'a>> {
 }
 
 fn is_read(message: &Message) -> bool {
-    message.status == crate::state::Status::Read
+    message.status == crate::state::MessageStatus::Read
 }
 
 /// People look at simulated phones; clients have screens of their own.
-fn on_the_simulated_screen(state: &State, from: &str, to: &str) -> Chat {
+fn on_the_simulated_screen(state: &ServerState, from: &str, to: &str) -> Chat {
     let client = |number| state.accounts.get(number).is_some_and(|a| a.clients().next().is_some());
     let (phone, with) = if client(to) && !client(from) { (from, to) } else { (to, from) };
     Chat { phone: phone.to_owned(), with: with.to_owned() }
@@ -118,13 +121,13 @@ fn on_the_simulated_screen(state: &State, from: &str, to: &str) -> Chat {
 
 /// The messages of a chat, oldest first, and those that did not arrive.
 pub(super) fn conversation<'a>(
-    state: &'a State,
+    state: &'a ServerState,
     chat: &Chat,
-) -> (Vec<&'a Message>, Vec<&'a Entry>) {
+) -> (Vec<&'a Message>, Vec<&'a LedgerEntry>) {
     let mut messages: Vec<&Message> =
         state.messages.iter().filter(|message| chat.has(&message.from, &message.to)).collect();
     messages.sort_by_key(|message| message.at);
-    let mut lost: Vec<&Entry> =
+    let mut lost: Vec<&LedgerEntry> =
         lost(state).filter(|entry| chat.has(&entry.from, &entry.to)).collect();
     lost.sort_by_key(|entry| entry.seq);
     (messages, lost)

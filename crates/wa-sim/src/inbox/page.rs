@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::chats::{self, Chat, Summary};
+use super::chats::{self, Chat, ChatSummary};
 use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich, plain};
-use super::{Parts, Place, Viewer, switchboard};
+use super::{Parts, Place, Viewer, fault_panel};
 use crate::account::Receipts;
 use crate::control::AccountInfo;
 use crate::core::Core;
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::server::WEBSOCKET_PATH;
-use crate::state::{Message, State, Status};
+use crate::state::{Message, MessageStatus, ServerState};
 
 /// More chats are found by searching.
 const CHATS_SHOWN: usize = 200;
@@ -55,7 +55,7 @@ impl Place {
         Self { q: self.q.clone(), panel: self.panel.clone(), ..Self::default() }.link()
     }
 
-    /// The same page with the switchboard the other way.
+    /// The same page with the fault panel the other way.
     pub fn other_panel(&self) -> String {
         let panel = if self.faults_open() { String::new() } else { "faults".to_owned() };
         Self { panel, ..self.clone() }.link()
@@ -81,7 +81,7 @@ pub(super) fn parts(core: &Core, place: &Place, viewer: &Viewer) -> Parts {
         parts.insert("hello", hello(viewer));
     }
     if place.faults_open() {
-        parts.insert("switches", switchboard::switches(&state.faults));
+        parts.insert("switches", fault_panel::switches(&state.faults));
     }
     parts
 }
@@ -120,14 +120,14 @@ pub(super) fn whole(place: &Place, parts: &Parts) -> String {
         world = part("world"),
         main = main,
         faults = if place.faults_open() {
-            switchboard::panel(place, chat.as_ref(), part("switches"))
+            fault_panel::panel(place, chat.as_ref(), part("switches"))
         } else {
             String::new()
         },
     )
 }
 
-fn chat_list(state: &State, place: &Place, viewer: &Viewer, now: Moment) -> String {
+fn chat_list(state: &ServerState, place: &Place, viewer: &Viewer, now: Moment) -> String {
     let wanted = place.q.trim().to_lowercase();
     let all = chats::list(state, &wanted);
     let mut html = String::new();
@@ -148,7 +148,7 @@ fn chat_list(state: &State, place: &Place, viewer: &Viewer, now: Moment) -> Stri
 }
 
 fn chat_row(
-    summary: &Summary<'_>,
+    summary: &ChatSummary<'_>,
     place: &Place,
     wanted: &str,
     viewer: &Viewer,
@@ -195,11 +195,11 @@ fn face(number: &str) -> String {
     format!(r#"<span class="face hue-{hue}" aria-hidden="true">{}</span>"#, Escaped(&tail))
 }
 
-fn ticks(status: Status) -> String {
+fn ticks(status: MessageStatus) -> String {
     let (class, icon, about) = match status {
-        Status::Sent => ("sent", "tick", "Sent: the server has it"),
-        Status::Delivered => ("delivered", "ticks", "Delivered: the phone has it"),
-        Status::Read => ("read", "ticks", "Read"),
+        MessageStatus::Sent => ("sent", "tick", "Sent: the server has it"),
+        MessageStatus::Delivered => ("delivered", "ticks", "Delivered: the phone has it"),
+        MessageStatus::Read => ("read", "ticks", "Read"),
     };
     format!(
         r##"<svg class="tick {class}" role="img" aria-label="{about}"><title>{about}</title><use href="#{icon}"/></svg>"##
@@ -207,12 +207,12 @@ fn ticks(status: Status) -> String {
 }
 
 /// What became of a message that did not arrive.
-fn fate(entry: &Entry) -> String {
+fn fate(entry: &LedgerEntry) -> String {
     match (entry.outcome, entry.error) {
-        (Outcome::Refused, Some(code)) => format!("Refused with error {code}"),
-        (Outcome::Refused, None) => "Refused".to_owned(),
-        (Outcome::Queued, _) => "Waits until the phone is back".to_owned(),
-        (Outcome::Undecryptable, _) => "Could not be decrypted".to_owned(),
+        (CopyOutcome::Refused, Some(code)) => format!("Refused with error {code}"),
+        (CopyOutcome::Refused, None) => "Refused".to_owned(),
+        (CopyOutcome::Queued, _) => "Waits until the phone is back".to_owned(),
+        (CopyOutcome::Undecryptable, _) => "Could not be decrypted".to_owned(),
         _ => "Lost on the way".to_owned(),
     }
 }
@@ -258,14 +258,19 @@ fn world(accounts: &[AccountInfo], violations: usize, now: Moment) -> String {
     html
 }
 
-fn badge(state: &State) -> String {
+fn badge(state: &ServerState) -> String {
     match state.faults.rules().len() {
         0 => String::new(),
         n => format!(r#"<span class="count" aria-label="{n} on">{n}</span>"#),
     }
 }
 
-fn chat_head(state: &State, place: &Place, chat: &Chat, account: Option<&AccountInfo>) -> String {
+fn chat_head(
+    state: &ServerState,
+    place: &Place,
+    chat: &Chat,
+    account: Option<&AccountInfo>,
+) -> String {
     let settings = state.settings(&chat.phone);
     let online = account.is_none_or(|account| account.online);
     let standing = match (settings.registered, online) {
@@ -304,7 +309,7 @@ fn chat_head(state: &State, place: &Place, chat: &Chat, account: Option<&Account
     )
 }
 
-fn log(state: &State, chat: &Chat, viewer: &Viewer, now: Moment) -> String {
+fn log(state: &ServerState, chat: &Chat, viewer: &Viewer, now: Moment) -> String {
     let (messages, lost) = chats::conversation(state, chat);
     let mut html = String::new();
     let skipped = messages.len().saturating_sub(MESSAGES_SHOWN);

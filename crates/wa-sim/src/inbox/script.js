@@ -71,7 +71,7 @@ async function control(method, path, body) {
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-// The rule of a switch, as often and for whom the switchboard says.
+// The rule of a switch, as often and for whom the fault panel says.
 function scoped(button) {
   const rule = JSON.parse(button.dataset.add);
   const { often, only } = byId('scope').elements;

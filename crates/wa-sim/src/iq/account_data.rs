@@ -4,7 +4,7 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::media;
 use crate::stanza;
 
@@ -13,7 +13,7 @@ const REFRESH_S: u32 = 86_400;
 /// The setting by which clients send tokens with their messages.
 const SEND_TOKENS: u32 = 10_518;
 
-impl Client {
+impl ClientConnection {
     pub(super) fn account_data(&mut self, namespace: &str, node: &Node) -> Node {
         let set = stanza::attr(node, "type").as_deref() == Some("set");
         match namespace {

@@ -6,19 +6,19 @@ use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::PublicKey;
 
 use crate::account::{Companion, PRIMARY};
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::faults::Action;
 use crate::phone::{PublicPreKey, PublishedKeys, raw};
 use crate::stanza;
-use crate::state::{DeviceId, State};
-use crate::violations::Rule;
+use crate::state::{DeviceId, ServerState};
+use crate::violations::ViolatedRule;
 
 /// The key type of Curve25519, in every bundle.
 pub(crate) const KEY_TYPE: u8 = 5;
 /// Not on WhatsApp, or no such device.
 const NOT_ACCEPTABLE: u16 = 406;
 
-impl Client {
+impl ClientConnection {
     pub(super) fn encrypt(&mut self, node: &Node, action: Option<&Action>) -> Node {
         if let Some(request) = node.get_optional_child("key") {
             return self.bundles(node, request, action != Some(&Action::NoOneTimeKey));
@@ -42,7 +42,7 @@ impl Client {
         if node.get_optional_child("list").is_some() {
             return self.upload(node, &device);
         }
-        self.violation(node, Rule::Unexpected, "unknown request about keys");
+        self.violation(node, ViolatedRule::Unexpected, "unknown request about keys");
         stanza::error(node, 400, "bad-request")
     }
 
@@ -89,11 +89,15 @@ impl Client {
             .and_then(Node::children)
             .map(|keys| keys.iter().filter_map(prekey).collect());
         let (Some(identity), Some((skey, signature)), Some(keys)) = (identity, skey, keys) else {
-            self.violation(node, Rule::Unexpected, "a key upload needs identity, skey and list");
+            self.violation(
+                node,
+                ViolatedRule::Unexpected,
+                "a key upload needs identity, skey and list",
+            );
             return stanza::error(node, 400, "bad-request");
         };
         if !signed_by(&identity, &skey, &signature) {
-            self.violation(node, Rule::BadSignature, "signed prekey of an upload");
+            self.violation(node, ViolatedRule::BadSignature, "signed prekey of an upload");
             return stanza::error(node, 400, "bad-request");
         }
         let mut repeated = Vec::new();
@@ -116,7 +120,11 @@ impl Client {
         }
         drop(state);
         for id in repeated {
-            self.violation(node, Rule::RepeatedPrekey, format!("prekey {id} with another key"));
+            self.violation(
+                node,
+                ViolatedRule::RepeatedPrekey,
+                format!("prekey {id} with another key"),
+            );
         }
         if let Err(error) = self.core.welcome(device) {
             tracing::error!("the phone could not tell the new client what it needs: {error:#}");
@@ -137,7 +145,7 @@ impl Client {
             }
             _ => {
                 drop(state);
-                self.violation(node, Rule::BadSignature, "rotated signed prekey");
+                self.violation(node, ViolatedRule::BadSignature, "rotated signed prekey");
                 stanza::error(node, 400, "bad-request")
             }
         }
@@ -146,7 +154,7 @@ impl Client {
 
 /// The keys of one device and, for a companion, the account's word for it.
 fn published(
-    state: &mut State,
+    state: &mut ServerState,
     jid: &Jid,
     one_time: bool,
     now_s: u64,

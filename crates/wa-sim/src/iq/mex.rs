@@ -5,11 +5,11 @@ use wacore::iq::mex_operations::{fetch_new_chat_message_capping_info, fetch_reac
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::connection::Client;
-use crate::limits::Limits;
+use crate::connection::ClientConnection;
+use crate::limits::AccountLimits;
 use crate::stanza;
 
-impl Client {
+impl ClientConnection {
     pub(super) fn mex(&mut self, node: &Node) -> Node {
         let query = node
             .get_optional_child("query")
@@ -29,7 +29,7 @@ impl Client {
     }
 }
 
-fn timelock(limits: &Limits, now_s: u64) -> Value {
+fn timelock(limits: &AccountLimits, now_s: u64) -> Value {
     let until = limits.reachout_until.filter(|&until| until > now_s);
     json!({ "data": { "xwa2_fetch_account_reachout_timelock": {
         "is_active": until.is_some(),
@@ -38,7 +38,7 @@ fn timelock(limits: &Limits, now_s: u64) -> Value {
     }}})
 }
 
-fn capping(limits: &Limits, now_s: u64) -> Value {
+fn capping(limits: &AccountLimits, now_s: u64) -> Value {
     let status = match limits.new_chats {
         Some(cap) if limits.new_chats_used >= cap => "CAPPED",
         _ => "NONE",

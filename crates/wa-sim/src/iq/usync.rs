@@ -4,15 +4,15 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::account::PRIMARY;
-use crate::connection::Client;
+use crate::connection::ClientConnection;
 use crate::stanza;
-use crate::state::State;
-use crate::violations::Rule;
+use crate::state::ServerState;
+use crate::violations::ViolatedRule;
 
-impl Client {
+impl ClientConnection {
     pub(super) fn usync(&mut self, node: &Node) -> Node {
         let Some(usync) = node.get_optional_child("usync") else {
-            self.violation(node, Rule::Unexpected, "a usync request without <usync>");
+            self.violation(node, ViolatedRule::Unexpected, "a usync request without <usync>");
             return stanza::error(node, 400, "bad-request");
         };
         let protocols: Vec<&str> = usync
@@ -64,7 +64,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(state: &State, user: &Node) -> Option<Self> {
+    fn read(state: &ServerState, user: &Node) -> Option<Self> {
         if let Some(jid) = stanza::jid(user, "jid") {
             let number = state.resolve(&jid)?.number;
             return Some(Self { number, jid: jid.to_non_ad(), contact: None });
@@ -78,7 +78,7 @@ impl Asked {
         })
     }
 
-    fn answer(&self, state: &mut State, protocols: &[&str]) -> Node {
+    fn answer(&self, state: &mut ServerState, protocols: &[&str]) -> Node {
         let registered = state.settings(&self.number).registered;
         let mut children = Vec::new();
         for protocol in protocols {
@@ -109,7 +109,7 @@ impl Asked {
 }
 
 /// The device list. Asking does not make an account: all numbers have a phone until one links more.
-fn devices(state: &State, number: &str) -> Node {
+fn devices(state: &ServerState, number: &str) -> Node {
     let account = state.accounts.get(number);
     let primary = NodeBuilder::new("device").attr("id", PRIMARY).build();
     let companions =

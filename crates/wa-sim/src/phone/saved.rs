@@ -8,7 +8,7 @@ use wacore_libsignal::protocol::{
     SignedPreKeyRecord,
 };
 
-use super::{Identities, Phone, PreKeys, Sessions, SignedPreKey};
+use super::{Identities, Phone, PreKeys, SignalSessions, SignedPreKey};
 use crate::base64_bytes::{decode, decode_key, encode};
 use crate::seed::Seed;
 
@@ -79,7 +79,7 @@ impl Phone {
                 registration_id: saved.registration_id,
                 known,
             },
-            sessions: Sessions(sessions),
+            sessions: SignalSessions(sessions),
             prekeys: PreKeys { outstanding, next: saved.next_prekey },
             signed_prekey: SignedPreKey(SignedPreKeyRecord::deserialize(&decode(
                 &saved.signed_prekey,

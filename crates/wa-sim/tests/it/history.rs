@@ -1,7 +1,7 @@
 //! What a phone tells a new client of its chats, and the tokens in it.
 
 use serde_json::{Value, json};
-use wa_sim::{Action, Chat, ChatToken, Config, Limits, Rule, Simulator, Stanza};
+use wa_sim::{AccountLimits, Action, ChatToken, Config, FaultRule, HistoryChat, Simulator, Stanza};
 use whatsapp_rust::prelude::Event;
 use whatsapp_rust::wacore::store::traits::ProtocolStore;
 
@@ -18,13 +18,13 @@ fn part(event: &Event) -> Option<Part> {
     Some((part.progress(), chats.collect()))
 }
 
-fn chats(count: usize) -> Vec<Chat> {
+fn chats(count: usize) -> Vec<HistoryChat> {
     let with = (0..count).map(|n| format!("62812{n:07}0"));
-    with.map(|with| Chat { with, wrote: true, token: ChatToken::Valid }).collect()
+    with.map(|with| HistoryChat { with, wrote: true, token: ChatToken::Valid }).collect()
 }
 
 /// A client that is linked to a phone with these chats.
-async fn linked_with(chats: Vec<Chat>, faults: Vec<Rule>) -> (Simulator, TestClient) {
+async fn linked_with(chats: Vec<HistoryChat>, faults: Vec<FaultRule>) -> (Simulator, TestClient) {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     simulator.set_history(OWN, chats);
     simulator.set_faults(faults);
@@ -51,7 +51,7 @@ async fn a_new_client_is_told_of_all_chats_part_by_part() {
 
 #[tokio::test]
 async fn a_part_comes_twice_or_damaged_or_not_at_all() {
-    let twice = Rule::on(Stanza::History, Action::Duplicate { copies: 1 });
+    let twice = FaultRule::on(Stanza::History, Action::Duplicate { copies: 1 });
     let (_simulator, client) = linked_with(chats(1), vec![twice]).await;
     client.wait_nth("part", 2, part).await;
 
@@ -61,7 +61,7 @@ async fn a_part_comes_twice_or_damaged_or_not_at_all() {
         (Stanza::Media, Action::Corrupt),
         (Stanza::Media, not_found),
     ] {
-        let rule = Rule::on(stanza, action);
+        let rule = FaultRule::on(stanza, action);
         let (simulator, client) = linked_with(chats(1), vec![rule]).await;
         simulator.wait_for(|simulator| simulator.struck()[0] > 0, PATIENCE).await.unwrap();
         client.send(FRIEND, "3EB0000000000001", "halo").await;
@@ -86,7 +86,7 @@ async fn files_are_only_for_clients_that_were_told_of_them() {
 
 #[tokio::test]
 async fn a_token_opens_what_a_limit_closes() {
-    let friend = |token| vec![Chat { with: FRIEND.into(), wrote: true, token }];
+    let friend = |token| vec![HistoryChat { with: FRIEND.into(), wrote: true, token }];
     for (token, answer) in [
         (ChatToken::Valid, None),
         (ChatToken::Expired, Some("463")),
@@ -97,8 +97,11 @@ async fn a_token_opens_what_a_limit_closes() {
             client.wait("part", part).await;
             client.client().fetch_props().await.unwrap();
             let until = locked.then(|| simulator.now_ms() / 1000 + 3600);
-            let limits =
-                Limits { reachout_until: until, token_required: true, ..Limits::default() };
+            let limits = AccountLimits {
+                reachout_until: until,
+                token_required: true,
+                ..AccountLimits::default()
+            };
             simulator.set_limits(OWN, limits);
             client.send(FRIEND, "3EB0000000000001", "halo").await;
             assert_eq!(client.ack("3EB0000000000001").await.as_deref(), answer, "{token:?}");
@@ -108,11 +111,11 @@ async fn a_token_opens_what_a_limit_closes() {
 
 #[tokio::test]
 async fn who_has_written_gives_a_token_for_a_token() {
-    let chat = Chat { with: FRIEND.into(), wrote: true, token: ChatToken::None };
+    let chat = HistoryChat { with: FRIEND.into(), wrote: true, token: ChatToken::None };
     let (simulator, client) = linked_with(vec![chat], vec![]).await;
     client.wait("part", part).await;
     client.client().fetch_props().await.unwrap();
-    let limits = Limits { token_required: true, ..Limits::default() };
+    let limits = AccountLimits { token_required: true, ..AccountLimits::default() };
     simulator.set_limits(OWN, limits);
     client.send(FRIEND, "3EB0000000000001", "halo").await;
     assert_eq!(client.ack("3EB0000000000001").await.as_deref(), Some("463"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wa_sim::{Action, Config, Rule, Simulator, Stanza};
+use wa_sim::{Action, Config, FaultRule, Simulator, Stanza};
 
 use crate::browser::Browser;
 use crate::client::{FRIEND, OWN, TestClient};
@@ -24,7 +24,7 @@ async fn chats_ticks_and_refusals_are_shown_and_texts_are_escaped() {
     let client = TestClient::linked(&simulator, OWN).await;
     client.send(FRIEND, "3EB0000000000101", "<b>tebal</b> *Halo*").await;
     client.receipt("3EB0000000000101", "Read").await;
-    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::AckError { code: 463 })]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Message, Action::AckError { code: 463 })]);
     client.send(FRIEND, "3EB0000000000102", "ditolak").await;
     assert_eq!(client.ack("3EB0000000000102").await.as_deref(), Some("463"));
 
@@ -103,8 +103,8 @@ async fn it_fits_a_phone_and_is_dark_where_the_system_is() {
     let long = "https://example.net/".to_owned() + &"a".repeat(200);
     simulator.write(OWN, FRIEND, &long).await.unwrap();
     simulator.set_faults(vec![
-        Rule::on(Stanza::Message, Action::AckError { code: 463 }).to(FRIEND).times(3),
-        Rule::on(Stanza::Usync, Action::Delay { ms: 123_456_789, jitter_ms: 987_654_321 }),
+        FaultRule::on(Stanza::Message, Action::AckError { code: 463 }).to(FRIEND).times(3),
+        FaultRule::on(Stanza::Usync, Action::Delay { ms: 123_456_789, jitter_ms: 987_654_321 }),
     ]);
     let base = format!("http://{}", simulator.addr());
     let mut browser = Browser::open(&base).await;

@@ -1,6 +1,6 @@
 //! Many accounts and many clients at once.
 
-use wa_sim::{Config, MessageFilter, Outcome, Simulator};
+use wa_sim::{Config, CopyOutcome, MessageFilter, Simulator};
 use whatsapp_rust::prelude::Jid;
 
 use crate::client::{OWN, PATIENCE, TestClient};
@@ -42,7 +42,7 @@ async fn a_hundred_clients_write_to_two_thousand_people_at_once() {
         .await
         .unwrap();
     let ledger = simulator.ledger(0);
-    assert!(ledger.iter().all(|entry| entry.outcome == Outcome::Decrypted));
+    assert!(ledger.iter().all(|entry| entry.outcome == CopyOutcome::Decrypted));
     assert!(ledger.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
     for client in 0..CLIENTS {
         let from = format!("62812{client:07}0");

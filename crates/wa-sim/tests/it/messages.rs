@@ -1,4 +1,6 @@
-use wa_sim::{Config, MessageFilter, NumberSettings, Outcome, Receipts, Simulator, Status};
+use wa_sim::{
+    Config, CopyOutcome, MessageFilter, MessageStatus, NumberSettings, Receipts, Simulator,
+};
 use whatsapp_rust::prelude::Jid;
 
 use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
@@ -16,14 +18,14 @@ async fn a_message_is_acked_decrypted_once_and_read() {
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].text, "Halo, ini uji coba");
     assert_eq!(messages[0].from, OWN);
-    assert_eq!((messages[0].copies, messages[0].status), (1, Status::Read));
+    assert_eq!((messages[0].copies, messages[0].status), (1, MessageStatus::Read));
     let all = simulator.messages(MessageFilter::default());
     assert_eq!(all.len(), 1, "the own phone's copy is no message to somebody");
     assert!(
         simulator
             .ledger(0)
             .iter()
-            .any(|entry| entry.owner == OWN && entry.outcome == Outcome::Decrypted)
+            .any(|entry| entry.owner == OWN && entry.outcome == CopyOutcome::Decrypted)
     );
     assert_eq!(simulator.violations().len(), 0, "{:?}", simulator.violations());
 }
@@ -44,13 +46,13 @@ async fn a_repeated_id_is_dropped_by_the_phone_and_counted() {
         .await
         .unwrap();
     assert_eq!(simulator.messages(filter()).len(), 1);
-    let outcomes: Vec<Outcome> = simulator
+    let outcomes: Vec<CopyOutcome> = simulator
         .ledger(0)
         .into_iter()
         .filter(|entry| entry.owner == FRIEND)
         .map(|entry| entry.outcome)
         .collect();
-    assert_eq!(outcomes, [Outcome::Decrypted, Outcome::Duplicate]);
+    assert_eq!(outcomes, [CopyOutcome::Decrypted, CopyOutcome::Duplicate]);
 }
 
 #[tokio::test]
@@ -85,7 +87,9 @@ async fn a_phone_writes_and_the_client_answers() {
     assert_eq!(client.text("Kapan internet nyala?").await, first.id);
     simulator
         .wait_for(
-            |simulator| simulator.messages(MessageFilter::default())[0].status == Status::Delivered,
+            |simulator| {
+                simulator.messages(MessageFilter::default())[0].status == MessageStatus::Delivered
+            },
             PATIENCE,
         )
         .await

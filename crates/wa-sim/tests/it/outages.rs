@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wa_sim::{Action, Config, MessageFilter, Rule, Simulator, Stanza};
+use wa_sim::{Action, Config, FaultRule, MessageFilter, Simulator, Stanza};
 use whatsapp_rust::prelude::Event;
 
 use crate::client::{FRIEND, OWN, TestClient};
@@ -23,7 +23,7 @@ fn stream_error(code: Option<u16>, conflict: Option<&str>) -> Action {
 
 /// Breaks the connection so that the client logs in again, into this fault.
 async fn log_in_again(simulator: &Simulator, action: Action, times: u32) {
-    simulator.set_faults(vec![Rule::on(Stanza::Login, action).times(times)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Login, action).times(times)]);
     simulator.pause().await;
     simulator.resume().await.unwrap();
 }
@@ -76,7 +76,8 @@ async fn failures_that_pass() {
 #[tokio::test]
 async fn another_session_takes_over() {
     let (simulator, client) = linked().await;
-    simulator.set_faults(vec![Rule::on(Stanza::Message, stream_error(None, Some("replaced")))]);
+    simulator
+        .set_faults(vec![FaultRule::on(Stanza::Message, stream_error(None, Some("replaced")))]);
     client.send(FRIEND, "3EB0000000000001", "siapa di sana").await;
     client.wait("takeover", |event| matches!(event, Event::StreamReplaced(_)).then_some(())).await;
 }
@@ -85,7 +86,7 @@ async fn another_session_takes_over() {
 async fn the_device_is_removed() {
     let (simulator, client) = linked().await;
     let removed = stream_error(Some(401), Some("device_removed"));
-    simulator.set_faults(vec![Rule::on(Stanza::Message, removed)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Message, removed)]);
     client.send(FRIEND, "3EB0000000000001", "masih terhubung?").await;
     let on_connect = client
         .wait("logout", |event| match event {
@@ -99,7 +100,7 @@ async fn the_device_is_removed() {
 #[tokio::test]
 async fn the_phone_revokes_the_session() {
     let (simulator, client) = linked().await;
-    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::Revoke)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Message, Action::Revoke)]);
     client.send(FRIEND, "3EB0000000000001", "dicabut").await;
     client.wait("logout", |event| matches!(event, Event::LoggedOut(_)).then_some(())).await;
     let account = simulator.accounts().into_iter().find(|account| account.phone == OWN).unwrap();
@@ -110,8 +111,9 @@ async fn the_phone_revokes_the_session() {
 async fn stream_errors_that_pass() {
     for code in [503, 515] {
         let (simulator, client) = linked().await;
-        simulator
-            .set_faults(vec![Rule::on(Stanza::Message, stream_error(Some(code), None)).times(1)]);
+        simulator.set_faults(vec![
+            FaultRule::on(Stanza::Message, stream_error(Some(code), None)).times(1),
+        ]);
         client.send(FRIEND, "3EB0000000000001", "sebentar").await;
         client.connected_nth(2).await;
         client.send(FRIEND, "3EB0000000000002", "sudah kembali").await;
@@ -123,7 +125,8 @@ async fn stream_errors_that_pass() {
 async fn closing_after_a_stream_error_is_left_to_the_client_for_some_seconds() {
     let (simulator, client) = linked().await;
     // One that this client does not know, and keeps its connection after.
-    simulator.set_faults(vec![Rule::on(Stanza::Message, stream_error(Some(500), None)).times(1)]);
+    simulator
+        .set_faults(vec![FaultRule::on(Stanza::Message, stream_error(Some(500), None)).times(1)]);
     client.send(FRIEND, "3EB0000000000001", "masih di sini").await;
     client.wait("error", |event| matches!(event, Event::StreamError(_)).then_some(())).await;
     let told = Instant::now();
@@ -135,7 +138,7 @@ async fn closing_after_a_stream_error_is_left_to_the_client_for_some_seconds() {
 #[tokio::test]
 async fn connections_are_refused_for_a_while() {
     let (simulator, client) = linked().await;
-    simulator.set_faults(vec![Rule::on(Stanza::Connect, Action::Drop).times(2)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Connect, Action::Drop).times(2)]);
     simulator.pause().await;
     simulator.resume().await.unwrap();
     client.connected_nth(2).await;
@@ -144,7 +147,7 @@ async fn connections_are_refused_for_a_while() {
 #[tokio::test]
 async fn a_client_that_is_refused_ik_falls_back() {
     let (simulator, client) = linked().await;
-    simulator.set_faults(vec![Rule::on(Stanza::Connect, Action::RefuseIk)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Connect, Action::RefuseIk)]);
     simulator.pause().await;
     simulator.resume().await.unwrap();
     client.connected_nth(2).await;
@@ -155,7 +158,7 @@ async fn a_client_that_is_refused_ik_falls_back() {
 #[tokio::test]
 async fn a_silent_socket_swallows_everything() {
     let (simulator, client) = linked().await;
-    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::Silence).times(1)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Message, Action::Silence).times(1)]);
     client.send(FRIEND, "3EB0000000000001", "sunyi").await;
     client.send(FRIEND, "3EB0000000000002", "tetap sunyi").await;
     simulator

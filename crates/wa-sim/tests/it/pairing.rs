@@ -1,4 +1,4 @@
-use wa_sim::{Config, PairError, Pairing, Simulator};
+use wa_sim::{Config, PairError, PairingOutcome, Simulator};
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::Event;
 
@@ -9,7 +9,7 @@ async fn a_scanned_qr_links_the_client_and_it_logs_in() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::new(&simulator).await;
     let pairing = simulator.scan(&client.qr().await, OWN).await.unwrap();
-    let Pairing::Linked(linked) = pairing else { panic!("{pairing:?}") };
+    let PairingOutcome::Linked(linked) = pairing else { panic!("{pairing:?}") };
     assert_eq!((linked.phone.as_str(), linked.device), (OWN, 1));
     client.connected().await;
     let account = simulator.accounts().into_iter().find(|account| account.phone == OWN).unwrap();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wa_sim::{Action, Config, PairError, Pairing, Rule, Simulator, Stanza, ViolatedRule};
+use wa_sim::{
+    Action, Config, FaultRule, PairError, PairingOutcome, Simulator, Stanza, ViolatedRule,
+};
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::passkey::{Assertion, parse_request_options};
 use whatsapp_rust::prelude::Event;
@@ -25,7 +27,7 @@ async fn world() -> (Simulator, TestClient) {
 
 async fn scan(simulator: &Simulator, client: &TestClient) {
     let pairing = simulator.scan(&client.qr().await, OWN).await.unwrap();
-    assert!(matches!(pairing, Pairing::PasskeyAsked { .. }), "{pairing:?}");
+    assert!(matches!(pairing, PairingOutcome::PasskeyAsked { .. }), "{pairing:?}");
 }
 
 /// The options with which the client was asked for the nth time.
@@ -86,7 +88,7 @@ async fn a_client_is_linked_by_a_typed_code_in_either_order_of_confirmation() {
     let typed = PairCodeOptions { phone_number: OWN.to_owned(), ..Default::default() };
     let typed = client.client().pair_with_code(typed).await.unwrap();
     let pairing = simulator.pair(&typed, OWN).await.unwrap();
-    assert!(matches!(pairing, Pairing::PasskeyAsked { .. }), "{pairing:?}");
+    assert!(matches!(pairing, PairingOutcome::PasskeyAsked { .. }), "{pairing:?}");
     let assertion = answer(&simulator, &options(&client, 1).await);
     client.client().send_passkey_response(assertion).await.unwrap();
     simulator.compare_code(OWN, &code(&client).await).unwrap();
@@ -154,9 +156,9 @@ async fn faults_of_passkeys() {
     let (simulator, client) = world().await;
     // Never asked, then asked twice: the second challenge is the one that counts.
     simulator.set_faults(vec![
-        Rule::on(Stanza::PasskeyRequest, Action::Swallow).to(OWN).times(1),
-        Rule::on(Stanza::PasskeyRequest, Action::Duplicate { copies: 1 }).times(1),
-        Rule::on(Stanza::PasskeyRequest, Action::Expire { ms: 60_000 }).times(1),
+        FaultRule::on(Stanza::PasskeyRequest, Action::Swallow).to(OWN).times(1),
+        FaultRule::on(Stanza::PasskeyRequest, Action::Duplicate { copies: 1 }).times(1),
+        FaultRule::on(Stanza::PasskeyRequest, Action::Expire { ms: 60_000 }).times(1),
     ]);
     scan(&simulator, &client).await;
     scan(&simulator, &client).await;
@@ -173,7 +175,7 @@ async fn faults_of_passkeys() {
     assert!(refused.unwrap_err().to_string().contains("410"));
 
     let text = String::from("forbidden");
-    let rule = Rule::on(Stanza::Passkey, Action::Error { code: 403, text }).times(1);
+    let rule = FaultRule::on(Stanza::Passkey, Action::Error { code: 403, text }).times(1);
     simulator.set_faults(vec![rule]);
     scan(&simulator, &client).await;
     let assertion = answer(&simulator, &options(&client, 4).await);

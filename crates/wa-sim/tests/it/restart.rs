@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use wa_sim::{Config, MessageFilter, Outcome, Simulator};
+use wa_sim::{Config, CopyOutcome, MessageFilter, Simulator};
 
 use crate::client::{FRIEND, OWN, PATIENCE, TestClient};
 use crate::control::request;
@@ -47,13 +47,13 @@ async fn accounts_sessions_and_the_ledger_survive() {
     client.send(FRIEND, "3EB0000000000001", "sebelum").await;
     client.send(FRIEND, "3EB0000000000002", "sesudah").await;
     client.receipt("3EB0000000000002", "Read").await;
-    let outcomes: Vec<Outcome> = simulator
+    let outcomes: Vec<CopyOutcome> = simulator
         .ledger(ledger.len() as u64)
         .into_iter()
         .filter(|entry| entry.owner == FRIEND)
         .map(|entry| entry.outcome)
         .collect();
-    assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Decrypted]);
+    assert_eq!(outcomes, [CopyOutcome::Duplicate, CopyOutcome::Decrypted]);
     assert_eq!(simulator.violations().len(), 0, "{:?}", simulator.violations());
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wa_sim::{Action, Config, Outcome, Rule, Simulator, Stanza, ViolatedRule};
+use wa_sim::{Action, Config, CopyOutcome, FaultRule, Simulator, Stanza, ViolatedRule};
 use whatsapp_rust::prelude::Jid;
 use whatsapp_rust::wacore::store::traits::DeviceStore;
 use whatsapp_rust::wacore_binary::Node;
@@ -188,14 +188,14 @@ async fn a_notification_that_nobody_acknowledges() {
 async fn a_client_on_a_line_gone_silent_owes_nothing() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
-    simulator.set_faults(vec![Rule::on(Stanza::Message, Action::Silence).times(1)]);
+    simulator.set_faults(vec![FaultRule::on(Stanza::Message, Action::Silence).times(1)]);
     client.send(FRIEND, "3EB0000000000001", "sunyi").await;
     let swallowed = |simulator: &Simulator| !simulator.ledger(0).is_empty();
     simulator.wait_for(swallowed, PATIENCE).await.unwrap();
     // The server knows that nothing gets through, and keeps it for the next connection.
     simulator.write(FRIEND, OWN, "menunggu").await.unwrap();
     let written = simulator.ledger(1).remove(0);
-    assert_eq!(written.outcome, Outcome::Queued);
+    assert_eq!(written.outcome, CopyOutcome::Queued);
     simulator.pause().await;
     simulator.resume().await.unwrap();
     client.text("menunggu").await;

@@ -86,13 +86,13 @@ pub(super) struct Storage {
     memory: Mutex<Memory>,
     /// Whoever talks to the store has this, so that what is read is not older than what was
     /// written.
-    turn: tokio::sync::Mutex<Turn>,
+    access: tokio::sync::Mutex<StoreAccess>,
     changed: Notify,
     fenced: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
-struct Turn {
+struct StoreAccess {
     /// When the store last said that the number is held.
     held_at: Option<Instant>,
     /// Whether the client has ended.
@@ -183,7 +183,7 @@ impl Storage {
         Storage {
             store,
             memory: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            access: tokio::sync::Mutex::default(),
             changed: Notify::new(),
             fenced: watch::Sender::new(false),
         }
@@ -191,45 +191,45 @@ impl Storage {
 
     /// Writes down what has changed.
     pub async fn flush(&self) -> Result<(), SessionStoreError> {
-        let mut turn = self.turn.lock().await;
-        self.flush_in(&mut turn).await
+        let mut access = self.access.lock().await;
+        self.flush_in(&mut access).await
     }
 
     /// Writes down what has changed, unless all of it may wait. When this returns, the number was
     /// held a moment ago, and everything that is on its way to WhatsApp may arrive there.
     pub async fn write_ahead(&self) -> Result<(), SessionStoreError> {
-        let mut turn = self.turn.lock().await;
-        let is_held = turn.held_at.is_some_and(|at| at.elapsed() < HELD_FOR);
-        if is_held && !turn.closed && !*self.fenced.borrow() && !self.memory().holds_up_frames() {
+        let mut access = self.access.lock().await;
+        let is_held = access.held_at.is_some_and(|at| at.elapsed() < HELD_FOR);
+        if is_held && !access.closed && !*self.fenced.borrow() && !self.memory().holds_up_frames() {
             return Ok(());
         }
-        self.flush_in(&mut turn).await
+        self.flush_in(&mut access).await
     }
 
     /// Writes down what is left, and nothing more: whatever a client does that did not end in time
     /// is not for its successor to find.
     pub async fn close(&self) -> Result<(), SessionStoreError> {
-        let mut turn = self.turn.lock().await;
-        let flushed = self.flush_in(&mut turn).await;
-        turn.closed = true;
+        let mut access = self.access.lock().await;
+        let flushed = self.flush_in(&mut access).await;
+        access.closed = true;
         flushed
     }
 
-    async fn flush_in(&self, turn: &mut Turn) -> Result<(), SessionStoreError> {
+    async fn flush_in(&self, access: &mut StoreAccess) -> Result<(), SessionStoreError> {
         if *self.fenced.borrow() {
             return Err(SessionStoreError::Fenced);
         }
-        if turn.closed {
+        if access.closed {
             return Err(SessionStoreError::Unavailable("the session is closed".into()));
         }
         let batch = self.memory().begin_batch();
-        if batch.is_empty() && turn.held_at.is_some_and(|at| at.elapsed() < HELD_FOR) {
+        if batch.is_empty() && access.held_at.is_some_and(|at| at.elapsed() < HELD_FOR) {
             return Ok(());
         }
         let asked_at = Instant::now();
         self.patiently(|| self.store.write(&batch)).await?;
         self.memory().end_batch();
-        turn.held_at = Some(asked_at);
+        access.held_at = Some(asked_at);
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl Storage {
 
     /// Removes the session.
     pub async fn wipe(&self) -> Result<(), SessionStoreError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         *self.memory() = Memory::default();
         self.patiently(|| self.store.wipe()).await
     }
@@ -265,7 +265,7 @@ impl Storage {
             return Ok(value.clone());
         }
         eprintln!("GET {} {}", collection, String::from_utf8_lossy(&key.1));
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         // While this one waited, another may have read or written it.
         if let Some(value) = self.memory().get(&key) {
             return Ok(value.clone());
@@ -280,7 +280,7 @@ impl Storage {
 
     /// Those of the keys that are there, with their values.
     async fn get_many(&self, collection: &'static str, keys: Vec<Vec<u8>>) -> Result<Vec<Entry>> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for key in keys {
             let full = (collection, key);
@@ -299,7 +299,7 @@ impl Storage {
     }
 
     async fn get_all(&self, collection: &'static str) -> Result<Vec<Entry>> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         let read = self.patiently(|| self.store.read_all(collection)).await;
         let mut entries = read.map_err(store_error)?;
         let memory = self.memory();
@@ -316,7 +316,7 @@ impl Storage {
     /// Reads what sends will ask for, in one go. What an earlier call read and nobody has asked
     /// for is forgotten.
     pub async fn read_ahead(&self, keys: Vec<Key>) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         let mut unknown = keys;
         unknown.retain(|key| self.memory().get(key).is_none());
         let read = self.patiently(|| self.store.read(&unknown)).await;
@@ -391,7 +391,7 @@ impl Storage {
 
     /// Removes what has a stamp below this one.
     async fn expire(&self, collection: &'static str, stamp: i64) -> Result<u32> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.access.lock().await;
         let expired = self.patiently(|| self.store.expire(collection, stamp)).await;
         expired.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).map_err(store_error)
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 const NUMBERS: u32 = 10;
 /// The time between two messages of one number.
 const DELAY: Duration = Duration::from_millis(200);
-/// How many people a campaign goes to.
-const PEOPLE: u32 = 600;
+/// How many recipients a campaign goes to.
+const RECIPIENTS: u32 = 600;
 /// How many messages each number sends before, until it is at its full pace.
 const WARM_UP: u32 = SLOW_START * 4;
 
@@ -20,7 +20,7 @@ pub async fn measure(order: &Order) -> anyhow::Result<()> {
     eprintln!("{NUMBERS} numbers against one");
     let simulator = Simulator::start().await?;
     let mut strangers = Strangers::new();
-    let customers = NUMBERS * WARM_UP + 2 * PEOPLE;
+    let customers = NUMBERS * WARM_UP + 2 * RECIPIENTS;
     let mariadb = order.mariadb_url.as_deref();
     let installation = Installation::new(&simulator, order.engine, mariadb, customers).await?;
     let mut kabari = installation.start("node", DELAY).await?;
@@ -35,7 +35,7 @@ pub async fn measure(order: &Order) -> anyhow::Result<()> {
     let [all, one] = took.map(|took| took.as_secs_f64());
     simulator.assert_no_violation().await?;
     println!(
-        "\n{PEOPLE} people, a message of one number every {} ms, from the first message to the last at the wire:\n\
+        "\n{RECIPIENTS} recipients, a message of one number every {} ms, from the first message to the last at the wire:\n\
          one number {one:.1} s, {NUMBERS} numbers {all:.2} s: {:.1} times as fast.",
         DELAY.as_millis(),
         one / all
@@ -53,10 +53,14 @@ async fn campaign_time(
     let before = simulator.last_entry().await?;
     let names: Vec<String> = (0..numbers).map(session).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let campaign = kabari.write_to(strangers.take(PEOPLE), &names).await?;
+    let campaign = kabari.write_to(strangers.take(RECIPIENTS), &names).await?;
     kabari.is_read(campaign).await?;
     let arrivals = simulator.arrivals(before).await?;
-    ensure!(arrivals.count() == PEOPLE as usize, "{} of {PEOPLE} arrived", arrivals.count());
+    ensure!(
+        arrivals.count() == RECIPIENTS as usize,
+        "{} of {RECIPIENTS} arrived",
+        arrivals.count()
+    );
     ensure!(arrivals.numbers() == numbers as usize, "{} numbers sent", arrivals.numbers());
     Ok(arrivals.span())
 }

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 /// How many numbers the killed process has.
 const NUMBERS: u32 = 5;
 /// More than are written to until the end.
-const PEOPLE: u32 = 1000;
+const RECIPIENTS: u32 = 1000;
 /// How often to read the ledger.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long they may take.
@@ -23,14 +23,14 @@ pub async fn measure(order: &Order) -> anyhow::Result<()> {
     eprintln!("a node with {NUMBERS} numbers is killed");
     let simulator = Simulator::start().await?;
     let mariadb = order.mariadb_url.as_deref();
-    let installation = Installation::new(&simulator, order.engine, mariadb, PEOPLE).await?;
+    let installation = Installation::new(&simulator, order.engine, mariadb, RECIPIENTS).await?;
     // The first holds every number: the others find none that is free.
     let mut first = installation.start("first", ORDINARY_DELAY).await?;
     link(&mut first, &simulator, 0..NUMBERS).await?;
     let second = installation.start("second", ORDINARY_DELAY).await?;
     let third = installation.start("third", ORDINARY_DELAY).await?;
 
-    let campaign = first.write_to(Strangers::new().take(PEOPLE), &[]).await?;
+    let campaign = first.write_to(Strangers::new().take(RECIPIENTS), &[]).await?;
     all_send_after(&simulator, 0).await?;
     first.process.kill().await?;
     let killed = since_1970()?;

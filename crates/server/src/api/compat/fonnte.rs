@@ -1,9 +1,9 @@
 //! Fonnte: a form with targets and a message, and the token in `Authorization`.
 
 use super::form::Form;
-use super::{Access, MAX_RECIPIENTS, Recorded, Throttle, access, is_linked, record};
+use super::{KeyCheck, MAX_RECIPIENTS, Recorded, Throttle, access, is_linked, record};
 use crate::api::Api;
-use crate::api::error::Answer;
+use crate::api::error::ApiResult;
 use crate::api::send::MAX_MESSAGE_CHARS;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -87,11 +87,11 @@ pub async fn send(
     Extension(throttle): Extension<Arc<Throttle>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     match access(&api, token(&headers)) {
-        Access::Open => {}
-        Access::Off => return Ok(refused(StatusCode::NOT_FOUND, wording::COMPAT_OFF)),
-        Access::Denied => return Ok(refused(StatusCode::UNAUTHORIZED, "token invalid")),
+        KeyCheck::Open => {}
+        KeyCheck::Off => return Ok(refused(StatusCode::NOT_FOUND, wording::COMPAT_OFF)),
+        KeyCheck::Denied => return Ok(refused(StatusCode::UNAUTHORIZED, "token invalid")),
     }
     let body = match body {
         Ok(body) => body,

@@ -11,7 +11,7 @@ mod throttle;
 pub use throttle::Throttle;
 
 use super::auth::is_key;
-use super::error::Answer;
+use super::error::ApiResult;
 use super::{Api, send};
 use crate::store::StoreError;
 use crate::store::state::Delivery;
@@ -26,18 +26,18 @@ const REPEAT_WITHIN: Duration = Duration::from_secs(30);
 const MAX_RECIPIENTS: usize = 1000;
 
 /// Whether a key opens these endpoints.
-enum Access {
+enum KeyCheck {
     Open,
     /// No `COMPAT_KEY` is set.
     Off,
     Denied,
 }
 
-fn access(api: &Api, given: &[u8]) -> Access {
+fn access(api: &Api, given: &[u8]) -> KeyCheck {
     match &api.settings.compat_key {
-        None => Access::Off,
-        Some(key) if is_key(given, key) => Access::Open,
-        Some(_) => Access::Denied,
+        None => KeyCheck::Off,
+        Some(key) if is_key(given, key) => KeyCheck::Open,
+        Some(_) => KeyCheck::Denied,
     }
 }
 
@@ -61,7 +61,7 @@ async fn record(
     numbers: Vec<(String, Option<String>)>,
     message: String,
     starts_at: Option<Timestamp>,
-) -> Answer<Recorded> {
+) -> ApiResult<Recorded> {
     let campaign =
         send::to_numbers(api.clone(), numbers, message, starts_at, REPEAT_WITHIN).await?;
     let limit = u32::try_from(MAX_RECIPIENTS).unwrap_or(u32::MAX);

@@ -1,12 +1,12 @@
 //! PHPNuxBill: it fills a number and a text into an address, and calls that.
 
-use super::{Access, Recorded, Throttle, access, is_linked, record};
-use crate::api::error::{Answer, ApiError, ErrorBody};
+use super::{KeyCheck, Recorded, Throttle, access, is_linked, record};
+use crate::api::error::{ApiError, ApiResult, ErrorBody};
 use crate::api::send::MAX_MESSAGE_CHARS;
 use crate::api::validation::{Fields, FromFields, Query};
 use crate::api::whatsapp::MAX_PHONE_CHARS;
 use crate::api::{Api, campaign_path};
-use crate::outcome::reason;
+use crate::delivery_view::reason;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Method, StatusCode};
@@ -88,15 +88,15 @@ pub async fn send(
     Extension(throttle): Extension<Arc<Throttle>>,
     method: Method,
     Query(filled): Query<Filled>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     // Whoever only looks whether the address is there sends nothing.
     if method == Method::HEAD {
         return Err(ApiError::MethodNotAllowed);
     }
     match access(&api, filled.key.unwrap_or_default().as_bytes()) {
-        Access::Open => {}
-        Access::Off => return Err(ApiError::NotFound(wording::COMPAT_OFF)),
-        Access::Denied => return Ok(failure(StatusCode::UNAUTHORIZED, wording::COMPAT_DENIED)),
+        KeyCheck::Open => {}
+        KeyCheck::Off => return Err(ApiError::NotFound(wording::COMPAT_OFF)),
+        KeyCheck::Denied => return Ok(failure(StatusCode::UNAUTHORIZED, wording::COMPAT_DENIED)),
     }
     let given = |value: Option<String>| value.filter(|text| !text.trim().is_empty());
     let (Some(to), Some(text)) = (given(filled.to), given(filled.text)) else {

@@ -6,7 +6,7 @@ use crate::store::CustomerFilter;
 use crate::store::StoreError;
 use crate::store::state::NewDelivery;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use kabari_domain::notice::Audience as NoticeAudience;
+use kabari_domain::notice::NoticeAudience;
 use kabari_domain::template::{Values, has_placeholders, render};
 use kabari_domain::{Customer, DeliveryState, MessageId, Notice, Phone, wording};
 use serde_json::{Value, json};

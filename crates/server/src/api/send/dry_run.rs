@@ -1,7 +1,7 @@
 //! What a send would do.
 
 use super::{Plan, SendOptions, Wording};
-use crate::api::error::Answer;
+use crate::api::error::ApiResult;
 use crate::api::streamed::{self, JSON};
 use crate::api::{Api, forecast, whatsapp};
 use crate::store::state::NewDelivery;
@@ -60,7 +60,7 @@ pub async fn answer(
     plan: Plan,
     options: SendOptions,
     wording: Wording,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     streamed::answer(JSON, move |mut writer| async move {
         let known = api.state.warm_numbers(&options.sessions).await?;
         let (mut total, mut to_send, mut warm) = (0, 0, 0);

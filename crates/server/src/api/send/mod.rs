@@ -8,11 +8,11 @@ mod report;
 mod request;
 
 use record::Call;
-pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, settle};
+pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, recorded_campaign};
 use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
 
 use super::Api;
-use super::error::{Answer, ApiError, DuplicateBody, ErrorBody};
+use super::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
 use crate::store::state::CampaignKind;
 use audience::Audience;
@@ -80,7 +80,7 @@ pub struct SendHeaders {
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes what is written piece by piece")]
 pub enum SendAnswer {
-    Report(report::Report),
+    Report(report::SendReport),
     DryRun(dry_run::DryRun),
 }
 
@@ -137,7 +137,7 @@ pub async fn notification(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Body { request, json }: Body<NotificationRequest>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let options = request.options.clone();
     let call = Call {
         headers: &headers,
@@ -149,7 +149,7 @@ pub async fn notification(
     record::send(api.clone(), call, plan_notification(&api, request)).await
 }
 
-async fn plan_notification(api: &Api, request: NotificationRequest) -> Answer<Plan> {
+async fn plan_notification(api: &Api, request: NotificationRequest) -> ApiResult<Plan> {
     let notice = match request.notice_id {
         Some(id) => find_notice(api, id).await?,
         None => {
@@ -185,7 +185,7 @@ pub async fn custom(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Body { request, json }: Body<CustomRequest>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let plan = Plan {
         kind: CampaignKind::Custom,
         notice_id: None,
@@ -221,7 +221,7 @@ pub async fn phone(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Body { request, json }: Body<PhoneRequest>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let plan = Plan {
         kind: CampaignKind::Phone,
         notice_id: None,
@@ -261,7 +261,7 @@ pub async fn by_odp(
     PathText(odp): PathText,
     headers: HeaderMap,
     Body { request, json }: Body<ByOdpRequest>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let call = Call {
         headers: &headers,
         endpoint: &format!("by-odp/{odp}"),
@@ -272,7 +272,7 @@ pub async fn by_odp(
     record::send(api.clone(), call, plan_by_odp(&api, request, odp)).await
 }
 
-async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> Answer<Plan> {
+async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> ApiResult<Plan> {
     let notice = match request.notice_id {
         Some(id) => Some(find_notice(api, id).await?),
         None => None,
@@ -303,7 +303,7 @@ pub async fn to_numbers(
     message: String,
     starts_at: Option<Timestamp>,
     guard: Duration,
-) -> Answer<i64> {
+) -> ApiResult<i64> {
     let request = json!({ "numbers": &numbers, "message": &message }).to_string();
     let kind = if numbers.len() == 1 { CampaignKind::Phone } else { CampaignKind::Numbers };
     let plan = Plan {

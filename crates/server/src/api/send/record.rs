@@ -1,7 +1,7 @@
 //! From a plan to a campaign, and from there to the answer.
 
 use super::{Plan, SendOptions, Wording, dry_run, report};
-use crate::api::error::{Answer, ApiError};
+use crate::api::error::{ApiError, ApiResult};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
 use crate::store::state::{Creation, IdempotencyKey, NewCampaign};
@@ -37,8 +37,8 @@ pub struct Call<'c> {
 pub async fn send(
     api: Arc<Api>,
     call: Call<'_>,
-    plan: impl Future<Output = Answer<Plan>>,
-) -> Answer<Response> {
+    plan: impl Future<Output = ApiResult<Plan>>,
+) -> ApiResult<Response> {
     let Call { headers, endpoint, body, options, wording } = call;
     for name in &options.sessions {
         if api.state.session(name).await?.is_none() {
@@ -54,7 +54,7 @@ pub async fn send(
         None => None,
     };
     let id = match made {
-        Some(made) => settle(made)?,
+        Some(made) => recorded_campaign(made)?,
         None => {
             let plan = plan.await?;
             // What becomes of the first message hangs on the link: whoever sends it should not go
@@ -99,11 +99,11 @@ pub async fn record(
     };
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
-    settle(created)
+    recorded_campaign(created)
 }
 
 /// The campaign to answer with.
-pub fn settle(creation: Creation) -> Result<i64, ApiError> {
+pub fn recorded_campaign(creation: Creation) -> Result<i64, ApiError> {
     match creation {
         Creation::Created(id) | Creation::Replayed(id) => Ok(id),
         Creation::Duplicate(campaign) => Err(ApiError::DuplicateSend { campaign }),
@@ -117,7 +117,7 @@ pub fn settle(creation: Creation) -> Result<i64, ApiError> {
 }
 
 /// 202, with the campaign and where to look for it.
-pub async fn accepted(api: &Api, id: i64) -> Answer<Response> {
+pub async fn accepted(api: &Api, id: i64) -> ApiResult<Response> {
     let campaign = campaigns::load(api, id).await?;
     let headers =
         [(LOCATION.as_str(), campaign_path(id)), ("preference-applied", RESPOND_ASYNC.to_owned())];

@@ -3,7 +3,7 @@
 use super::Wording;
 use crate::api::streamed::{self, JSON, Stopped, Writer};
 use crate::api::{Api, Waiter, campaign_path};
-use crate::outcome::{reason, shown_phone};
+use crate::delivery_view::{reason, shown_phone};
 use crate::store::state::Delivery;
 use axum::response::Response;
 use futures_util::TryStreamExt;
@@ -33,16 +33,16 @@ const WHITE_SPACE_EVERY: Duration = Duration::from_secs(5);
         {"phone": "6281234567819", "customer_name": "Tak Terdaftar", "success": false, "error": "Nomor tidak terdaftar di WhatsApp", "state": "failed"}
     ]
 }))]
-pub struct Report {
+pub struct SendReport {
     #[serde(flatten)]
-    summary: Summary,
+    summary: ReportSummary,
     /// Skipped ones first, then the others in database order.
     results: Vec<ReportRow>,
 }
 
 /// A report without its recipients.
 #[derive(Serialize, ToSchema)]
-pub struct Summary {
+pub struct ReportSummary {
     /// Always true: the send was done. Whether each message was sent is in `results`.
     success: bool,
     message: String,
@@ -154,7 +154,7 @@ async fn write_report(
     let counts = api.state.counts(id).await?;
     let (total, sent) = (counts.total(), counts.sent());
     let skipped = counts.get(DeliveryState::Skipped);
-    let summary = Summary {
+    let summary = ReportSummary {
         success: true,
         message: wording.processed(total),
         total_customers: total,

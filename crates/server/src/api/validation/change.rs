@@ -1,6 +1,6 @@
 //! Fields of requests that change something: absent leaves it as it is, null undoes it.
 
-use super::{Fault, Fields, coerce};
+use super::{Fields, ValueError, coerce};
 use serde_json::{Value, json};
 
 impl Fields {
@@ -27,7 +27,7 @@ impl Fields {
                 Some(value)
             }
             value => {
-                let fault = Fault::new("model_type", "Input should be a valid dictionary");
+                let fault = ValueError::new("model_type", "Input should be a valid dictionary");
                 self.note(&[json!(name)], Err(fault), value)
             }
         }
@@ -40,16 +40,20 @@ impl Fields {
             .as_array()
             .filter(|items| items.len() <= most)
             .and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
-        let fault =
-            || Fault::new("list_type", format!("Input should be a list of at most {most} strings"));
+        let fault = || {
+            ValueError::new(
+                "list_type",
+                format!("Input should be a list of at most {most} strings"),
+            )
+        };
         self.note(&[json!(name)], texts.ok_or_else(fault), value).unwrap_or_default()
     }
 }
 
-fn within(number: i64, max: i64) -> Result<i64, Fault> {
-    let fault = |kind, word: &str, bound: i64| Fault {
+fn within(number: i64, max: i64) -> Result<i64, ValueError> {
+    let fault = |kind, word: &str, bound: i64| ValueError {
         ctx: Some(json!({ word: bound })),
-        ..Fault::new(
+        ..ValueError::new(
             kind,
             format!(
                 "Input should be {} than or equal to {bound}",

@@ -1,13 +1,13 @@
 //! Reading integers and booleans the lenient way pydantic does: `"5"`, `5.0` and `true` are 5.
 
-use super::Fault;
+use super::ValueError;
 use serde_json::Value;
 
 /// Digits beyond this are not even looked at.
 const MAX_DIGITS: usize = 4300;
 
 /// The integer this value stands for.
-pub fn integer(value: &Value) -> Result<i64, Fault> {
+pub fn integer(value: &Value) -> Result<i64, ValueError> {
     match value {
         Value::Bool(truth) => Ok(i64::from(*truth)),
         Value::Number(number) => match number.as_i64() {
@@ -15,13 +15,13 @@ pub fn integer(value: &Value) -> Result<i64, Fault> {
             None => from_float(number.as_f64().unwrap_or(f64::MAX)),
         },
         Value::String(text) => from_text(text),
-        _ => Err(Fault::new("int_type", "Input should be a valid integer")),
+        _ => Err(ValueError::new("int_type", "Input should be a valid integer")),
     }
 }
 
-fn from_float(float: f64) -> Result<i64, Fault> {
+fn from_float(float: f64) -> Result<i64, ValueError> {
     if float.fract() != 0.0 {
-        return Err(Fault::new(
+        return Err(ValueError::new(
             "int_from_float",
             "Input should be a valid integer, got a number with a fractional part",
         ));
@@ -34,7 +34,7 @@ fn from_float(float: f64) -> Result<i64, Fault> {
 
 /// An optional sign, digits with single underscores between them, and a fraction of zeros.
 /// What does not fit 64 bits becomes the nearest integer that does.
-fn from_text(text: &str) -> Result<i64, Fault> {
+fn from_text(text: &str) -> Result<i64, ValueError> {
     if text.len() > MAX_DIGITS {
         return Err(too_long());
     }
@@ -66,22 +66,22 @@ fn from_text(text: &str) -> Result<i64, Fault> {
     })
 }
 
-fn unparsable() -> Fault {
-    Fault::new(
+fn unparsable() -> ValueError {
+    ValueError::new(
         "int_parsing",
         "Input should be a valid integer, unable to parse string as an integer",
     )
 }
 
-fn too_long() -> Fault {
-    Fault::new(
+fn too_long() -> ValueError {
+    ValueError::new(
         "int_parsing_size",
         "Unable to parse input string as an integer, exceeded maximum size",
     )
 }
 
 /// The truth value this stands for.
-pub fn boolean(value: &Value) -> Result<bool, Fault> {
+pub fn boolean(value: &Value) -> Result<bool, ValueError> {
     let text = match value {
         Value::Bool(truth) => return Ok(*truth),
         Value::String(text) => text.to_ascii_lowercase(),
@@ -94,15 +94,15 @@ pub fn boolean(value: &Value) -> Result<bool, Fault> {
     match text.as_str() {
         "1" | "on" | "t" | "true" | "y" | "yes" => Ok(true),
         "0" | "off" | "f" | "false" | "n" | "no" => Ok(false),
-        _ => Err(Fault::new(
+        _ => Err(ValueError::new(
             "bool_parsing",
             "Input should be a valid boolean, unable to interpret input",
         )),
     }
 }
 
-fn not_boolean() -> Fault {
-    Fault::new("bool_type", "Input should be a valid boolean")
+fn not_boolean() -> ValueError {
+    ValueError::new("bool_type", "Input should be a valid boolean")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Extractors that answer with the errors of [`super`] instead of axum's.
 
 use super::json::{self, JsonError};
-use super::{Fault, FieldError, Fields, FromFields};
+use super::{FieldError, Fields, FromFields, ValueError};
 use crate::api::error::ApiError;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -31,8 +31,8 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
                 let request = Fields::new("body", fields.clone()).read()?;
                 return Ok(Body { request, json: Value::Object(fields) });
             }
-            Value::Null => Fault::missing(),
-            _ => Fault::new(
+            Value::Null => ValueError::missing(),
+            _ => ValueError::new(
                 "model_attributes_type",
                 "Input should be a valid dictionary or object to extract fields from",
             ),
@@ -60,7 +60,7 @@ fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
         JsonError::TooDeep => ApiError::UnreadableBody,
         JsonError::Invalid { message, offset } => {
             let ctx = Some(json!({ "error": message }));
-            let fault = Fault { ctx, ..Fault::new("json_invalid", "JSON decode error") };
+            let fault = ValueError { ctx, ..ValueError::new("json_invalid", "JSON decode error") };
             ApiError::Invalid(vec![FieldError::new("body", &[json!(offset)], fault, json!({}))])
         }
     })

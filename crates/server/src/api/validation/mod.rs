@@ -47,7 +47,7 @@ pub struct FieldError {
 
 impl FieldError {
     /// An error in `source` as a whole, or in the part of it that `place` leads to.
-    fn new(source: &str, place: &[Value], fault: Fault, input: Value) -> FieldError {
+    fn new(source: &str, place: &[Value], fault: ValueError, input: Value) -> FieldError {
         let mut loc = vec![json!(source)];
         loc.extend_from_slice(place);
         FieldError { kind: fault.kind.into(), loc, msg: fault.msg, input, ctx: fault.ctx }
@@ -55,30 +55,30 @@ impl FieldError {
 
     /// A secret in a body cannot be used. What came is not repeated.
     pub fn in_secret(name: &str, msg: Cow<'static, str>) -> FieldError {
-        FieldError::new("body", &[json!(name)], Fault::new("value_error", msg), Value::Null)
+        FieldError::new("body", &[json!(name)], ValueError::new("value_error", msg), Value::Null)
     }
 
     /// A header's value cannot be used.
     pub fn in_header(name: &str, kind: &'static str, msg: &'static str, input: &str) -> FieldError {
-        FieldError::new("header", &[json!(name)], Fault::new(kind, msg), json!(input))
+        FieldError::new("header", &[json!(name)], ValueError::new(kind, msg), json!(input))
     }
 }
 
 /// What is wrong with one value, wherever it stands.
 #[derive(Debug)]
-struct Fault {
+struct ValueError {
     kind: &'static str,
     msg: Cow<'static, str>,
     ctx: Option<Value>,
 }
 
-impl Fault {
-    fn new(kind: &'static str, msg: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { kind, msg: msg.into(), ctx: None }
+impl ValueError {
+    fn new(kind: &'static str, msg: impl Into<Cow<'static, str>>) -> ValueError {
+        ValueError { kind, msg: msg.into(), ctx: None }
     }
 
-    fn missing() -> Fault {
-        Fault::new("missing", "Field required")
+    fn missing() -> ValueError {
+        ValueError::new("missing", "Field required")
     }
 }
 
@@ -134,7 +134,7 @@ impl Fields {
     pub fn integers(&mut self, name: &str) -> Option<Vec<i64>> {
         let value = self.present(name)?;
         let Value::Array(items) = value else {
-            let fault = Fault::new("list_type", "Input should be a valid list");
+            let fault = ValueError::new("list_type", "Input should be a valid list");
             return self.note(&[json!(name)], Err(fault), value);
         };
         let mut integers = Vec::with_capacity(items.len());
@@ -160,7 +160,7 @@ impl Fields {
         let place = [json!(name)];
         let Some(value) = self.values.get(name).cloned() else {
             let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
-            self.errors.push(FieldError::new(self.source, &place, Fault::missing(), whole));
+            self.errors.push(FieldError::new(self.source, &place, ValueError::missing(), whole));
             return String::new();
         };
         let read = text_within(&value, min, max);
@@ -175,7 +175,7 @@ impl Fields {
         {
             let words: Vec<_> = choices.iter().map(|(choice, _)| format!("'{choice}'")).collect();
             let fault =
-                Fault::new("literal_error", format!("Input should be {}", words.join(" or ")));
+                ValueError::new("literal_error", format!("Input should be {}", words.join(" or ")));
             self.errors.push(FieldError::new(self.source, &[json!(name)], fault, json!(word)));
         }
         found.unwrap_or(&choices[0]).1
@@ -209,7 +209,7 @@ impl Fields {
         self.values.get(name).filter(|value| !value.is_null()).cloned()
     }
 
-    fn note<T>(&mut self, place: &[Value], read: Result<T, Fault>, input: Value) -> Option<T> {
+    fn note<T>(&mut self, place: &[Value], read: Result<T, ValueError>, input: Value) -> Option<T> {
         match read {
             Ok(value) => Some(value),
             Err(fault) => {
@@ -228,7 +228,7 @@ pub fn path_integer(name: &str, segment: &str) -> Result<i64, ApiError> {
     })
 }
 
-fn within(integer: i64, min: i64, max: i64) -> Result<i64, Fault> {
+fn within(integer: i64, min: i64, max: i64) -> Result<i64, ValueError> {
     let (kind, bound, limit, words) = if integer < min {
         ("greater_than_equal", "ge", min, "greater")
     } else if integer > max {
@@ -237,12 +237,12 @@ fn within(integer: i64, min: i64, max: i64) -> Result<i64, Fault> {
         return Ok(integer);
     };
     let msg = format!("Input should be {words} than or equal to {limit}");
-    Err(Fault { ctx: Some(json!({ bound: limit })), ..Fault::new(kind, msg) })
+    Err(ValueError { ctx: Some(json!({ bound: limit })), ..ValueError::new(kind, msg) })
 }
 
-fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
+fn text_within(value: &Value, min: usize, max: usize) -> Result<String, ValueError> {
     let Value::String(text) = value else {
-        return Err(Fault::new("string_type", "Input should be a valid string"));
+        return Err(ValueError::new("string_type", "Input should be a valid string"));
     };
     let length = text.chars().count();
     let (kind, bound, msg) = if length < min {
@@ -261,14 +261,14 @@ fn text_within(value: &Value, min: usize, max: usize) -> Result<String, Fault> {
         return Ok(text.clone());
     };
     let limit = if kind == "string_too_short" { min } else { max };
-    Err(Fault { ctx: Some(json!({ bound: limit })), ..Fault::new(kind, msg) })
+    Err(ValueError { ctx: Some(json!({ bound: limit })), ..ValueError::new(kind, msg) })
 }
 
 fn characters(count: usize) -> &'static str {
     if count == 1 { "character" } else { "characters" }
 }
 
-fn time(value: &Value) -> Result<Timestamp, Fault> {
+fn time(value: &Value) -> Result<Timestamp, ValueError> {
     let number = match value {
         Value::String(text) => match chrono::DateTime::parse_from_rfc3339(text) {
             Ok(time) => return Ok(Timestamp(time.timestamp_millis())),
@@ -280,7 +280,7 @@ fn time(value: &Value) -> Result<Timestamp, Fault> {
     match number {
         Some(millis) if millis.abs() >= MILLISECONDS_FROM => Ok(Timestamp(millis)),
         Some(seconds) => Ok(Timestamp(seconds * 1000)),
-        None => Err(Fault::new(
+        None => Err(ValueError::new(
             "datetime_parsing",
             "Input should be a time with its offset from UTC, like 2026-01-10T08:05:00+07:00, \
              or seconds since 1970",

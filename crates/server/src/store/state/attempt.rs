@@ -7,7 +7,7 @@ use super::bulk_transitions::stamps;
 use super::campaigns::lock_phase;
 use super::claim::LeasedDelivery;
 use super::sessions::SessionLease;
-use super::{State, clip};
+use super::{StateStore, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{CampaignStatus, DeliveryEvent, DeliveryState, Phone, Progress, Timestamp};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub struct Begun {
     pub attempt: u32,
 }
 
-impl State {
+impl StateStore {
     /// Commits an attempt before it touches the wire: the delivery is being sent, and the
     /// sender's next slot is taken, so that no crash can make it burst.
     pub async fn begin(

@@ -4,7 +4,7 @@ use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::{move_all, one_of, state_list};
 use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
@@ -80,7 +80,7 @@ pub struct Campaign {
     pub starts_at: Option<Timestamp>,
     /// When what is unsent is given up.
     pub expires_at: Option<Timestamp>,
-    /// Equal for equal sends; see the duplicate guard of [`State::create_campaign`].
+    /// Equal for equal sends; see the duplicate guard of [`StateStore::create_campaign`].
     pub fingerprint: String,
     /// The request that made it, JSON.
     pub request: String,
@@ -99,9 +99,9 @@ pub struct Campaign {
 
 /// How many deliveries of a campaign are in each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts(HashMap<DeliveryState, u64>);
+pub struct DeliveryCounts(HashMap<DeliveryState, u64>);
 
-impl Counts {
+impl DeliveryCounts {
     /// In this state.
     pub fn get(&self, state: DeliveryState) -> u64 {
         self.0.get(&state).copied().unwrap_or(0)
@@ -127,7 +127,7 @@ impl Counts {
     }
 }
 
-impl State {
+impl StateStore {
     /// The campaign of this id.
     pub async fn campaign(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
         let sql = Campaign::select("WHERE id = ?");
@@ -146,14 +146,14 @@ impl State {
     }
 
     /// Deliveries of the campaign by state. An unknown campaign has none.
-    pub async fn counts(&self, id: i64) -> Result<Counts, StoreError> {
+    pub async fn counts(&self, id: i64) -> Result<DeliveryCounts, StoreError> {
         Ok(self.counts_of(&[id]).await?.remove(&id).unwrap_or_default())
     }
 
     /// The same for several campaigns at once, such as a page of a list.
-    pub async fn counts_of(&self, ids: &[i64]) -> Result<HashMap<i64, Counts>, StoreError> {
-        let mut counts: HashMap<i64, Counts> =
-            ids.iter().map(|id| (*id, Counts::default())).collect();
+    pub async fn counts_of(&self, ids: &[i64]) -> Result<HashMap<i64, DeliveryCounts>, StoreError> {
+        let mut counts: HashMap<i64, DeliveryCounts> =
+            ids.iter().map(|id| (*id, DeliveryCounts::default())).collect();
         if ids.is_empty() {
             return Ok(counts);
         }

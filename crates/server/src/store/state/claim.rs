@@ -4,9 +4,9 @@ use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params};
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::{one_of, state_list};
-use super::numbers::{NOT_REGISTERED_FOR, REGISTERED_FOR};
+use super::registrations::{NOT_REGISTERED_FOR, REGISTERED_FOR};
 use super::session_links::UNLINKED;
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp};
@@ -90,7 +90,7 @@ struct Running {
     sessions: Vec<String>,
 }
 
-impl State {
+impl StateStore {
     /// Takes deliveries that are due: of running campaigns, urgent ones first, then in turn.
     ///
     /// A session may send what no number has touched, and what only its own number may have

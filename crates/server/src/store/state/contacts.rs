@@ -5,7 +5,7 @@ use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Value, params};
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::state_list;
 use kabari_domain::{DeliveryState, Phone, Timestamp};
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ impl PhoneSet {
     }
 }
 
-impl State {
+impl StateStore {
     /// People wrote to a number of ours, each at this time or before.
     pub async fn wrote(
         &self,

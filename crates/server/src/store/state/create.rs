@@ -7,7 +7,7 @@ use super::bulk_transitions::{move_all, one_of, state_list};
 use super::campaigns::{CampaignKind, write_phase};
 use super::claim::stored_session_names;
 use super::deliveries::Delivery;
-use super::{State, clip};
+use super::{StateStore, clip};
 use crate::crash_point::crash_point;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use kabari_domain::campaign::Phase;
@@ -108,7 +108,7 @@ enum Opening<'d> {
     Recording { tx: Transaction<'d>, id: i64, now: Timestamp },
 }
 
-impl State {
+impl StateStore {
     /// Records a campaign with its recipients in one transaction.
     ///
     /// `guard` refuses a send whose fingerprint was recorded that recently, unless that campaign

@@ -3,7 +3,7 @@
 use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::stamps;
 use super::campaigns::{lock_phase, write_phase};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -67,7 +67,7 @@ pub enum Resolution {
     SendAgain,
 }
 
-impl State {
+impl StateStore {
     /// Deliveries of a campaign by position: `limit` of them, after position `after` if given.
     pub async fn deliveries(
         &self,

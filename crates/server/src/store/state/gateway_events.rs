@@ -4,7 +4,7 @@
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Value, params};
-use super::State;
+use super::StateStore;
 use kabari_domain::Timestamp;
 use std::str::FromStr;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl FromStr for EventPlace {
     }
 }
 
-impl State {
+impl StateStore {
     /// Keeps these events of a session, in order, and forgets those whose time is over.
     pub async fn keep_events(&self, session: &str, events: &[String]) -> Result<(), StoreError> {
         if events.is_empty() {

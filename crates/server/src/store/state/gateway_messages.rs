@@ -3,7 +3,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::params;
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::one_of;
 use kabari_domain::{MessageId, Phone};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct AskedMessage {
     pub outcome: Option<Result<(), String>>,
 }
 
-impl State {
+impl StateStore {
     /// Returns the message that was asked for under this id.
     pub async fn asked_message(&self, id: &MessageId) -> Result<Option<AskedMessage>, StoreError> {
         let sql = "SELECT phone, answered, refusal FROM gateway_messages WHERE message_id = ?";

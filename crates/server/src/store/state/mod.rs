@@ -14,9 +14,9 @@ mod deliveries;
 mod gateway_events;
 mod gateway_messages;
 mod migrations;
-mod numbers;
 mod receipts;
 mod reclaim;
+mod registrations;
 mod sealed;
 mod session_entries;
 mod session_links;
@@ -24,14 +24,14 @@ mod session_requests;
 mod sessions;
 
 pub use attempt::{Attempt, Begin, Begun};
-pub use campaigns::{Campaign, CampaignKind, Counts};
+pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
 pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
-pub use numbers::KnownNumber;
+pub use registrations::KnownNumber;
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
@@ -75,7 +75,7 @@ pub enum StateTarget {
 
 /// The state database. Cloning is cheap; all clones are one.
 #[derive(Debug, Clone)]
-pub struct State(Arc<Inner>);
+pub struct StateStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -86,9 +86,9 @@ struct Inner {
     work: watch::Sender<u64>,
 }
 
-impl State {
+impl StateStore {
     /// Connects, and brings the schema up to date; several nodes may do so at once.
-    pub async fn open(target: StateTarget, clock: Clock) -> Result<State, StoreError> {
+    pub async fn open(target: StateTarget, clock: Clock) -> Result<StateStore, StoreError> {
         let database = match target {
             StateTarget::Sqlite { path } => {
                 make_private_file(&path).map_err(|e| file_error(&path, &e))?;
@@ -101,24 +101,27 @@ impl State {
                 Database::state_server(options).await?
             }
         };
-        Ok(State::of(database, clock))
+        Ok(StateStore::of(database, clock))
     }
 
     /// Connects to a database that is there already, and leaves its schema as it is. Returns with
     /// it how many steps the schema is behind.
-    pub async fn inspect(target: StateTarget, clock: Clock) -> Result<(State, usize), StoreError> {
+    pub async fn inspect(
+        target: StateTarget,
+        clock: Clock,
+    ) -> Result<(StateStore, usize), StoreError> {
         let database = match target {
             StateTarget::Sqlite { path } => Database::state_file(&path).await?,
             StateTarget::MySql { url } => Database::state_server(server_options(&url)?).await?,
         };
         let behind = migrations::pending(&database).await?;
-        Ok((State::of(database, clock), behind))
+        Ok((StateStore::of(database, clock), behind))
     }
 
-    fn of(database: Database, clock: Clock) -> State {
+    fn of(database: Database, clock: Clock) -> StateStore {
         let creations = Semaphore::new(CREATIONS_AT_ONCE);
         let work = watch::Sender::new(0);
-        State(Arc::new(Inner { database, clock, creations, work }))
+        StateStore(Arc::new(Inner { database, clock, creations, work }))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's

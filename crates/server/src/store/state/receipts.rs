@@ -1,7 +1,7 @@
 //! Acks and receipts: they may come late, twice, in any order, and after a restart.
 
 use super::super::error::StoreError;
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::{move_all, one_of};
 use super::contacts::chats_opened;
 use crate::crash_point::crash_point;
@@ -10,7 +10,7 @@ use kabari_domain::{DeliveryEvent, MessageId, ReceiptRank, Timestamp};
 /// Message ids per statement.
 const CHUNK: usize = 500;
 
-impl State {
+impl StateStore {
     /// Raises the deliveries with these message ids to what the receipt proves. Returns the
     /// number of deliveries raised; unknown ids are ignored.
     pub async fn receipt(

@@ -5,7 +5,7 @@ use super::super::row::params;
 use super::attempt::{given_up, write_progress};
 use super::bulk_transitions::move_all;
 use super::session_links::UNLINKED;
-use super::{LONGEST_LEASE, State};
+use super::{LONGEST_LEASE, StateStore};
 use crate::crash_point::crash_point;
 use kabari_domain::{DeliveryEvent, Progress, Timestamp};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub const ABANDON_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const HELD: &str = "state IN ('leased', 'sending')";
 
-impl State {
+impl StateStore {
     /// Extends the leases of these deliveries where they have not run out.
     pub async fn renew_deliveries(
         &self,

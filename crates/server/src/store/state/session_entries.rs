@@ -4,7 +4,7 @@ use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::{StoreError, Which};
 use super::super::row::{Value, params};
-use super::State;
+use super::StateStore;
 use super::sealed::Sealer;
 use super::sessions::SessionLease;
 use crate::crash_point::crash_point;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Rows that one statement writes or names. A row has five values, and SQLite takes 32,766.
 const ROWS_PER_STATEMENT: usize = 200;
 
-impl State {
+impl StateStore {
     /// Returns the session that this lease holds, for its client. Writing through it fails once
     /// another holds the session.
     ///
@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-async fn check_key(state: &State, session: &str, sealer: &Sealer) -> Result<(), StoreError> {
+async fn check_key(state: &StateStore, session: &str, sealer: &Sealer) -> Result<(), StoreError> {
     let sql = "SELECT collection, name, value FROM session_entries WHERE session = ? LIMIT 1";
     let Some(row) = state.db().row(sql, params![session]).await? else { return Ok(()) };
     let (collection, name) = (row.get::<String>("collection")?, row.get::<Vec<u8>>("name")?);
@@ -74,7 +74,7 @@ struct Sealed {
 }
 
 struct StoredSession {
-    state: State,
+    state: StateStore,
     lease: SessionLease,
     sealer: Sealer,
 }

@@ -4,7 +4,7 @@ use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::params;
 use super::sessions::{Session, SessionLease, lock};
-use super::{State, clip};
+use super::{StateStore, clip};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Timestamp};
 use kabari_gateway::PasskeyStep;
@@ -44,7 +44,7 @@ pub enum Reported {
     },
 }
 
-impl State {
+impl StateStore {
     /// Writes what the holder has seen of the link. A phone that is linked anew begins its
     /// warm-up, and keeps what it has sent today under whatever session that was.
     pub async fn report_link(

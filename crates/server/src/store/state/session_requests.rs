@@ -4,7 +4,7 @@
 use super::super::error::StoreError;
 use super::super::row::params;
 use super::bulk_transitions::one_of;
-use super::{State, clip};
+use super::{StateStore, clip};
 use kabari_domain::Phone;
 use kabari_gateway::Assertion;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ pub struct SessionRequest {
     pub action: SessionAction,
 }
 
-impl State {
+impl StateStore {
     /// Asks something of a session. Returns the request's number.
     pub async fn ask_session(
         &self,

@@ -7,7 +7,7 @@
 use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
-use super::{LONGEST_LEASE, State};
+use super::{LONGEST_LEASE, StateStore};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
 use kabari_gateway::PasskeyStep;
@@ -166,7 +166,7 @@ pub struct SessionChange {
     pub daily_cap: Option<Option<u32>>,
 }
 
-impl State {
+impl StateStore {
     /// Makes the session unless it is there. Returns whether it was made.
     pub async fn create_session(&self, name: &str, kind: SessionKind) -> Result<bool, StoreError> {
         let sql = "INSERT INTO sessions (name, kind, link) VALUES (?, ?, 'starting')";

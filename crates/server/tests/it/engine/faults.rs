@@ -4,7 +4,7 @@ use crate::harness::database::Engine;
 use crate::harness::world::{World, phone};
 use serde_json::{Value, json};
 use std::time::Duration;
-use wa_sim::{Action, Rule, Stanza};
+use wa_sim::{Action, FaultRule, Stanza};
 
 super::on_both_engines! {
     without_an_ack_the_same_id_goes_out_again_and_counts_once,
@@ -15,7 +15,7 @@ super::on_both_engines! {
 async fn without_an_ack_the_same_id_goes_out_again_and_counts_once(engine: Engine) {
     let world = World::linked(engine).await;
     silence(&world, 2);
-    world.faults([Rule::on(Stanza::Message, Action::NoAck).to(phone(2)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::NoAck).to(phone(2)).times(1)]);
     let campaign = world.send(1..=3).await;
     world.completed(campaign).await;
     world.assert_report_is_true(campaign).await;
@@ -29,10 +29,9 @@ async fn what_is_never_answered_is_for_a_person_to_decide(engine: Engine) {
     for customer in [1, 2] {
         silence(&world, customer);
     }
-    world.faults(
-        [1, 2]
-            .map(|customer| Rule::on(Stanza::Message, Action::NoAck).to(phone(customer)).times(3)),
-    );
+    world.faults([1, 2].map(|customer| {
+        FaultRule::on(Stanza::Message, Action::NoAck).to(phone(customer)).times(3)
+    }));
     let campaign = world.send(1..=3).await;
     let report = world.completed(campaign).await;
     assert_eq!(report["counts"]["uncertain"], 2);
@@ -54,7 +53,7 @@ async fn what_is_never_answered_is_for_a_person_to_decide(engine: Engine) {
 async fn what_breaks_off_before_the_ack_is_repeated_under_its_id(engine: Engine) {
     let world = World::linked(engine).await;
     silence(&world, 2);
-    world.faults([Rule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
     let campaign = world.send(1..=4).await;
     world.completed(campaign).await;
     world.assert_report_is_true(campaign).await;
@@ -71,7 +70,7 @@ pub(super) fn silence(world: &World, customer: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_is_answer_enough() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::NoAck).to(phone(1))]);
+    world.faults([FaultRule::on(Stanza::Message, Action::NoAck).to(phone(1))]);
     let campaign = world.send([1]).await;
     world.count(campaign, "read", 1).await;
     world.completed(campaign).await;
@@ -81,7 +80,7 @@ async fn a_receipt_is_answer_enough() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_429_nothing_goes_out_for_a_while() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 429 }).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 429 }).times(1)]);
     let campaign = world.send(1..=3).await;
     world.campaign(campaign, |campaign| campaign["counts"]["retry_wait"] == 1).await;
     assert_eq!(world.reached(), 0);
@@ -96,7 +95,7 @@ async fn after_a_429_nothing_goes_out_for_a_while() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_of_failures_pauses_until_somebody_has_looked() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 400 })]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 400 })]);
     let campaign = world.send(1..=15).await;
     let paused = world.paused(campaign, "breaker").await;
     assert_eq!(paused["counts"]["failed"], 10);

@@ -4,7 +4,7 @@
 use super::faults::stanzas;
 use crate::harness::caller::Caller;
 use crate::harness::database::{Engine, billing_file};
-use crate::harness::driven::assert_no_violations;
+use crate::harness::driven_client::assert_no_violations;
 use crate::harness::node::Setup;
 use crate::harness::served::PATIENCE;
 use crate::harness::world::{OWN, World, billing_sql, phone};
@@ -13,7 +13,7 @@ use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tempfile::TempDir;
-use wa_sim::{Action, Chat, ChatToken, Config, Limits, Rule, Simulator, Stanza};
+use wa_sim::{AccountLimits, Action, ChatToken, Config, FaultRule, HistoryChat, Simulator, Stanza};
 
 const SESSION: &str = "/api/whatsapp/sessions/default";
 /// Longer than any clock here is turned.
@@ -25,17 +25,18 @@ super::on_both_engines! {
 }
 
 /// A chat in which the customer has written.
-fn chat(customer: i64, token: ChatToken) -> Chat {
-    Chat { with: phone(customer), wrote: true, token }
+fn chat(customer: i64, token: ChatToken) -> HistoryChat {
+    HistoryChat { with: phone(customer), wrote: true, token }
 }
 
-fn chats(customers: impl IntoIterator<Item = i64>) -> Vec<Chat> {
+fn chats(customers: impl IntoIterator<Item = i64>) -> Vec<HistoryChat> {
     customers.into_iter().map(|customer| chat(customer, ChatToken::Valid)).collect()
 }
 
 fn lock(simulator: &Simulator) {
     let until = simulator.now_ms() / 1000 + LOCKED_FOR.as_secs();
-    simulator.set_limits(OWN, Limits { reachout_until: Some(until), ..Limits::default() });
+    simulator
+        .set_limits(OWN, AccountLimits { reachout_until: Some(until), ..AccountLimits::default() });
 }
 
 /// Waits until the phone has told all of its chats.
@@ -45,8 +46,8 @@ async fn told(world: &Caller) -> Value {
 
 async fn everybody_from_the_history_is_told_while_strangers_wait(engine: Engine) {
     let prepare = |simulator: &Simulator| {
-        let never_wrote = Chat { wrote: false, ..chat(21, ChatToken::None) };
-        let told: Vec<Chat> = chats(1..=20).into_iter().chain([never_wrote]).collect();
+        let never_wrote = HistoryChat { wrote: false, ..chat(21, ChatToken::None) };
+        let told: Vec<HistoryChat> = chats(1..=20).into_iter().chain([never_wrote]).collect();
         simulator.set_history(OWN, told);
         lock(simulator);
     };
@@ -73,8 +74,8 @@ async fn everybody_from_the_history_is_told_while_strangers_wait(engine: Engine)
 }
 
 async fn a_history_served_twice_counts_once(engine: Engine) {
-    let twice = Rule::on(Stanza::History, Action::Duplicate { copies: 1 });
-    let counted = Rule::on(Stanza::Media, Action::Delay { ms: 0, jitter_ms: 0 });
+    let twice = FaultRule::on(Stanza::History, Action::Duplicate { copies: 1 });
+    let counted = FaultRule::on(Stanza::Media, Action::Delay { ms: 0, jitter_ms: 0 });
     let prepare = |simulator: &Simulator| {
         simulator.set_history(OWN, chats(1..=5));
         simulator.set_faults(vec![twice, counted]);
@@ -101,7 +102,7 @@ async fn a_history_that_is_broken_late_or_never_there_stops_nothing() {
         (Stanza::Media, Action::Corrupt),
         (Stanza::Media, not_found),
     ] {
-        let rule = Rule::on(stanza, action.clone());
+        let rule = FaultRule::on(stanza, action.clone());
         let prepare = |simulator: &Simulator| {
             simulator.set_history(OWN, chats(1..=3));
             simulator.set_faults(vec![rule]);
@@ -124,7 +125,8 @@ async fn a_history_that_is_broken_late_or_never_there_stops_nothing() {
 async fn a_message_that_lacked_its_token_goes_out_with_it() {
     let prepare = |simulator: &Simulator| {
         simulator.set_history(OWN, vec![chat(1, ChatToken::Expired), chat(2, ChatToken::Valid)]);
-        simulator.set_limits(OWN, Limits { token_required: true, ..Limits::default() });
+        simulator
+            .set_limits(OWN, AccountLimits { token_required: true, ..AccountLimits::default() });
     };
     let clock = Clock::manual(Clock::System.now());
     let world = World::linked_to(Engine::Sqlite, clock, prepare, |_| {}).await;
@@ -152,7 +154,7 @@ async fn a_message_that_lacked_its_token_goes_out_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_gives_no_token_is_told_apart_from_a_limit() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 463 }).to(phone(1))]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 463 }).to(phone(1))]);
     let campaign = world.send(1..=3).await;
     world.count(campaign, "read", 2).await;
     for attempts in 1..=2 {
@@ -199,7 +201,7 @@ const MEMORY: u64 = 160;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_of_twenty_thousand_chats_stays_bounded() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
-    let many = (0..MANY).map(|n| Chat {
+    let many = (0..MANY).map(|n| HistoryChat {
         with: format!("6285{n:08}0"),
         wrote: true,
         token: ChatToken::Valid,

@@ -7,7 +7,7 @@ use kabari_domain::{Timestamp, wording};
 use kabari_gateway::LinkState;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use wa_sim::{Action, Rule, Stanza};
+use wa_sim::{Action, FaultRule, Stanza};
 
 super::on_both_engines! {
     a_lost_connection_is_made_anew_and_the_send_goes_on,
@@ -53,7 +53,7 @@ async fn a_session_opened_elsewhere_pauses_until_it_is_taken_back() {
     let world = slow(Engine::Sqlite).await;
     let conflict = Some("replaced".to_owned());
     let replaced = Action::StreamError { code: None, conflict };
-    world.faults([Rule::on(Stanza::Message, replaced).nth(3).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, replaced).nth(3).times(1)]);
     let campaign = world.send(1..=6).await;
     world.waits_for(campaign, "replaced").await;
     assert!(world.reached() < 6);
@@ -67,7 +67,7 @@ async fn a_session_opened_elsewhere_pauses_until_it_is_taken_back() {
 async fn a_ban_pauses_until_it_ends() {
     let world = slow(Engine::Sqlite).await;
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(3) };
-    world.faults([Rule::on(Stanza::Message, ban).nth(3).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, ban).nth(3).times(1)]);
     let campaign = world.send(1..=6).await;
     world.waits_for(campaign, "banned").await;
     let status = world.get("/api/whatsapp/status").await;
@@ -84,7 +84,7 @@ async fn a_send_begun_during_a_ban_waits_for_its_end() {
     let expire = Some(length.as_secs());
     let ban = Action::Failure { reason: 402, code: Some(104), expire };
     let before = world.now();
-    break_then(&world, Rule::on(Stanza::Login, ban).times(1)).await;
+    break_then(&world, FaultRule::on(Stanza::Login, ban).times(1)).await;
     world.until("a ban", |link| matches!(link.state, LinkState::Banned { .. })).await;
     let status = world.get("/api/whatsapp/status").await;
     let until = status["banned_until"].as_str().unwrap();
@@ -99,7 +99,7 @@ async fn a_send_begun_during_a_ban_waits_for_its_end() {
 }
 
 /// Breaks the connection, so that the client meets this rule when it comes back.
-async fn break_then(world: &World, rule: Rule) {
+async fn break_then(world: &World, rule: FaultRule) {
     world.faults([rule]);
     world.simulator.pause().await;
     world.until("no connection", |link| !link.is_connected()).await;
@@ -130,8 +130,8 @@ async fn however_it_is_told_that_it_was_unlinked_the_send_waits_for_a_new_scan()
         let campaign = world.send(1..=6).await;
         world.until_reached(2).await;
         match stanza {
-            Stanza::Login => break_then(&world, Rule::on(stanza, action).times(1)).await,
-            _ => world.faults([Rule::on(stanza, action).times(1)]),
+            Stanza::Login => break_then(&world, FaultRule::on(stanza, action).times(1)).await,
+            _ => world.faults([FaultRule::on(stanza, action).times(1)]),
         }
         let paused = world.waits_for(campaign, "logged_out").await;
         assert!(paused["counts"]["failed"].is_null(), "{told}: {paused}");
@@ -151,7 +151,7 @@ async fn a_refused_login_pauses_and_a_restart_tries_again_at_once() {
         let world = slow(Engine::Sqlite).await;
         let campaign = world.send(1..=6).await;
         world.until_reached(2).await;
-        break_then(&world, Rule::on(Stanza::Login, failure(code)).times(1)).await;
+        break_then(&world, FaultRule::on(Stanza::Login, failure(code)).times(1)).await;
         let refused =
             |error: &str| [wording::CLIENT_OUTDATED, wording::CONNECTION_REFUSED].contains(&error);
         world.until("a refusal", |link| link.error.as_deref().is_some_and(refused)).await;
@@ -183,7 +183,7 @@ async fn troubles_that_pass_need_nobody() {
         let world = slow(Engine::Sqlite).await;
         let campaign = world.send(1..=6).await;
         world.until_reached(2).await;
-        let rule = Rule::on(stanza, action).times(1);
+        let rule = FaultRule::on(stanza, action).times(1);
         match stanza {
             Stanza::Message => world.faults([rule]),
             _ => break_then(&world, rule).await,
@@ -218,7 +218,7 @@ async fn a_server_that_is_down_at_the_start_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_gone_silent_is_noticed_and_what_went_into_it_goes_out_again() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::Silence).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::Silence).times(1)]);
     // With nothing else to ask the server, only the missing ack tells.
     let campaign = world.send([1]).await;
     world.completed(campaign).await;
@@ -236,7 +236,7 @@ async fn a_line_that_comes_and_goes_is_back_soon_after_it_is_back() {
     const GRACE: Duration = Duration::from_secs(4);
     let world = World::linked_with(Engine::Sqlite, Clock::System, |settings| {
         settings.pace.delay = DELAY;
-        settings.waits.reconnect = LONGEST;
+        settings.timeouts.reconnect = LONGEST;
     })
     .await;
     let campaign = world.send(1..=10).await;

@@ -3,12 +3,12 @@
 
 mod control;
 mod crashes;
+mod default_settings;
 mod disk;
 mod faults;
+mod happy_path;
 mod history;
 mod link;
-mod main_job;
-mod ordinary;
 mod pace;
 mod passkey;
 mod reach_out;

@@ -10,7 +10,7 @@ use crate::harness::world::{CUSTOMERS, OWN, billing_sql};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tempfile::TempDir;
-use wa_sim::{Config, Entry, MessageFilter, Simulator};
+use wa_sim::{Config, LedgerEntry, MessageFilter, Simulator};
 
 super::on_both_engines! { kills_and_clock_steps_keep_the_pace }
 
@@ -112,7 +112,7 @@ fn assert_pace(simulator: &Simulator) {
 }
 
 /// Between two stanzas of one number, when they came in over the wire.
-pub fn smallest_gap(ledger: &[Entry]) -> Option<Duration> {
+pub fn smallest_gap(ledger: &[LedgerEntry]) -> Option<Duration> {
     // A stanza has an entry for each device, all of the same time.
     let mut by_sender: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     for entry in ledger {

@@ -8,7 +8,7 @@ use kabari_domain::wording;
 use kabari_gateway::LinkState;
 use reqwest::Method;
 use serde_json::{Value, json};
-use wa_sim::{Action, Rule, Stanza};
+use wa_sim::{Action, FaultRule, Stanza};
 
 const PASSKEY: &str = "/api/whatsapp/passkey";
 const STATUS: &str = "/api/whatsapp/status";
@@ -128,7 +128,7 @@ async fn a_node_passes_the_answer_on_to_the_node_that_holds_the_session() {
 async fn an_answer_that_whatsapp_refuses_can_be_given_again() {
     let world = world().await;
     let text = "not-authorized".to_owned();
-    world.faults([Rule::on(Stanza::Passkey, Action::Error { code: 401, text }).times(1)]);
+    world.faults([FaultRule::on(Stanza::Passkey, Action::Error { code: 401, text }).times(1)]);
     world.scan().await;
     let refused = answer(&world, &world).await;
     let told = (&refused["success"], &refused["message"]);
@@ -140,7 +140,7 @@ async fn an_answer_that_whatsapp_refuses_can_be_given_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_passkey_that_is_never_asked_for_leaves_the_qr_to_be_scanned_again() {
     let world = world().await;
-    world.faults([Rule::on(Stanza::PasskeyRequest, Action::Swallow).times(1)]);
+    world.faults([FaultRule::on(Stanza::PasskeyRequest, Action::Swallow).times(1)]);
     world.scan().await;
     let answered = world.post(PASSKEY, json!({ "assertion": foreign_assertion() })).await;
     assert_eq!(answered["message"], wording::passkey_not_asked("/api/whatsapp"));
@@ -181,7 +181,7 @@ async fn asked_again_after_an_answer_the_link_begins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_time_for_a_passkey_runs_out_a_new_qr_says_so() {
     let world = world().await;
-    world.faults([Rule::on(Stanza::PasskeyRequest, Action::Expire { ms: 1_000 }).times(1)]);
+    world.faults([FaultRule::on(Stanza::PasskeyRequest, Action::Expire { ms: 1_000 }).times(1)]);
     world.scan().await;
     begins_anew(&world, wording::PASSKEY_EXPIRED).await;
 }
@@ -189,7 +189,7 @@ async fn when_the_time_for_a_passkey_runs_out_a_new_qr_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_breaks_during_a_passkey_begins_anew() {
     let world = world().await;
-    world.faults([Rule::on(Stanza::Passkey, Action::Drop).times(1)]);
+    world.faults([FaultRule::on(Stanza::Passkey, Action::Drop).times(1)]);
     world.scan().await;
     let unheard = answer(&world, &world).await;
     assert_eq!(

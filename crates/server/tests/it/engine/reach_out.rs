@@ -4,7 +4,7 @@ use crate::harness::database::Engine;
 use crate::harness::world::{OWN, World, phone};
 use serde_json::json;
 use std::time::Duration;
-use wa_sim::Limits;
+use wa_sim::AccountLimits;
 
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -41,7 +41,7 @@ async fn strangers_wait_while_who_wrote_goes_on(engine: Engine) {
     assert_eq!(report["counts"], json!({ "queued": 1, "read": 3 }));
     assert_eq!(stanzas(&world), [2, 1, 1, 0]);
 
-    world.simulator.set_limits(OWN, Limits::default());
+    world.simulator.set_limits(OWN, AccountLimits::default());
     // kabari's clock stands still since the beginning.
     world.clock.advance(LIMIT * 2);
     world.completed(campaign).await;
@@ -58,7 +58,7 @@ async fn a_limit_that_the_server_tells_costs_no_refusal(engine: Engine) {
     let campaign = world.send(1..=2).await;
     world.waits_for(campaign, "reach_out_limit").await;
     assert_eq!(stanzas(&world)[..2], [0, 0]);
-    world.simulator.set_limits(OWN, Limits::default());
+    world.simulator.set_limits(OWN, AccountLimits::default());
     // kabari's clock stands still since the beginning.
     world.clock.advance(LIMIT * 2);
     world.completed(campaign).await;
@@ -91,7 +91,9 @@ fn manual() -> kabari::clock::Clock {
 
 fn limit(world: &World) {
     let until = world.simulator.now_ms() / 1000 + LIMIT.as_secs();
-    world.simulator.set_limits(OWN, Limits { reachout_until: Some(until), ..Limits::default() });
+    world
+        .simulator
+        .set_limits(OWN, AccountLimits { reachout_until: Some(until), ..AccountLimits::default() });
 }
 
 /// How many stanzas went to each of the first four customers, refused ones included.

@@ -6,14 +6,14 @@ use crate::harness::world::{OWN, World, assert_phones_agree, phone};
 use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::json;
 use std::time::Duration;
-use wa_sim::{Action, Entry, Limits, Outcome, Rule, Stanza};
+use wa_sim::{AccountLimits, Action, CopyOutcome, FaultRule, LedgerEntry, Stanza};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HOUR_MS: u64 = 3_600_000;
 
 /// What became of the copies for the devices of a customer, in order.
-fn copies(world: &World, customer: i64) -> Vec<(u16, Outcome)> {
-    let of_customer = |entry: &Entry| entry.owner == phone(customer);
+fn copies(world: &World, customer: i64) -> Vec<(u16, CopyOutcome)> {
+    let of_customer = |entry: &LedgerEntry| entry.owner == phone(customer);
     let ledger = world.simulator.ledger(0).into_iter();
     ledger.filter(of_customer).map(|entry| (entry.device, entry.outcome)).collect()
 }
@@ -21,13 +21,13 @@ fn copies(world: &World, customer: i64) -> Vec<(u16, Outcome)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reinstalled_phone_asks_again_and_shows_the_message_once() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::Reinstall).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::Reinstall).to(phone(1)).times(1)]);
     let campaign = world.send([1, 2]).await;
     world.completed(campaign).await;
     world.count(campaign, "read", 2).await;
     assert_eq!(
         copies(&world, 1),
-        [(0, Outcome::Undecryptable), (0, Outcome::Decrypted)],
+        [(0, CopyOutcome::Undecryptable), (0, CopyOutcome::Decrypted)],
         "the second copy came for the asking"
     );
     let deliveries = world.deliveries(campaign).await;
@@ -38,10 +38,10 @@ async fn a_reinstalled_phone_asks_again_and_shows_the_message_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_that_asks_for_a_message_again_shows_it_once() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AskRetry).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AskRetry).to(phone(1)).times(1)]);
     let campaign = world.send([1, 2]).await;
     world.completed(campaign).await;
-    let asked = || copies(&world, 1) == [(0, Outcome::Decrypted), (0, Outcome::Duplicate)];
+    let asked = || copies(&world, 1) == [(0, CopyOutcome::Decrypted), (0, CopyOutcome::Duplicate)];
     world.simulator.wait_for(|_| asked(), crate::harness::served::PATIENCE).await.unwrap();
     world.count(campaign, "read", 2).await;
     assert_eq!(world.delivery(campaign, 1).await["attempts"], 1);
@@ -52,7 +52,7 @@ async fn a_phone_that_asks_for_a_message_again_shows_it_once() {
 async fn a_phone_out_of_reach_for_hours_gets_it_on_return() {
     let world = World::linked(Engine::Sqlite).await;
     let away = Action::Offline { ms: 5 * HOUR_MS };
-    world.faults([Rule::on(Stanza::Message, away).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, away).to(phone(1)).times(1)]);
     let campaign = world.send([1, 2]).await;
     world.completed(campaign).await;
     world
@@ -69,18 +69,18 @@ async fn a_phone_out_of_reach_for_hours_gets_it_on_return() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_that_is_linked_or_unlinked_loses_nobody_a_message() {
     let world = World::linked(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AddDevice).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AddDevice).to(phone(1)).times(1)]);
     let first = world.send([1]).await;
     world.count(first, "read", 1).await;
-    assert_eq!(copies(&world, 1), [(0, Outcome::Decrypted)], "written for the old list");
+    assert_eq!(copies(&world, 1), [(0, CopyOutcome::Decrypted)], "written for the old list");
 
     // The server's ack and its notice have told of the new device.
     let second = world.send([1, 2]).await;
     world.count(second, "read", 2).await;
-    let at_linked = || copies(&world, 1).contains(&(1, Outcome::Decrypted));
+    let at_linked = || copies(&world, 1).contains(&(1, CopyOutcome::Decrypted));
     world.simulator.wait_for(|_| at_linked(), crate::harness::served::PATIENCE).await.unwrap();
 
-    world.faults([Rule::on(Stanza::Message, Action::RemoveDevice).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::RemoveDevice).to(phone(1)).times(1)]);
     let third = world.send([1, 2, 3]).await;
     world.count(third, "read", 3).await;
     let texts = world.received(1).len();
@@ -91,7 +91,7 @@ async fn a_device_that_is_linked_or_unlinked_loses_nobody_a_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_twice_in_disorder_and_hours_late_end_in_the_same_report() {
     let world = World::linked(Engine::Sqlite).await;
-    let from = |customer: i64, action| Rule::on(Stanza::Receipt, action).from(phone(customer));
+    let from = |customer: i64, action| FaultRule::on(Stanza::Receipt, action).from(phone(customer));
     world.faults([
         from(1, Action::Duplicate { copies: 3 }),
         // "Read" overtakes "delivered".
@@ -113,7 +113,9 @@ async fn receipts_twice_in_disorder_and_hours_late_end_in_the_same_report() {
 async fn beyond_the_cap_for_new_chats_people_wait_and_are_not_failed() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.simulator.write(&phone(4), OWN, "Kapan pulih?").await.unwrap();
-    world.simulator.set_limits(OWN, Limits { new_chats: Some(2), ..Limits::default() });
+    world
+        .simulator
+        .set_limits(OWN, AccountLimits { new_chats: Some(2), ..AccountLimits::default() });
     let campaign = world.send(1..=4).await;
     world.count(campaign, "retry_wait", 1).await;
     let status = world.get("/api/whatsapp/status").await;
@@ -123,7 +125,7 @@ async fn beyond_the_cap_for_new_chats_people_wait_and_are_not_failed() {
     world.simulator.wait_for(|_| reached(&world), patience).await.unwrap();
     assert_eq!(world.reached(), 3, "who wrote to us is no new chat");
 
-    world.simulator.set_limits(OWN, Limits::default());
+    world.simulator.set_limits(OWN, AccountLimits::default());
     let session = world.app().state.session(DEFAULT_SESSION).await.unwrap().unwrap();
     world.clock.advance(session.reach_out_until.since(world.now()));
     world.completed(campaign).await;

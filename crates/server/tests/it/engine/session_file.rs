@@ -10,12 +10,12 @@ use kabari::clock::Clock;
 use kabari::config::Settings;
 use kabari::gateway_app::GatewayApp;
 use kabari_domain::{MessageId, Phone};
-use kabari_gateway::{Gateway, Link, Outgoing};
+use kabari_gateway::{Gateway, Link, OutgoingMessage};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use wa_sim::{Config, Outcome, Simulator};
+use wa_sim::{Config, CopyOutcome, Simulator};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/session-file");
 
@@ -65,7 +65,7 @@ async fn connected(gateway: &Arc<dyn Gateway>) -> Link {
 }
 
 async fn send(gateway: &Arc<dyn Gateway>, customer: i64, number: u8) {
-    let message = Outgoing {
+    let message = OutgoingMessage {
         message_id: MessageId::from_random([number; 9]),
         phone: Phone::from_e164(&phone(customer)).unwrap(),
         jid: None,
@@ -77,7 +77,7 @@ async fn send(gateway: &Arc<dyn Gateway>, customer: i64, number: u8) {
 
 fn assert_everything_could_be_read(simulator: &Simulator) {
     let ledger = simulator.ledger(0);
-    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
+    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == CopyOutcome::Undecryptable).collect();
     assert!(lost.is_empty(), "{lost:#?}");
     let violations = simulator.violations();
     assert!(violations.is_empty(), "{violations:#?}");

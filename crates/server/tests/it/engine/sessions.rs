@@ -6,13 +6,15 @@ use crate::harness::world::{OWN, phone};
 use kabari::clock::Clock;
 use kabari::session_key::SessionKey;
 use kabari::store::state::SessionKind;
-use kabari::store::{State, StateTarget};
+use kabari::store::{StateStore, StateTarget};
 use kabari_domain::{MessageId, Phone, wording};
 use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
-use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, Link, LinkState, Outgoing, SendError};
+use kabari_gateway::{
+    Embedded, EmbeddedConfig, Gateway, Link, LinkState, OutgoingMessage, SendError,
+};
 use sqlx::{Connection, MySqlConnection, SqliteConnection};
 use std::time::Duration;
-use wa_sim::{Config, Outcome, Simulator};
+use wa_sim::{Config, CopyOutcome, Simulator};
 
 super::on_both_engines! {
     a_session_goes_on_at_another_node_without_a_qr,
@@ -39,7 +41,7 @@ impl Place {
     }
 
     /// A client of this node, with the session taken from whoever had it.
-    async fn take(&self, state: &State, node: &str) -> Embedded {
+    async fn take(&self, state: &StateStore, node: &str) -> Embedded {
         state.create_session(SESSION, SessionKind::Embedded).await.unwrap();
         let held = state.hold_session(SESSION, SessionKind::Embedded, node, LEASE).await.unwrap();
         let store = state.session_store(&held.unwrap(), &self.key).await.unwrap();
@@ -63,7 +65,8 @@ impl Place {
 
     fn assert_everything_could_be_read(&self) {
         let ledger = self.simulator.ledger(0);
-        let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
+        let lost: Vec<_> =
+            ledger.iter().filter(|e| e.outcome == CopyOutcome::Undecryptable).collect();
         assert!(lost.is_empty(), "{lost:#?}");
         let violations = self.simulator.violations();
         assert!(violations.is_empty(), "{violations:#?}");
@@ -78,7 +81,7 @@ async fn until(gateway: &Embedded, what: &str, condition: impl Fn(&Link) -> bool
 }
 
 async fn send(gateway: &Embedded, customer: i64, number: u8) -> Result<(), SendError> {
-    let message = Outgoing {
+    let message = OutgoingMessage {
         message_id: MessageId::from_random([number; 9]),
         phone: Phone::from_e164(&phone(customer)).unwrap(),
         jid: None,

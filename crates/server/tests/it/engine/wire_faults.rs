@@ -6,7 +6,7 @@ use crate::harness::world::{World, phone};
 use kabari_domain::wording;
 use serde_json::{Value, json};
 use std::time::Duration;
-use wa_sim::{Action, NumberSettings, Receipts, Rule, Simulator, Stanza};
+use wa_sim::{Action, FaultRule, NumberSettings, Receipts, Simulator, Stanza};
 
 /// Longer than the gateway waits for any answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ async fn what_is_refused_for_good_is_told_and_not_repeated() {
     const CODES: [(i64, u16); 3] = [(1, 400), (2, 404), (3, 479)];
     let world = world().await;
     world.faults(CODES.map(|(customer, code)| {
-        Rule::on(Stanza::Message, Action::AckError { code }).to(phone(customer))
+        FaultRule::on(Stanza::Message, Action::AckError { code }).to(phone(customer))
     }));
     let campaign = world.send(1..=4).await;
     let report = world.completed(campaign).await;
@@ -48,7 +48,7 @@ async fn what_is_refused_for_good_is_told_and_not_repeated() {
 async fn a_server_in_trouble_is_left_alone_for_a_while() {
     const PAUSE: Duration = Duration::from_secs(10);
     let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 503 }).times(2)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 503 }).times(2)]);
     let campaign = world.send(1..=3).await;
     world.count(campaign, "retry_wait", 1).await;
     world.clock.advance(PAUSE);
@@ -66,7 +66,7 @@ async fn a_late_ack_counts_and_nothing_is_sent_again() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
     silence(&world, 1);
     let late = Action::LateAck { ms: HOUR.as_millis() as u64 };
-    world.faults([Rule::on(Stanza::Message, late).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, late).times(1)]);
     let campaign = world.send([1]).await;
     world.count(campaign, "retry_wait", 1).await;
     world.simulator.advance(HOUR);
@@ -86,7 +86,7 @@ async fn a_break_is_repaired_by_a_repeat_only_where_the_ack_is_missing() {
     ] {
         let world = world().await;
         silence(&world, 2);
-        world.faults([Rule::on(Stanza::Message, action.clone()).to(phone(2)).times(1)]);
+        world.faults([FaultRule::on(Stanza::Message, action.clone()).to(phone(2)).times(1)]);
         let campaign = world.send(1..=3).await;
         world.completed(campaign).await;
         world.assert_report_is_true(campaign).await;
@@ -102,10 +102,10 @@ async fn delays_with_jitter_change_nothing() {
     let world = world().await;
     let delay = |ms| Action::Delay { ms, jitter_ms: 2 * ms };
     world.faults([
-        Rule::on(Stanza::Message, delay(60)),
-        Rule::on(Stanza::Usync, delay(100)),
-        Rule::on(Stanza::Prekeys, delay(60)),
-        Rule::on(Stanza::Receipt, delay(100)),
+        FaultRule::on(Stanza::Message, delay(60)),
+        FaultRule::on(Stanza::Usync, delay(100)),
+        FaultRule::on(Stanza::Prekeys, delay(60)),
+        FaultRule::on(Stanza::Receipt, delay(100)),
     ]);
     let campaign = world.send(1..=6).await;
     world.completed(campaign).await;
@@ -118,7 +118,7 @@ async fn delays_with_jitter_change_nothing() {
 async fn a_server_that_will_not_say_who_is_there_is_asked_again_later() {
     const PAUSE: Duration = Duration::from_secs(60);
     let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Usync, error(429))]);
+    world.faults([FaultRule::on(Stanza::Usync, error(429))]);
     let campaign = world.send(1..=3).await;
     until_struck(&world, 1).await;
     world.campaign(campaign, |campaign| campaign["counts"] == json!({ "queued": 3 })).await;
@@ -137,7 +137,7 @@ async fn without_a_device_list_the_phone_still_gets_its_message() {
     let world = world().await;
     let linked = world.simulator.add_device(&phone(1)).unwrap().unwrap();
     // The first question is who is on WhatsApp; the rule is about those after it.
-    world.faults([Rule::on(Stanza::Usync, error(429)).nth(2)]);
+    world.faults([FaultRule::on(Stanza::Usync, error(429)).nth(2)]);
     let campaign = world.send([1]).await;
     world.completed(campaign).await;
     until_struck(&world, 1).await;
@@ -152,7 +152,7 @@ async fn without_a_device_list_the_phone_still_gets_its_message() {
 async fn while_the_server_gives_no_keys_the_message_waits() {
     const PAUSE: Duration = Duration::from_secs(10);
     let world = World::with_manual_clock(Engine::Sqlite).await;
-    world.faults([Rule::on(Stanza::Prekeys, error(500)).to(phone(2)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Prekeys, error(500)).to(phone(2)).times(1)]);
     let campaign = world.send(1..=3).await;
     world.count(campaign, "retry_wait", 1).await;
     world.clock.advance(PAUSE);
@@ -165,7 +165,7 @@ async fn while_the_server_gives_no_keys_the_message_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn used_up_one_time_keys_stop_nobody() {
     let world = world().await;
-    world.faults([Rule::on(Stanza::Prekeys, Action::NoOneTimeKey)]);
+    world.faults([FaultRule::on(Stanza::Prekeys, Action::NoOneTimeKey)]);
     let campaign = world.send(1..=3).await;
     world.completed(campaign).await;
     world.count(campaign, "read", 3).await;
@@ -177,7 +177,7 @@ async fn who_leaves_whatsapp_after_the_number_check_is_reported_as_not_there() {
     let world = world().await;
     // The answer is true when it is given, and no longer when it comes.
     let slow = Action::Delay { ms: HOUR.as_millis() as u64, jitter_ms: 0 };
-    world.faults([Rule::on(Stanza::Usync, slow).times(1)]);
+    world.faults([FaultRule::on(Stanza::Usync, slow).times(1)]);
     let campaign = world.send([1, 2]).await;
     until_struck(&world, 1).await;
     let gone = NumberSettings { registered: false, receipts: Receipts::None };
@@ -195,8 +195,8 @@ async fn questions_that_are_never_answered_delay_the_send_and_no_more() {
     let world = &world;
     // Who is on WhatsApp, and the keys of one of them.
     world.faults([
-        Rule::on(Stanza::Usync, Action::Swallow).times(1),
-        Rule::on(Stanza::Prekeys, Action::Swallow).to(phone(2)).times(1),
+        FaultRule::on(Stanza::Usync, Action::Swallow).times(1),
+        FaultRule::on(Stanza::Prekeys, Action::Swallow).to(phone(2)).times(1),
     ]);
     let campaign = world.send(1..=3).await;
     let all = |_: &Simulator| world.reached() == 3;

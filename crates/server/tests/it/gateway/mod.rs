@@ -4,8 +4,8 @@ mod access;
 mod contract;
 pub mod crashes;
 mod events;
+mod foreign_gateway;
 mod ids;
-mod old;
 mod remote;
 
 use crate::harness::gateway::OurGateway;

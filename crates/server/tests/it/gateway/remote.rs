@@ -3,8 +3,8 @@
 use super::Api;
 use crate::harness::database::Engine;
 use crate::harness::node::Setup;
+use crate::harness::running_clock::RunningClock;
 use crate::harness::served::PATIENCE;
-use crate::harness::turning::Turning;
 use crate::harness::world::{
     OWN, TEMPLATE, UNREGISTERED, World, ZERO, options, ordinary_pace, phone,
 };
@@ -12,13 +12,15 @@ use kabari::clock::Clock;
 use kabari::config::Settings;
 use kabari::gateway_app::GatewayApp;
 use kabari_domain::{MessageId, Phone, Timestamp, wording};
-use kabari_gateway::{Gateway, Link, LinkState, Outgoing, Remote, RemoteConfig, SendError, http};
+use kabari_gateway::{
+    Gateway, Link, LinkState, OutgoingMessage, Remote, RemoteConfig, SendError, http,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
-use wa_sim::{Action, Config, Limits, MessageFilter, Rule, Simulator, Stanza};
+use wa_sim::{AccountLimits, Action, Config, FaultRule, MessageFilter, Simulator, Stanza};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -49,7 +51,7 @@ async fn a_kabari_in_front_of_a_kabari_tells_troubles_apart() {
     ];
     for (number, (there, here)) in cases.into_iter().enumerate() {
         api.behind.fail(friend, there);
-        let message = Outgoing {
+        let message = OutgoingMessage {
             message_id: MessageId::from_random([u8::try_from(number).unwrap(); 9]),
             phone: Phone::from_stored(friend),
             jid: None,
@@ -70,14 +72,14 @@ struct Pair {
     gateway: Option<GatewayApp>,
     settings: Settings,
     clock: Clock,
-    _turning: Turning,
+    _turning: RunningClock,
     _directory: TempDir,
 }
 
 impl Pair {
     async fn linked() -> Pair {
         let clock = Clock::manual(Clock::System.now());
-        let turning = Turning::start(&clock);
+        let running_clock = RunningClock::start(&clock);
         let simulator = Simulator::start(Config::default()).await.unwrap();
         let directory = TempDir::new().unwrap();
         let mut settings = options(directory.path()).check().unwrap();
@@ -93,7 +95,7 @@ impl Pair {
         })
         .await;
         let gateway = Some(gateway);
-        Pair { world, gateway, settings, clock, _turning: turning, _directory: directory }
+        Pair { world, gateway, settings, clock, _turning: running_clock, _directory: directory }
     }
 
     async fn stop_gateway(&mut self) {
@@ -132,7 +134,7 @@ async fn the_main_job_is_done_with_receipts() {
 async fn an_ack_that_stays_away_is_met_under_the_same_id() {
     let pair = Pair::linked().await;
     let world = &pair.world;
-    world.faults([Rule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
     let campaign = world.send(1..=3).await;
     world.completed(campaign).await;
     world.count(campaign, "read", 3).await;
@@ -142,7 +144,7 @@ async fn an_ack_that_stays_away_is_met_under_the_same_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_that_come_while_nobody_listens_are_not_lost() {
     let mut pair = Pair::linked().await;
-    let held = Rule::on(Stanza::Receipt, Action::Hold { ms: HOUR.as_millis() as u64 });
+    let held = FaultRule::on(Stanza::Receipt, Action::Hold { ms: HOUR.as_millis() as u64 });
     pair.world.faults([held]);
     let campaign = pair.world.send(1..=3).await;
     let report = pair.world.completed(campaign).await;
@@ -177,7 +179,7 @@ async fn who_wrote_goes_on_while_strangers_wait() {
     let world = &pair.world;
     world.simulator.write(&phone(2), OWN, "Kapan pulih?").await.unwrap();
     let until = world.simulator.now_ms() / 1000 + HOUR.as_secs();
-    let limits = Limits { reachout_until: Some(until), ..Limits::default() };
+    let limits = AccountLimits { reachout_until: Some(until), ..AccountLimits::default() };
     world.simulator.set_limits(OWN, limits);
     let campaign = world.send(1..=3).await;
     world.waits_for(campaign, "reach_out_limit").await;

@@ -3,7 +3,7 @@
 
 use super::served::PATIENCE;
 use kabari::clock::Clock;
-use kabari::store::{BillingTarget, State, StateTarget};
+use kabari::store::{BillingTarget, StateStore, StateTarget};
 use kabari_domain::Timestamp;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -194,7 +194,7 @@ async fn cut_connections(connection: &mut MySqlConnection, database: &str) {
 
 /// An open state database with a clock to turn.
 pub struct TestState {
-    pub state: State,
+    pub state: StateStore,
     pub clock: Clock,
     pub target: StateTarget,
     place: Place,
@@ -223,13 +223,13 @@ impl TestState {
                 (StateTarget::MySql { url: database.url() }, Place::Server(Box::new(database)))
             }
         };
-        let state = State::open(target.clone(), clock.clone()).await.unwrap();
+        let state = StateStore::open(target.clone(), clock.clone()).await.unwrap();
         TestState { state, clock, target, place }
     }
 
     /// Another process on the same database.
-    pub async fn another_node(&self) -> State {
-        State::open(self.target.clone(), self.clock.clone()).await.unwrap()
+    pub async fn another_node(&self) -> StateStore {
+        StateStore::open(self.target.clone(), self.clock.clone()).await.unwrap()
     }
 
     /// Connects to the server's database behind the store's back.

@@ -93,7 +93,7 @@ impl Setup {
         state.check_session_key(&key).await.unwrap();
         let (name, kind) = (settings.session.as_str(), SessionKind::Embedded);
         state.create_session(name, kind).await.unwrap();
-        let held = state.hold_session(name, kind, data_dir.node(), settings.waits.lease).await;
+        let held = state.hold_session(name, kind, data_dir.node(), settings.timeouts.lease).await;
         let lease = held.unwrap().expect("nobody else has it");
         let gateway = app::embedded(&settings, &state, key)(lease.clone()).await.unwrap();
         let mut link = gateway.link();

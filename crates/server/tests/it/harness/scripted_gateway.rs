@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use kabari_domain::Phone;
 use kabari_gateway::{
-    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, Outgoing, Registration,
-    SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, LinkState, OutgoingMessage,
+    Registration, SendError,
 };
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ const UNLIMITED: usize = Semaphore::MAX_PERMITS / 2;
 /// Remembers what was sent. Cloned handles are not needed: tests share it in an `Arc`.
 pub struct ScriptedGateway {
     link: watch::Sender<Link>,
-    delivered: Mutex<Vec<Outgoing>>,
+    delivered: Mutex<Vec<OutgoingMessage>>,
     /// How sends to a number fail.
     failures: Mutex<HashMap<String, SendError>>,
     /// One permit is used up by each send.
@@ -113,7 +113,7 @@ impl ScriptedGateway {
     }
 
     /// The same with everything else.
-    pub fn take_sent(&self) -> Vec<Outgoing> {
+    pub fn take_sent(&self) -> Vec<OutgoingMessage> {
         std::mem::take(&mut lock(&self.delivered))
     }
 }
@@ -146,7 +146,7 @@ impl Gateway for ScriptedGateway {
         Ok(phones.iter().map(registered).collect())
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
         let link = self.link.borrow().clone();
         match link.state {
             LinkState::Connected => {}

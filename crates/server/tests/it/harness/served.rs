@@ -10,8 +10,8 @@ use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway}
 use kabari::origins::Origins;
 use kabari::sessions::Sessions;
 use kabari::store::state::{Affinity, SessionKind};
-use kabari::store::{Billing, BillingTarget, State, StateTarget};
-use kabari::waits::Waits;
+use kabari::store::{Billing, BillingTarget, StateStore, StateTarget};
+use kabari::timeouts::Timeouts;
 use kabari_domain::Quotas;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Remote, RemoteConfig, http};
@@ -60,7 +60,7 @@ impl Default for Setup {
 pub struct Served {
     pub address: SocketAddr,
     pub gateway: Arc<ScriptedGateway>,
-    pub state: State,
+    pub state: StateStore,
     pub client: Client,
     server: JoinHandle<()>,
     _between: Option<OurGateway>,
@@ -103,7 +103,7 @@ impl Served {
             None => billing_file(&directory, SMALL_BILLING).await,
         };
         let path = directory.path().join("state.db");
-        let state = State::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap();
+        let state = StateStore::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap();
         let scripted = Arc::new(ScriptedGateway::connected());
         let mut between = None;
         let gateway: Arc<dyn Gateway> = if setup.remote_gateway {
@@ -134,7 +134,7 @@ impl Served {
                 pace,
                 quotas,
                 affinity: Affinity { wait: Duration::ZERO, urgent: Duration::ZERO },
-                waits: Waits::default(),
+                timeouts: Timeouts::default(),
                 keeps_events: false,
             };
             let gateway = gateway.clone();

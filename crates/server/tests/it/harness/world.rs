@@ -4,13 +4,13 @@ use super::caller::Caller;
 use super::database::{Engine, MariaDbDatabase, billing_file, execute_on_file};
 use super::gateway::opened;
 use super::node::SESSION_KEY;
+use super::running_clock::RunningClock;
 use super::served::PATIENCE;
-use super::turning::Turning;
 use clap::Parser;
 use kabari::app::{App, Role};
 use kabari::clock::Clock;
 use kabari::config::{Options, Pace, Settings};
-use kabari::waits::Waits;
+use kabari::timeouts::Timeouts;
 use kabari_domain::Timestamp;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Link, LinkState};
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use wa_sim::{Config, Message, MessageFilter, Outcome, Rule, Simulator};
+use wa_sim::{Config, CopyOutcome, FaultRule, Message, MessageFilter, Simulator};
 
 /// The number kabari is linked to.
 pub const OWN: &str = "6281299990000";
@@ -38,7 +38,7 @@ pub const CUSTOMERS: i64 = 40;
 pub const TEMPLATE: &str = "Halo {nama}, jaringan sudah pulih.";
 
 /// Shorter than in production, and longer than a busy machine takes.
-const WAITS: Waits = Waits {
+const TIMEOUTS: Timeouts = Timeouts {
     lease: Duration::from_secs(15),
     resend: Duration::from_millis(300),
     ack: Duration::from_secs(4),
@@ -85,7 +85,7 @@ pub struct World {
     settings: Settings,
     caller: Caller,
     directory: TempDir,
-    turning: Option<Turning>,
+    running_clock: Option<RunningClock>,
     _database: Option<MariaDbDatabase>,
 }
 
@@ -106,7 +106,7 @@ pub fn options(data_dir: &Path) -> Options {
 /// The pace and the waits that users have.
 pub fn ordinary_pace(settings: &mut Settings) {
     settings.pace = Pace { delay: Duration::from_secs(2), jitter: Duration::from_secs(1) };
-    settings.waits = Waits::default();
+    settings.timeouts = Timeouts::default();
 }
 
 impl World {
@@ -180,7 +180,7 @@ impl World {
         settings.websocket_url = Some(simulator.ws_url());
         settings.state_database_url = database.as_ref().map(MariaDbDatabase::url);
         settings.session_key = database.as_ref().map(|_| SESSION_KEY.parse().unwrap());
-        settings.waits = WAITS;
+        settings.timeouts = TIMEOUTS;
         change(&mut settings);
         let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
         World {
@@ -190,7 +190,7 @@ impl World {
             app: Some(app),
             settings,
             directory,
-            turning: None,
+            running_clock: None,
             _database: database,
         }
     }
@@ -207,13 +207,13 @@ impl World {
         change: impl FnOnce(&mut Settings),
     ) -> World {
         let clock = Clock::manual(Clock::System.now());
-        let turning = Turning::start(&clock);
+        let running_clock = RunningClock::start(&clock);
         let mut world = World::linked_to(engine, clock, prepare, |settings| {
             ordinary_pace(settings);
             change(settings);
         })
         .await;
-        world.turning = Some(turning);
+        world.running_clock = Some(running_clock);
         world
     }
 
@@ -279,7 +279,7 @@ impl World {
 
     /// Stops the clock where it is.
     pub fn stop_clock(&mut self) {
-        self.turning = None;
+        self.running_clock = None;
     }
 
     pub async fn until_link(&self, state: LinkState) -> Link {
@@ -311,7 +311,7 @@ impl World {
         self.simulator.wait_for(reached, PATIENCE).await.unwrap();
     }
 
-    pub fn faults<const N: usize>(&self, rules: [Rule; N]) {
+    pub fn faults<const N: usize>(&self, rules: [FaultRule; N]) {
         self.simulator.set_faults(rules.into());
     }
 
@@ -359,7 +359,7 @@ impl Deref for World {
 pub fn assert_report_is_true(simulator: &Simulator, deliveries: &BTreeMap<i64, Value>) {
     assert_phones_agree(simulator, deliveries);
     let ledger = simulator.ledger(0);
-    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == Outcome::Undecryptable).collect();
+    let lost: Vec<_> = ledger.iter().filter(|e| e.outcome == CopyOutcome::Undecryptable).collect();
     assert!(lost.is_empty(), "{lost:#?}");
 }
 

@@ -179,7 +179,7 @@ async fn the_account_may_not_write() {
     let url =
         format!("mysql://{username}:{}@{host}:{port}/{database}", password.replace(' ', "%20"));
     let target = kabari::store::StateTarget::MySql { url };
-    let result = kabari::store::State::open(target, kabari::clock::Clock::System).await;
+    let result = kabari::store::StateStore::open(target, kabari::clock::Clock::System).await;
     assert!(matches!(result, Err(StoreError::Denied { .. })), "{result:?}");
 }
 

@@ -232,7 +232,7 @@ async fn a_scheduled_campaign_waits(test: TestState) {
 }
 
 async fn collect(
-    state: &kabari::store::State,
+    state: &kabari::store::StateStore,
     campaign: i64,
 ) -> Vec<kabari::store::state::Delivery> {
     use futures_util::TryStreamExt;

@@ -126,7 +126,8 @@ async fn a_file_locked_by_another_process_is_waited_for() {
 async fn a_url_that_is_none_is_not_repeated() {
     let url = "postgres://root:a-secret@nowhere".to_owned();
     let target = kabari::store::StateTarget::MySql { url };
-    let error = kabari::store::State::open(target, kabari::clock::Clock::System).await.unwrap_err();
+    let error =
+        kabari::store::StateStore::open(target, kabari::clock::Clock::System).await.unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(text.contains("mysql://") && !text.contains("a-secret"), "{text}");
 }

@@ -4,7 +4,7 @@ use futures_util::stream;
 use kabari::store::StoreError;
 use kabari::store::state::{
     Affinity, Attempt, Begin, Begun, CampaignKind, Claim, Creation, IdempotencyKey, LeasedDelivery,
-    LinkReport, NewCampaign, NewDelivery, Reported, SessionKind, SessionLease, State,
+    LinkReport, NewCampaign, NewDelivery, Reported, SessionKind, SessionLease, StateStore,
 };
 use kabari_domain::{DeliveryState, LinkState, MessageId, Phone};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +71,7 @@ pub fn recipients(count: usize) -> Vec<NewDelivery> {
 }
 
 pub async fn create_with(
-    state: &State,
+    state: &StateStore,
     campaign: NewCampaign,
     recipients: Vec<NewDelivery>,
     key: Option<IdempotencyKey>,
@@ -81,7 +81,11 @@ pub async fn create_with(
     state.create_campaign(campaign, recipients, key, guard, true).await
 }
 
-pub async fn create(state: &State, campaign: NewCampaign, recipients: Vec<NewDelivery>) -> i64 {
+pub async fn create(
+    state: &StateStore,
+    campaign: NewCampaign,
+    recipients: Vec<NewDelivery>,
+) -> i64 {
     match create_with(state, campaign, recipients, None, None).await.unwrap() {
         Creation::Created(id) => id,
         other => panic!("{other:?}"),
@@ -89,12 +93,12 @@ pub async fn create(state: &State, campaign: NewCampaign, recipients: Vec<NewDel
 }
 
 /// Holds the session that the fixtures send from, linked to [`sender`].
-pub async fn hold(state: &State, owner: &str) -> SessionLease {
+pub async fn hold(state: &StateStore, owner: &str) -> SessionLease {
     hold_as(state, SESSION, &sender(), owner).await
 }
 
 /// Holds a session that is linked to this number and connected.
-pub async fn hold_as(state: &State, name: &str, phone: &Phone, owner: &str) -> SessionLease {
+pub async fn hold_as(state: &StateStore, name: &str, phone: &Phone, owner: &str) -> SessionLease {
     let kind = SessionKind::Embedded;
     state.create_session(name, kind).await.unwrap();
     let lease = state.hold_session(name, kind, owner, LEASE).await.unwrap().expect("it is free");
@@ -104,7 +108,7 @@ pub async fn hold_as(state: &State, name: &str, phone: &Phone, owner: &str) -> S
 
 /// Reports a link to this number.
 pub async fn report(
-    state: &State,
+    state: &StateStore,
     lease: &SessionLease,
     link: LinkState,
     phone: &Phone,
@@ -135,13 +139,13 @@ pub fn claim<'a>(owner: &'a str, phone: &'a Phone, per_campaign: u32, max: u32) 
     }
 }
 
-pub async fn lease(state: &State, max: u32) -> Vec<LeasedDelivery> {
+pub async fn lease(state: &StateStore, max: u32) -> Vec<LeasedDelivery> {
     state.claim(&claim(NODE, &sender(), max, max)).await.unwrap()
 }
 
 /// Waits a little: a transaction that was refused lets go of its rows a moment after its error,
 /// and a lease skips rows that are locked.
-pub async fn lease_one(state: &State) -> LeasedDelivery {
+pub async fn lease_one(state: &StateStore) -> LeasedDelivery {
     let leased = async {
         loop {
             if let Some(delivery) = lease(state, 1).await.pop() {
@@ -152,7 +156,11 @@ pub async fn lease_one(state: &State) -> LeasedDelivery {
     tokio::time::timeout(ROLLBACK_PATIENCE, leased).await.expect("a delivery is due")
 }
 
-pub async fn try_begin(state: &State, delivery: &LeasedDelivery, session: &SessionLease) -> Begin {
+pub async fn try_begin(
+    state: &StateStore,
+    delivery: &LeasedDelivery,
+    session: &SessionLease,
+) -> Begin {
     let sender = sender();
     let attempt = Attempt {
         session,
@@ -167,7 +175,7 @@ pub async fn try_begin(state: &State, delivery: &LeasedDelivery, session: &Sessi
 }
 
 /// Holds the session and begins an attempt that must be allowed.
-pub async fn begin(state: &State, delivery: &LeasedDelivery) -> Begun {
+pub async fn begin(state: &StateStore, delivery: &LeasedDelivery) -> Begun {
     let session = hold(state, &delivery.owner).await;
     match try_begin(state, delivery, &session).await {
         Begin::Started(begun) => begun,
@@ -175,6 +183,6 @@ pub async fn begin(state: &State, delivery: &LeasedDelivery) -> Begun {
     }
 }
 
-pub async fn state_of(state: &State, delivery: i64) -> DeliveryState {
+pub async fn state_of(state: &StateStore, delivery: i64) -> DeliveryState {
     state.delivery(delivery).await.unwrap().expect("the delivery exists").progress.state
 }

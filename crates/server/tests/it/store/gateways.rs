@@ -3,7 +3,7 @@
 
 use super::fixtures::*;
 use crate::harness::database::TestState;
-use kabari::store::State;
+use kabari::store::StateStore;
 use kabari::store::state::{Attempt, Begin, EventPlace, LeasedDelivery, Resolution};
 use kabari_domain::DeliveryState::{RetryWait, Sending, Uncertain};
 use kabari_domain::delivery::RESEND_WAIT;
@@ -58,7 +58,7 @@ async fn outcomes_are_forgotten_in_the_end(test: TestState) {
 
 /// What is told after this place, and where each of it stands.
 async fn told(
-    state: &State,
+    state: &StateStore,
     session: &str,
     after: Option<EventPlace>,
 ) -> Vec<(EventPlace, String)> {
@@ -123,7 +123,7 @@ async fn events_are_forgotten_in_the_end(test: TestState) {
 }
 
 /// Begins an attempt through a gateway that knows no ids.
-async fn begin_once(state: &State) -> LeasedDelivery {
+async fn begin_once(state: &StateStore) -> LeasedDelivery {
     let delivery = lease_one(state).await;
     let session = hold(state, &delivery.owner).await;
     let sender = sender();

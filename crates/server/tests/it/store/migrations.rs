@@ -4,7 +4,7 @@
 use super::fixtures::*;
 use crate::harness::database::TestState;
 use kabari::clock::Clock;
-use kabari::store::{Campaign, State, StateTarget, StoreError};
+use kabari::store::{Campaign, StateStore, StateTarget, StoreError};
 use kabari_domain::campaign::Phase;
 use kabari_domain::{CampaignStatus, DeliveryState, PauseReason, Phone};
 
@@ -48,12 +48,12 @@ async fn put_back(test: &TestState, sqlite: &str, mysql: &str) {
     test.execute(schema).await;
 }
 
-async fn reopen(test: &TestState) -> Result<State, StoreError> {
-    State::open(test.target.clone(), Clock::System).await
+async fn reopen(test: &TestState) -> Result<StateStore, StoreError> {
+    StateStore::open(test.target.clone(), Clock::System).await
 }
 
 /// The only campaign, with the two deliveries that the earlier schemas have in them.
-async fn the_campaign(state: &State) -> Campaign {
+async fn the_campaign(state: &StateStore) -> Campaign {
     let campaigns = state.campaigns(None, 10).await.unwrap();
     let [campaign] = campaigns.as_slice() else { panic!("{campaigns:?}") };
     let deliveries = state.deliveries(campaign.id, None, 10).await.unwrap();
@@ -72,7 +72,7 @@ async fn the_first_schema_goes_on_without_loss(test: TestState) {
         include_str!("schemas/0001.mysql.sql"),
     )
     .await;
-    let (_, behind) = State::inspect(test.target.clone(), Clock::System).await.unwrap();
+    let (_, behind) = StateStore::inspect(test.target.clone(), Clock::System).await.unwrap();
     assert!(behind > 0, "the rest of the steps are to be done");
 
     let state = reopen(&test).await.unwrap();
@@ -81,7 +81,7 @@ async fn the_first_schema_goes_on_without_loss(test: TestState) {
     let session = hold_as(&state, SESSION, &Phone::from_stored("6281100000001"), NODE).await;
     let session = state.session(&session.name).await.unwrap().unwrap();
     assert_eq!((session.day, session.sent_today), (20454, 7), "what its number has sent");
-    let (_, behind) = State::inspect(test.target.clone(), Clock::System).await.unwrap();
+    let (_, behind) = StateStore::inspect(test.target.clone(), Clock::System).await.unwrap();
     assert_eq!(behind, 0);
 }
 
@@ -120,7 +120,7 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
     test.execute(half_done).await;
     let state = reopen(&test).await.unwrap();
     create(&state, new_campaign(), recipients(3)).await;
-    let (_, behind) = State::inspect(test.target.clone(), Clock::System).await.unwrap();
+    let (_, behind) = StateStore::inspect(test.target.clone(), Clock::System).await.unwrap();
     assert_eq!(behind, 0);
 }
 

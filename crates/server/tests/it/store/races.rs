@@ -4,7 +4,7 @@ use super::fixtures::*;
 use super::migrations::drop_all;
 use crate::harness::database::TestState;
 use kabari::clock::Clock;
-use kabari::store::State;
+use kabari::store::StateStore;
 use kabari::store::state::SessionKind;
 use kabari_domain::{CampaignEvent, CampaignStatus, DeliveryEvent, MessageId, Phone, ReceiptRank};
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ on_both_engines!(
 );
 
 /// The claimers' nodes: each its own connections, as separate processes would have.
-async fn nodes(test: &TestState, count: usize) -> Vec<State> {
+async fn nodes(test: &TestState, count: usize) -> Vec<StateStore> {
     let mut nodes = vec![];
     for _ in 0..count {
         nodes.push(test.another_node().await);
@@ -60,7 +60,7 @@ async fn eight_nodes_migrate_at_once(test: TestState) {
     // Nothing is there yet, as on the first start of a cluster.
     drop_all(&test).await;
     for _ in 0..8 {
-        openings.spawn(State::open(test.target.clone(), Clock::System));
+        openings.spawn(StateStore::open(test.target.clone(), Clock::System));
     }
     for opened in openings.join_all().await {
         assert!(opened.unwrap().campaigns(None, 1).await.unwrap().is_empty());
@@ -114,7 +114,7 @@ async fn senders_claims_and_answers_side_by_side(test: TestState) {
 }
 
 /// Sends whatever this node can get. Returns how many it began.
-async fn send_all(node: &State, number: &Phone, owner: &str) -> usize {
+async fn send_all(node: &StateStore, number: &Phone, owner: &str) -> usize {
     let mut begun = 0;
     let session = hold_as(node, owner, number, owner).await;
     loop {

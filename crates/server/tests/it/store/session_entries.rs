@@ -4,7 +4,7 @@ use super::fixtures::LEASE;
 use crate::harness::database::TestState;
 use kabari::session_key::SessionKey;
 use kabari::store::state::SessionKind;
-use kabari::store::{SessionLease, State, StoreError};
+use kabari::store::{SessionLease, StateStore, StoreError};
 use kabari_gateway::{Change, Entry, SessionStore, SessionStoreError};
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ fn put(key: impl Into<Vec<u8>>, value: &str, stamp: i64) -> Change {
     Change::Put { collection: COLLECTION, entry, stamp }
 }
 
-async fn hold(state: &State, session: &str, node: &str) -> SessionLease {
+async fn hold(state: &StateStore, session: &str, node: &str) -> SessionLease {
     state.create_session(session, SessionKind::Embedded).await.unwrap();
     state.hold_session(session, SessionKind::Embedded, node, LEASE).await.unwrap().unwrap()
 }
 
-async fn open(state: &State, node: &str, key: &SessionKey) -> Arc<dyn SessionStore> {
+async fn open(state: &StateStore, node: &str, key: &SessionKey) -> Arc<dyn SessionStore> {
     let lease = hold(state, SESSION, node).await;
     state.session_store(&lease, key).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
 use kabari::clock::Clock;
-use kabari::store::State;
+use kabari::store::StateStore;
 use kabari::store::state::{
     Attempt, Begin, Claim, LinkReport, NewCampaign, Reported, SessionAction, SessionAnswer,
     SessionKind, SessionLease,
@@ -59,7 +59,7 @@ async fn a_session_belongs_to_one_node(test: TestState) {
 async fn nobody_waits_for_a_lease_that_a_clock_set_back_has_made_long(test: TestState) {
     let hour = Duration::from_secs(3600);
     let fast = Clock::manual(test.clock.now() + hour);
-    let before = State::open(test.target.clone(), fast).await.unwrap();
+    let before = StateStore::open(test.target.clone(), fast).await.unwrap();
     create(&before, new_campaign(), recipients(3)).await;
     hold(&before, NODE).await;
     assert_eq!(lease(&before, 2).await.len(), 2);
@@ -339,7 +339,7 @@ async fn the_state_file_is_for_its_owner_only() {
     let directory = tempfile::TempDir::new().unwrap();
     let path = directory.path().join("data/state.db");
     let target = kabari::store::StateTarget::Sqlite { path: path.clone() };
-    let state = kabari::store::State::open(target, Clock::System).await.unwrap();
+    let state = kabari::store::StateStore::open(target, Clock::System).await.unwrap();
     create(&state, new_campaign(), recipients(1)).await;
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

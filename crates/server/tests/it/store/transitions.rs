@@ -2,8 +2,8 @@
 
 use super::fixtures::*;
 use crate::harness::database::{Engine, TestState};
-use kabari::store::state::{Begin, Claim, LeasedDelivery, Resolution, SessionLease, State};
-use kabari_domain::delivery::NotAllowed;
+use kabari::store::state::{Begin, Claim, LeasedDelivery, Resolution, SessionLease, StateStore};
+use kabari_domain::delivery::DeliveryTransitionError;
 use kabari_domain::{CampaignEvent, DeliveryEvent, DeliveryState, Progress, ReceiptRank};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -184,7 +184,11 @@ async fn take(
     }
 }
 
-async fn try_begin_for(state: &State, leased: &LeasedDelivery, session: &SessionLease) -> Begin {
+async fn try_begin_for(
+    state: &StateStore,
+    leased: &LeasedDelivery,
+    session: &SessionLease,
+) -> Begin {
     let attempt = kabari::store::state::Attempt {
         session,
         sender: &sender(),
@@ -206,7 +210,7 @@ async fn finish(
 ) {
     let state = &test.state;
     let open = expected.state.is_open();
-    let ended: Result<Progress, NotAllowed> = match end {
+    let ended: Result<Progress, DeliveryTransitionError> = match end {
         End::Cancel => {
             let cancelled = state.campaign_event(id, CampaignEvent::Cancel).await;
             assert_eq!(cancelled.is_ok(), open);
@@ -228,6 +232,6 @@ async fn finish(
     *expected = ended.unwrap_or(*expected);
 }
 
-async fn progress(state: &State, delivery: i64) -> Progress {
+async fn progress(state: &StateStore, delivery: i64) -> Progress {
     state.delivery(delivery).await.unwrap().unwrap().progress
 }

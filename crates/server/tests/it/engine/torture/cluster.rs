@@ -1,6 +1,6 @@
 //! What is tortured: the nodes, their numbers, and their database.
 
-use super::blows::{Blow, one_of};
+use super::disruptions::{Disruption, one_of};
 use super::verdict::Ranks;
 use super::{AWAY, CAMPAIGNS, LEASE, Order, SPEED, STUCK_AFTER};
 use crate::harness::caller::Caller;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wa_sim::{Action, PairError, Rule, Simulator, Stanza};
+use wa_sim::{Action, FaultRule, PairError, Simulator, Stanza};
 
 /// How far the clock is set.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -58,7 +58,7 @@ pub struct Cluster {
     numbers: Vec<Number>,
     clock: ClockFile,
     campaigns: Vec<i64>,
-    faults: Vec<Rule>,
+    faults: Vec<FaultRule>,
     /// The last entry seen in the ledger.
     wire: u64,
     ranks: Ranks,
@@ -149,10 +149,10 @@ impl Cluster {
     }
 
     /// Whether this can be done to it.
-    pub fn can(&self, blow: Blow) -> bool {
-        match blow {
-            Blow::Cut | Blow::Hang => self.line.is_some(),
-            Blow::Restart => self.server.is_some(),
+    pub fn can(&self, disruption: Disruption) -> bool {
+        match disruption {
+            Disruption::Cut | Disruption::Hang => self.line.is_some(),
+            Disruption::Restart => self.server.is_some(),
             _ => true,
         }
     }
@@ -174,40 +174,40 @@ impl Cluster {
         }
     }
 
-    /// What goes wrong from now on, besides the blows.
-    pub fn set_faults(&mut self, faults: Vec<Rule>) {
+    /// What goes wrong from now on, besides the disruptions.
+    pub fn set_faults(&mut self, faults: Vec<FaultRule>) {
         self.simulator.set_faults(faults.clone());
         self.faults = faults;
     }
 
-    pub async fn suffer(&mut self, blow: Blow, rng: &mut StdRng) {
-        match blow {
-            Blow::Kill => one_of(rng, &mut self.nodes).restart().await,
-            Blow::Stop => {
+    pub async fn suffer(&mut self, disruption: Disruption, rng: &mut StdRng) {
+        match disruption {
+            Disruption::Kill => one_of(rng, &mut self.nodes).restart().await,
+            Disruption::Stop => {
                 let node = &one_of(rng, &mut self.nodes).node;
                 node.signal("STOP").await;
                 tokio::time::sleep(LEASE * 4 / 3).await;
                 node.signal("CONT").await;
             }
-            Blow::Cut => self.line.as_ref().unwrap().cut(rng.random_range(AWAY)).await,
-            Blow::Hang => self.line.as_ref().unwrap().hang(rng.random_range(AWAY)).await,
-            Blow::Restart => self.server.as_ref().unwrap().restart().await,
-            Blow::Forward => self.clock.forward(HOUR),
-            Blow::Back => self.clock.back(HOUR),
-            Blow::Ban => {
+            Disruption::Cut => self.line.as_ref().unwrap().cut(rng.random_range(AWAY)).await,
+            Disruption::Hang => self.line.as_ref().unwrap().hang(rng.random_range(AWAY)).await,
+            Disruption::Restart => self.server.as_ref().unwrap().restart().await,
+            Disruption::Forward => self.clock.forward(HOUR),
+            Disruption::Back => self.clock.back(HOUR),
+            Disruption::Ban => {
                 let action =
                     Action::Failure { reason: 402, code: Some(101), expire: Some(BAN_SECONDS) };
                 let number = one_of(rng, &mut self.numbers).phone.clone();
-                let ban = Rule::on(Stanza::Message, action).from(number).times(1);
+                let ban = FaultRule::on(Stanza::Message, action).from(number).times(1);
                 let mut faults = vec![ban];
                 faults.extend(self.faults.clone());
                 self.simulator.set_faults(faults);
             }
-            Blow::Logout => {
+            Disruption::Logout => {
                 let number = one_of(rng, &mut self.numbers).phone.clone();
                 self.unlink(&number);
             }
-            Blow::Replace => {
+            Disruption::Replace => {
                 let number = one_of(rng, &mut self.numbers);
                 let before = number.phone.clone();
                 // Numbers that end in 9 are not on WhatsApp.

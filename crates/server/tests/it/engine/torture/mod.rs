@@ -5,20 +5,20 @@
 //!
 //! `cargo xtask torture` orders larger runs through the environment.
 
-mod blows;
 mod cluster;
+mod disruptions;
 mod verdict;
 
 use crate::harness::database::Engine;
 use crate::harness::world::phone;
-use blows::{Blow, Tally};
 use cluster::Cluster;
+use disruptions::{Disruption, Tally};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::str::FromStr;
 use std::time::Duration;
 use verdict::Verdict;
-use wa_sim::{Action, Config, NumberSettings, Receipts, Rule, Simulator, Stanza};
+use wa_sim::{Action, Config, FaultRule, NumberSettings, Receipts, Simulator, Stanza};
 
 /// How many seconds of kabari's time pass in one: an hour's waits take minutes.
 const SPEED: u32 = 10;
@@ -31,9 +31,9 @@ const AWAY: std::ops::Range<Duration> =
     Duration::from_millis(200 / SPEED as u64)..Duration::from_millis(30_000 / SPEED as u64);
 /// Without any message on the wire for this long, nothing will come any more.
 const STUCK_AFTER: Duration = Duration::from_secs(90);
-/// Without any message on the wire for this long, the next blow falls all the same.
-const NEXT_BLOW_AFTER: Duration = Duration::from_secs(5);
-/// The longest time between a message on the wire and the blow that follows it.
+/// Without any message on the wire for this long, the next disruption falls all the same.
+const NEXT_DISRUPTION_AFTER: Duration = Duration::from_secs(5);
+/// The longest time between a message on the wire and the disruption that follows it.
 const MAX_AFTER_MESSAGE: Duration = Duration::from_millis(200);
 /// How many campaigns run at once; the last is urgent.
 const CAMPAIGNS: i64 = 4;
@@ -103,15 +103,15 @@ async fn inflict(order: Order) -> (Verdict, Tally) {
     cluster.set_faults(dropped_connections().into_iter().chain(lost_answers()).collect());
     cluster.send(order.recipients).await;
 
-    let blows = Blow::some(&mut rng, order.kills, |blow| cluster.can(blow));
-    let every = (order.recipients as usize / (blows.len() + 1)).max(1);
+    let disruptions = Disruption::some(&mut rng, order.kills, |disruption| cluster.can(disruption));
+    let every = (order.recipients as usize / (disruptions.len() + 1)).max(1);
     let mut tally = Tally::default();
-    for blow in blows {
+    for disruption in disruptions {
         let more = rng.random_range(1..=2 * every);
-        cluster.until_more_on_the_wire(more, NEXT_BLOW_AFTER).await;
+        cluster.until_more_on_the_wire(more, NEXT_DISRUPTION_AFTER).await;
         tokio::time::sleep(rng.random_range(Duration::ZERO..MAX_AFTER_MESSAGE)).await;
-        cluster.suffer(blow, &mut rng).await;
-        tally.count(blow);
+        cluster.suffer(disruption, &mut rng).await;
+        tally.count(disruption);
     }
 
     // What follows ends by itself: nothing is started anew.
@@ -125,17 +125,17 @@ async fn inflict(order: Order) -> (Verdict, Tally) {
 }
 
 /// One message in ten takes its connection with it, after it went through or before.
-fn dropped_connections() -> Vec<Rule> {
+fn dropped_connections() -> Vec<FaultRule> {
     [Action::DropBeforeAck, Action::Drop]
-        .map(|action| Rule::on(Stanza::Message, action).probability(0.05))
+        .map(|action| FaultRule::on(Stanza::Message, action).probability(0.05))
         .into()
 }
 
 /// One ack in five is lost; receipts come late, often and in the wrong order.
-fn lost_answers() -> Vec<Rule> {
+fn lost_answers() -> Vec<FaultRule> {
     let receipts = [Action::Duplicate { copies: 2 }, Action::Reorder, Action::Hold { ms: 800 }]
-        .map(|action| Rule::on(Stanza::Receipt, action).probability(0.1));
-    let mut rules = vec![Rule::on(Stanza::Message, Action::NoAck).probability(0.2)];
+        .map(|action| FaultRule::on(Stanza::Receipt, action).probability(0.1));
+    let mut rules = vec![FaultRule::on(Stanza::Message, Action::NoAck).probability(0.2)];
     rules.extend(receipts);
     rules
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
-use wa_sim::{Entry, Outcome, Simulator};
+use wa_sim::{CopyOutcome, LedgerEntry, Simulator};
 
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -35,7 +35,7 @@ impl Verdict {
     pub fn of(simulator: &Simulator, deliveries: &BTreeMap<i64, Value>) -> Verdict {
         let mut verdict = Verdict::default();
         let ledger = simulator.ledger(0);
-        let mut stanzas: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        let mut stanzas: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
         // One copy of each stanza: that for the recipient's phone.
         for entry in ledger.iter().filter(|entry| entry.owner == entry.to && entry.device == 0) {
             stanzas.entry(&entry.to).or_default().push(entry);
@@ -48,9 +48,9 @@ impl Verdict {
         verdict
     }
 
-    fn add(&mut self, customer: i64, delivery: &Value, stanzas: &[&Entry]) {
+    fn add(&mut self, customer: i64, delivery: &Value, stanzas: &[&LedgerEntry]) {
         let decrypted: Vec<_> =
-            stanzas.iter().filter(|entry| entry.outcome == Outcome::Decrypted).collect();
+            stanzas.iter().filter(|entry| entry.outcome == CopyOutcome::Decrypted).collect();
         let ids: BTreeSet<_> = stanzas.iter().map(|entry| (&entry.id, &entry.from)).collect();
         let state = delivery["state"].as_str().unwrap();
         let id = delivery["message_id"].as_str().unwrap();

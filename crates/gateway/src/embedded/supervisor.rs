@@ -5,7 +5,7 @@ use super::events::Listener;
 use super::passkey;
 use super::runtime::PatientRuntime;
 use super::storage::Storage;
-use super::transport::{Dialer, Server};
+use super::transport::{Dialer, ServerAddress};
 use super::{Shared, lock, now};
 use crate::session_store::{SessionStore, SessionStoreError};
 use crate::{GatewayError, Link, LinkState};
@@ -41,7 +41,7 @@ pub(super) enum Command {
 
 /// What an event of the client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum SupervisorRequest {
     /// The client gave up in a way that a new one mends at once.
     Reopen,
     /// The session is worthless: begin one from nothing.
@@ -55,42 +55,42 @@ pub(super) enum Turn {
 }
 
 /// What to do next, and whom to tell when the session is open again.
-enum Next {
-    Open(Option<Waiting>),
-    Wipe(Option<Waiting>),
+enum Step {
+    Open(Option<Reply>),
+    Wipe(Option<Reply>),
     /// Nothing, until a command; or until this time, if there is one.
     Rest(Option<Timestamp>),
     Close(oneshot::Sender<()>),
 }
 
-type Waiting = oneshot::Sender<Result<(), GatewayError>>;
+type Reply = oneshot::Sender<Result<(), GatewayError>>;
 
 /// Where a client comes from, and whom it talks to.
-pub(super) struct Origin {
+pub(super) struct SessionConfig {
     pub store: Arc<dyn SessionStore>,
-    pub server: Server,
+    pub server: ServerAddress,
     pub device_name: String,
 }
 
 /// The one task that opens and ends clients.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
-    origin: Origin,
+    origin: SessionConfig,
     commands: mpsc::Receiver<Command>,
 }
 
 /// One client and what it takes to end it.
-struct Session {
+struct RunningClient {
     handle: BotHandle,
     storage: Arc<Storage>,
-    turns: mpsc::UnboundedReceiver<Turn>,
+    requests: mpsc::UnboundedReceiver<SupervisorRequest>,
     retired: Arc<AtomicBool>,
 }
 
 impl Supervisor {
     pub fn new(
         shared: Arc<Shared>,
-        origin: Origin,
+        origin: SessionConfig,
         commands: mpsc::Receiver<Command>,
     ) -> Supervisor {
         Supervisor { shared, origin, commands }
@@ -99,17 +99,17 @@ impl Supervisor {
     /// Starts the task. Returns when the session is open for the first time.
     pub async fn spawn(self) -> Result<(), GatewayError> {
         let (opened, first) = oneshot::channel();
-        tokio::spawn(self.run(Next::Open(Some(opened))));
+        tokio::spawn(self.run(Step::Open(Some(opened))));
         first.await.map_err(|_| GatewayError::Storage("the session's task ended".into()))?
     }
 
-    async fn run(mut self, mut next: Next) {
+    async fn run(mut self, mut next: Step) {
         loop {
             next = match next {
-                Next::Open(waiting) => self.open(waiting).await,
-                Next::Wipe(waiting) => self.wipe(waiting).await,
-                Next::Rest(until) => self.rest(until).await,
-                Next::Close(closed) => {
+                Step::Open(waiting) => self.open(waiting).await,
+                Step::Wipe(waiting) => self.wipe(waiting).await,
+                Step::Rest(until) => self.rest(until).await,
+                Step::Close(closed) => {
                     // Who asked may have given up waiting.
                     let _ = closed.send(());
                     return;
@@ -118,12 +118,12 @@ impl Supervisor {
         }
     }
 
-    async fn open(&mut self, waiting: Option<Waiting>) -> Next {
+    async fn open(&mut self, waiting: Option<Reply>) -> Step {
         if waiting.is_some() {
             // Whoever asked for a new start has seen what was wrong before.
             self.shared.update_link(|link| link.error = None);
         }
-        let opened = Session::open(&self.shared, &self.origin).await;
+        let opened = RunningClient::open(&self.shared, &self.origin).await;
         let next = match &opened {
             Ok(_) => None,
             Err(error) => Some(self.storage_failed(error)),
@@ -139,44 +139,44 @@ impl Supervisor {
         match (session, next) {
             (Some(session), _) => self.live(session).await,
             (None, Some(next)) => next,
-            (None, None) => Next::Rest(None),
+            (None, None) => Step::Rest(None),
         }
     }
 
     /// Waits for something that ends this client, ends it, and says what follows.
-    async fn live(&mut self, mut session: Session) -> Next {
+    async fn live(&mut self, mut session: RunningClient) -> Step {
         let next = tokio::select! {
             // What the client reported explains why it stopped.
             biased;
-            Some(turn) = session.turns.recv() => match turn {
-                Turn::Reopen => Next::Open(None),
-                Turn::Wipe => Next::Wipe(None),
-                Turn::OpenAt(until) => Next::Rest(Some(until)),
-                Turn::Refused => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
-                Turn::Rest => Next::Rest(None),
+            Some(turn) = session.requests.recv() => match turn {
+                SupervisorRequest::Reopen => Step::Open(None),
+                SupervisorRequest::Wipe => Step::Wipe(None),
+                SupervisorRequest::OpenAt(until) => Step::Rest(Some(until)),
+                SupervisorRequest::Refused => Step::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
+                SupervisorRequest::Rest => Step::Rest(None),
             },
             command = self.commands.recv() => match command {
-                Some(Command::Restart(waiting)) => Next::Open(Some(waiting)),
+                Some(Command::Restart(waiting)) => Step::Open(Some(waiting)),
                 Some(Command::Logout(waiting)) => {
                     session.unlink().await;
                     self.shared.update_link(|link| *link = Link::starting());
-                    Next::Wipe(Some(waiting))
+                    Step::Wipe(Some(waiting))
                 }
-                Some(Command::Close(closed)) => Next::Close(closed),
+                Some(Command::Close(closed)) => Step::Close(closed),
                 // The gateway itself was dropped.
-                None => Next::Close(oneshot::channel().0),
+                None => Step::Close(oneshot::channel().0),
             },
             () = stuck(&self.shared) => {
                 tracing::info!("no connection to WhatsApp for long: starting over");
-                Next::Open(None)
+                Step::Open(None)
             },
             reason = passkey::ended(&self.shared) => {
                 passkey::begin_anew(&self.shared, reason);
-                Next::Open(None)
+                Step::Open(None)
             }
             () = session.storage.fenced() => self.storage_failed(&SessionStoreError::Fenced.into()),
             never = session.storage.keep_written() => match never {},
-            _ = &mut session.handle => Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
+            _ = &mut session.handle => Step::Rest(Some(now() + PAUSE_AFTER_REFUSAL)),
         };
         self.shared.connection_lost();
         *lock(&self.shared.client) = None;
@@ -189,9 +189,9 @@ impl Supervisor {
         next
     }
 
-    async fn wipe(&mut self, waiting: Option<Waiting>) -> Next {
+    async fn wipe(&mut self, waiting: Option<Reply>) -> Step {
         match Storage::new(self.origin.store.clone()).wipe().await {
-            Ok(()) => Next::Open(waiting),
+            Ok(()) => Step::Open(waiting),
             Err(error) => {
                 let error = GatewayError::from(error);
                 let next = self.storage_failed(&error);
@@ -204,7 +204,7 @@ impl Supervisor {
         }
     }
 
-    fn storage_failed(&self, error: &GatewayError) -> Next {
+    fn storage_failed(&self, error: &GatewayError) -> Step {
         tracing::error!("{error}");
         if *error == GatewayError::Fenced {
             self.shared.update_link(|link| {
@@ -212,13 +212,13 @@ impl Supervisor {
                 link.error = Some(wording::HELD_BY_ANOTHER_NODE.into());
                 (link.qr, link.qr_png) = (None, None);
             });
-            return Next::Rest(None);
+            return Step::Rest(None);
         }
         self.shared.update_link(|link| link.error = Some(wording::SESSION_STORAGE.into()));
-        Next::Rest(Some(now() + PAUSE_AFTER_REFUSAL))
+        Step::Rest(Some(now() + PAUSE_AFTER_REFUSAL))
     }
 
-    async fn rest(&mut self, until: Option<Timestamp>) -> Next {
+    async fn rest(&mut self, until: Option<Timestamp>) -> Step {
         let over = async {
             match until {
                 Some(until) => tokio::time::sleep(until.since(now())).await,
@@ -227,32 +227,35 @@ impl Supervisor {
         };
         tokio::select! {
             command = self.commands.recv() => match command {
-                Some(Command::Restart(waiting)) => Next::Open(Some(waiting)),
+                Some(Command::Restart(waiting)) => Step::Open(Some(waiting)),
                 Some(Command::Logout(waiting)) => {
                     self.shared.update_link(|link| *link = Link::starting());
-                    Next::Wipe(Some(waiting))
+                    Step::Wipe(Some(waiting))
                 }
-                Some(Command::Close(closed)) => Next::Close(closed),
-                None => Next::Close(oneshot::channel().0),
+                Some(Command::Close(closed)) => Step::Close(closed),
+                None => Step::Close(oneshot::channel().0),
             },
-            () = over => Next::Open(None),
+            () = over => Step::Open(None),
         }
     }
 }
 
-impl Session {
-    async fn open(shared: &Arc<Shared>, origin: &Origin) -> Result<Session, GatewayError> {
-        let Origin { store, server, device_name } = origin;
+impl RunningClient {
+    async fn open(
+        shared: &Arc<Shared>,
+        origin: &SessionConfig,
+    ) -> Result<RunningClient, GatewayError> {
+        let SessionConfig { store, server, device_name } = origin;
         let storage = Arc::new(Storage::new(store.clone()));
         // Whoever does not hold the number need not even connect.
         storage.flush().await?;
 
-        let (turns_tx, turns) = mpsc::unbounded_channel();
+        let (requests_tx, requests) = mpsc::unbounded_channel();
         let retired = Arc::new(AtomicBool::new(false));
         let listener = Listener {
             shared: shared.clone(),
             storage: storage.clone(),
-            turns: turns_tx,
+            requests: requests_tx,
             retired: retired.clone(),
         };
         let cache = CacheConfig {
@@ -299,7 +302,7 @@ impl Session {
         });
         shared.has_settings.store(false, Ordering::Release);
         *lock(&shared.client) = Some(client);
-        Ok(Session { handle: bot.spawn(), storage, turns, retired })
+        Ok(RunningClient { handle: bot.spawn(), storage, requests, retired })
     }
 
     /// Asks the server to forget this device. If it does not answer, the phone still lists the

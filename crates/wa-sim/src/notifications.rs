@@ -8,7 +8,7 @@ use wacore_binary::{Jid, Node, SERVER_JID};
 
 use crate::account::PRIMARY;
 use crate::core::Core;
-use crate::state::{DeviceId, State};
+use crate::state::{DeviceId, ServerState};
 
 /// When a client is asked for more one-time keys. Each new session with it takes one.
 const FEW_PREKEYS: usize = 5;
@@ -83,7 +83,7 @@ impl Core {
         let mut state = self.state();
         let lid = state.lid(number);
         let concerned = clients_of(&state, number);
-        let notices: Vec<(DeviceId, Node)> = concerned
+        let notifications: Vec<(DeviceId, Node)> = concerned
             .into_iter()
             .map(|client| {
                 let node = NodeBuilder::new("notification")
@@ -98,7 +98,7 @@ impl Core {
             })
             .collect();
         drop(state);
-        for (client, node) in notices {
+        for (client, node) in notifications {
             self.deliver(&client, node);
         }
     }
@@ -110,7 +110,7 @@ fn device_hash(devices: impl Iterator<Item = Jid>) -> anyhow::Result<String> {
 }
 
 /// The linked clients of all who have written with a number, and of its own account.
-fn clients_of(state: &State, number: &str) -> Vec<DeviceId> {
+fn clients_of(state: &ServerState, number: &str) -> Vec<DeviceId> {
     let mut people: BTreeSet<&str> = [number].into();
     for (from, to) in &state.chats {
         if from == number {

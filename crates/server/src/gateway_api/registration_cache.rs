@@ -12,11 +12,11 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const MOST_REMEMBERED: usize = 20_000;
 
 #[derive(Default)]
-pub struct Numbers {
+pub struct RegistrationCache {
     known: Mutex<HashMap<Phone, (Instant, Registration)>>,
 }
 
-impl Numbers {
+impl RegistrationCache {
     /// The address of a number, if the gateway can tell before a send.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One blow.
+/// One disruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Blow {
+pub enum Disruption {
     /// `kill -9` of a process, which is started again.
     Kill,
     /// SIGSTOP of a process for longer than a lease.
@@ -31,46 +31,55 @@ pub enum Blow {
     Replace,
 }
 
-/// For each blow the kills that go with one of them.
-const KILLS_PER: [(Blow, usize); 9] = [
-    (Blow::Stop, 8),
-    (Blow::Cut, 8),
-    (Blow::Hang, 8),
-    (Blow::Restart, 25),
-    (Blow::Forward, 16),
-    (Blow::Back, 16),
-    (Blow::Ban, 8),
-    (Blow::Logout, 12),
-    (Blow::Replace, 25),
+/// For each disruption the kills that go with one of them.
+const KILLS_PER: [(Disruption, usize); 9] = [
+    (Disruption::Stop, 8),
+    (Disruption::Cut, 8),
+    (Disruption::Hang, 8),
+    (Disruption::Restart, 25),
+    (Disruption::Forward, 16),
+    (Disruption::Back, 16),
+    (Disruption::Ban, 8),
+    (Disruption::Logout, 12),
+    (Disruption::Replace, 25),
 ];
 
-impl Blow {
+impl Disruption {
     /// So many kills, and of everything else that is possible a share, but at least one, in
     /// random order.
-    pub fn some(rng: &mut StdRng, kills: usize, possible: impl Fn(Blow) -> bool) -> Vec<Blow> {
-        let mut blows = vec![Blow::Kill; kills];
-        for (blow, per) in KILLS_PER.into_iter().filter(|(blow, _)| possible(*blow)) {
-            blows.extend(std::iter::repeat_n(blow, (kills / per).max(1)));
+    pub fn some(
+        rng: &mut StdRng,
+        kills: usize,
+        possible: impl Fn(Disruption) -> bool,
+    ) -> Vec<Disruption> {
+        let mut disruptions = vec![Disruption::Kill; kills];
+        for (disruption, per) in
+            KILLS_PER.into_iter().filter(|(disruption, _)| possible(*disruption))
+        {
+            disruptions.extend(std::iter::repeat_n(disruption, (kills / per).max(1)));
         }
-        blows.shuffle(rng);
-        blows
+        disruptions.shuffle(rng);
+        disruptions
     }
 }
 
 /// How often which of them fell.
 #[derive(Debug, Default)]
-pub struct Tally(BTreeMap<Blow, u32>);
+pub struct Tally(BTreeMap<Disruption, u32>);
 
 impl Tally {
-    pub fn count(&mut self, blow: Blow) {
-        *self.0.entry(blow).or_default() += 1;
+    pub fn count(&mut self, disruption: Disruption) {
+        *self.0.entry(disruption).or_default() += 1;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts: Vec<String> =
-            self.0.iter().map(|(blow, count)| format!("{blow:?} {count}").to_lowercase()).collect();
+        let counts: Vec<String> = self
+            .0
+            .iter()
+            .map(|(disruption, count)| format!("{disruption:?} {count}").to_lowercase())
+            .collect();
         write!(f, "under {}", counts.join(", "))
     }
 }

@@ -10,12 +10,12 @@ const STEP: Duration = Duration::from_millis(40);
 const TICK: Duration = Duration::from_millis(2);
 
 /// Turns the clock until this is dropped: 20 seconds in each.
-pub struct Turning {
+pub struct RunningClock {
     _task: AbortOnDropHandle<()>,
 }
 
-impl Turning {
-    pub fn start(clock: &Clock) -> Turning {
+impl RunningClock {
+    pub fn start(clock: &Clock) -> RunningClock {
         let clock = clock.clone();
         let turn = async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -24,6 +24,6 @@ impl Turning {
                 clock.advance(STEP);
             }
         };
-        Turning { _task: AbortOnDropHandle::new(tokio::spawn(turn)) }
+        RunningClock { _task: AbortOnDropHandle::new(tokio::spawn(turn)) }
     }
 }

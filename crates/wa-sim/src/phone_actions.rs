@@ -13,19 +13,19 @@ use crate::account::{PRIMARY, Receipts, address, bundle, lock, pn};
 use crate::core::Core;
 use crate::faults::Action;
 use crate::iq::{KEY_TYPE, key_node, skey_node};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::message::Arrival;
 use crate::phone::Phone;
 use crate::stanza;
-use crate::state::{DeviceId, Message, Status};
-use crate::violations::Rule;
+use crate::state::{DeviceId, Message, MessageStatus};
+use crate::violations::ViolatedRule;
 
 /// The padding that `<enc v="2">` stands for.
 const PADDING_VERSION: u8 = 2;
 
 /// A message a simulated phone has written.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Written {
+pub struct WrittenMessage {
     /// Its message id.
     pub id: String,
     /// How many linked clients it went to.
@@ -51,7 +51,7 @@ impl Core {
         let Some(account) = state.account_mut(&copy.owner.number) else { return };
         let own = copy.owner.number == copy.from.number;
         if !own && account.offline_until.is_some_and(|until| until > now_ms) {
-            let entry = copy.entry(Outcome::Queued);
+            let entry = copy.entry(CopyOutcome::Queued);
             account.waiting.push_back(copy);
             state.log(entry);
             return;
@@ -63,7 +63,7 @@ impl Core {
             decrypt(&mut lock(phone), &copy)
         } else {
             let detail = format!("{} does not prove that it belongs to its account", copy.from);
-            self.violation(Some(&copy.from), &name(&copy), Rule::BadSignature, detail);
+            self.violation(Some(&copy.from), &name(&copy), ViolatedRule::BadSignature, detail);
             Err(anyhow::anyhow!("not vouched for"))
         };
         match decrypted {
@@ -73,9 +73,9 @@ impl Core {
                 if !reinstalled {
                     let device = Some(&copy.from);
                     let detail = format!("copy for {}: {error:#}", copy.owner);
-                    self.violation(device, &name(&copy), Rule::Undecryptable, detail);
+                    self.violation(device, &name(&copy), ViolatedRule::Undecryptable, detail);
                 }
-                self.state().log(copy.entry(Outcome::Undecryptable));
+                self.state().log(copy.entry(CopyOutcome::Undecryptable));
                 self.ask_retry(&copy);
             }
         }
@@ -104,7 +104,8 @@ impl Core {
             Some(account) => account.shows(copy.owner.device, &copy.from.number, &copy.id),
             None => return,
         };
-        let mut entry = copy.entry(if first { Outcome::Decrypted } else { Outcome::Duplicate });
+        let mut entry =
+            copy.entry(if first { CopyOutcome::Decrypted } else { CopyOutcome::Duplicate });
         entry.text.clone_from(&text);
         state.log(entry);
         if own || copy.owner.device != PRIMARY {
@@ -118,7 +119,7 @@ impl Core {
                 text,
                 at: self.clock.now_ms(),
                 copies: copy.copy,
-                status: Status::Sent,
+                status: MessageStatus::Sent,
             });
         }
         let receipts = state.settings(&copy.owner.number).receipts;
@@ -262,7 +263,12 @@ impl Core {
     }
 
     /// A simulated phone writes to somebody. Linked clients of both sides get their copies.
-    pub(crate) fn write(&self, from: &str, to: &str, text: &str) -> Result<Written, WriteError> {
+    pub(crate) fn write(
+        &self,
+        from: &str,
+        to: &str,
+        text: &str,
+    ) -> Result<WrittenMessage, WriteError> {
         let (now_ms, now_s) = (self.clock.now_ms(), self.clock.now_s());
         let mut state = self.state();
         for number in [from, to] {
@@ -287,7 +293,7 @@ impl Core {
             text: text.to_owned(),
             at: now_ms,
             copies: 1,
-            status: if theirs == 0 { Status::Delivered } else { Status::Sent },
+            status: if theirs == 0 { MessageStatus::Delivered } else { MessageStatus::Sent },
         });
         drop(state);
         self.give_token(from, to);
@@ -295,7 +301,7 @@ impl Core {
             self.send_written(from, to, &id, text, device)?;
         }
         self.notify();
-        Ok(Written { id, devices: theirs })
+        Ok(WrittenMessage { id, devices: theirs })
     }
 
     /// Encrypts what a phone wrote for one linked client, and sends it.
@@ -355,7 +361,7 @@ impl Core {
         let there = state.companion(device).is_some_and(|companion| companion.active);
         let key = (from.to_owned(), to.to_owned(), id.to_owned());
         let copy = state.copies.get(&key).copied().unwrap_or(1);
-        state.log(Entry {
+        state.log(LedgerEntry {
             seq: 0,
             wire_ns: self.clock.wire_ns(),
             id: id.to_owned(),
@@ -365,7 +371,7 @@ impl Core {
             owner: device.number.clone(),
             device: device.device,
             copy,
-            outcome: if there { Outcome::Forwarded } else { Outcome::Queued },
+            outcome: if there { CopyOutcome::Forwarded } else { CopyOutcome::Queued },
             text: Some(text.to_owned()),
             error: None,
         });

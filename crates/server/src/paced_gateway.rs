@@ -9,14 +9,14 @@ use crate::clock::Clock;
 use async_trait::async_trait;
 use kabari_domain::Phone;
 use kabari_gateway::{
-    Assertion, Event, Gateway, GatewayError, Limits, Link, Outgoing, Registration, SendError,
+    Assertion, Event, Gateway, GatewayError, Limits, Link, OutgoingMessage, Registration, SendError,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 
 /// A gateway whose messages go out one by one.
-pub struct Lane {
+pub struct PacedGateway {
     gateway: Arc<dyn Gateway>,
     clock: Clock,
     delay: Duration,
@@ -24,19 +24,19 @@ pub struct Lane {
     free_at: Mutex<Duration>,
 }
 
-impl Lane {
+impl PacedGateway {
     /// Begins with a pause: a gateway that ran before this one may have sent a moment ago.
-    pub fn new(gateway: Arc<dyn Gateway>, clock: Clock, delay: Duration) -> Lane {
+    pub fn new(gateway: Arc<dyn Gateway>, clock: Clock, delay: Duration) -> PacedGateway {
         let free_at = Mutex::new(clock.monotonic() + delay);
-        Lane { gateway, clock, delay, free_at }
+        PacedGateway { gateway, clock, delay, free_at }
     }
 }
 
 #[async_trait]
-impl Gateway for Lane {
+impl Gateway for PacedGateway {
     /// Sends when it is this message's turn. The pause counts from the answer: only then was it
     /// surely on the wire.
-    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
         let mut free_at = self.free_at.lock().await;
         self.clock.sleep(free_at.saturating_sub(self.clock.monotonic())).await;
         let answer = self.gateway.send(message).await;

@@ -1,10 +1,10 @@
-//! The switchboard: fault rules to switch on and off by hand.
+//! The fault panel: fault rules to switch on and off by hand.
 
 use super::Place;
 use super::chats::Chat;
 use super::page::put;
 use super::text::{Escaped, Number};
-use crate::faults::{Action, Faults, Match, Rule, Stanza};
+use crate::faults::{Action, FaultRule, Faults, Match, Stanza};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -20,11 +20,11 @@ struct Group {
 struct Preset {
     name: &'static str,
     about: &'static str,
-    rule: Rule,
+    rule: FaultRule,
 }
 
 fn on(stanza: Stanza, name: &'static str, about: &'static str, action: Action) -> Preset {
-    Preset { name, about, rule: Rule::on(stanza, action) }
+    Preset { name, about, rule: FaultRule::on(stanza, action) }
 }
 
 fn groups() -> [Group; 5] {
@@ -96,7 +96,7 @@ fn account() -> Group {
     let any = |name, about, action| Preset {
         name,
         about,
-        rule: Rule { when: Match::default(), action, probability: 1.0, times: None },
+        rule: FaultRule { when: Match::default(), action, probability: 1.0, times: None },
     };
     let failure = |reason| Action::Failure { reason, code: None, expire: None };
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(3600) };
@@ -142,7 +142,7 @@ fn requests() -> Group {
     }
 }
 
-/// The switchboard around its switches.
+/// The fault panel around its switches.
 pub(super) fn panel(place: &Place, chat: Option<&Chat>, switches: &str) -> String {
     let only = chat.map_or_else(String::new, |chat| {
         format!(
@@ -152,7 +152,7 @@ pub(super) fn panel(place: &Place, chat: Option<&Chat>, switches: &str) -> Strin
         )
     });
     format!(
-        include_str!("switchboard.html"),
+        include_str!("fault_panel.html"),
         close = place.other_panel(),
         only = only,
         switches = switches
@@ -162,7 +162,7 @@ pub(super) fn panel(place: &Place, chat: Option<&Chat>, switches: &str) -> Strin
 /// What is on, and what can be switched on.
 pub(super) fn switches(faults: &Faults) -> String {
     let groups = groups();
-    let active: Vec<(&Rule, u32)> = faults.struck().collect();
+    let active: Vec<(&FaultRule, u32)> = faults.struck().collect();
     let mut html = String::new();
     html.push_str(r#"<section class="active"><h3>On now</h3>"#);
     if active.is_empty() {
@@ -198,7 +198,7 @@ pub(super) fn switches(faults: &Faults) -> String {
     html
 }
 
-fn active_rule(groups: &[Group], index: usize, rule: &Rule, struck: u32) -> String {
+fn active_rule(groups: &[Group], index: usize, rule: &FaultRule, struck: u32) -> String {
     let known =
         groups.iter().flat_map(|group| &group.presets).find(|preset| same(rule, &preset.rule));
     let action = serde_json::to_string(&rule.action).unwrap_or_default();
@@ -231,11 +231,11 @@ fn active_rule(groups: &[Group], index: usize, rule: &Rule, struck: u32) -> Stri
 }
 
 /// Whether two rules do the same to the same kind of stanza, however often and to whomever.
-fn same(one: &Rule, other: &Rule) -> bool {
+fn same(one: &FaultRule, other: &FaultRule) -> bool {
     one.when.stanza == other.when.stanza && one.action == other.action
 }
 
 /// Rules always serialize.
-fn json(rule: &Rule) -> String {
+fn json(rule: &FaultRule) -> String {
     serde_json::to_string(rule).unwrap_or_default()
 }

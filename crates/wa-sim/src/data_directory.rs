@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, NumberSettings, SavedAccount, lock};
 use crate::core::Core;
-use crate::history::Chat;
-use crate::ledger::{Entry, Outcome};
-use crate::limits::Limits;
+use crate::history::HistoryChat;
+use crate::ledger::{CopyOutcome, LedgerEntry};
+use crate::limits::AccountLimits;
 use crate::passkey::Passkey;
 use crate::seed::Seed;
-use crate::state::{Message, State};
+use crate::state::{Message, ServerState};
 
 const ACCOUNTS: &str = "accounts";
 const SIMULATOR: &str = "simulator.json";
@@ -61,7 +61,7 @@ impl Journal {
         })
     }
 
-    pub fn entry(&mut self, entry: &Entry) {
+    pub fn entry(&mut self, entry: &LedgerEntry) {
         append(&mut self.ledger, entry);
     }
 
@@ -91,7 +91,7 @@ fn append(file: &mut File, value: &impl Serialize) {
 
 /// What is no account's.
 #[derive(Default, Serialize, Deserialize)]
-struct World {
+struct SavedState {
     seed: u64,
     /// How often the simulator was started on this directory.
     run: u64,
@@ -99,28 +99,28 @@ struct World {
     numbers: BTreeMap<String, NumberSettings>,
     #[serde(default)]
     passkeys: BTreeMap<String, Passkey>,
-    limits: BTreeMap<String, Limits>,
+    limits: BTreeMap<String, AccountLimits>,
     #[serde(default)]
-    histories: BTreeMap<String, Vec<Chat>>,
+    histories: BTreeMap<String, Vec<HistoryChat>>,
 }
 
 /// A data directory in use.
-pub(crate) struct Data {
+pub(crate) struct DataDirectory {
     directory: PathBuf,
     run: u64,
     /// Held while writing: who finds nothing to write must not go on before it is on the disk.
     writing: Mutex<()>,
 }
 
-impl Data {
+impl DataDirectory {
     /// Opens or makes a directory, and tells the state it holds. The seed of an existing directory
     /// overrides `seed`: its keys derive from it.
-    pub fn open(directory: &Path, seed: u64) -> anyhow::Result<(Self, State, Duration)> {
+    pub fn open(directory: &Path, seed: u64) -> anyhow::Result<(Self, ServerState, Duration)> {
         fs::create_dir_all(directory.join(ACCOUNTS))
             .with_context(|| format!("cannot make the data directory {}", directory.display()))?;
         let path = directory.join(SIMULATOR);
         let mut world =
-            if path.exists() { read(&path)? } else { World { seed, ..World::default() } };
+            if path.exists() { read(&path)? } else { SavedState { seed, ..SavedState::default() } };
         if world.seed != seed {
             tracing::warn!(
                 kept = world.seed,
@@ -129,7 +129,7 @@ impl Data {
         }
         world.run += 1;
         let seed = Seed(world.seed);
-        let mut state = State::new(seed, world.run);
+        let mut state = ServerState::new(seed, world.run);
         state.numbers = world.numbers.clone();
         state.passkeys = world.passkeys.clone();
         state.limits = world.limits.clone();
@@ -156,7 +156,7 @@ impl Data {
         for message in lines::<Message>(&directory.join(MESSAGES))? {
             state.restore_message(message);
         }
-        for entry in lines::<Entry>(&directory.join(LEDGER))? {
+        for entry in lines::<LedgerEntry>(&directory.join(LEDGER))? {
             restore_entry(&mut state, entry);
         }
         state.journal = Some(Journal::open(directory)?);
@@ -189,7 +189,7 @@ impl Data {
         self.write_accounts(core)?;
         let _writing = lock(&self.writing);
         let state = core.state();
-        let world = World {
+        let world = SavedState {
             seed: state.seed.0,
             run: self.run,
             turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
@@ -214,11 +214,11 @@ pub(crate) async fn keep(core: Arc<Core>) {
     }
 }
 
-fn restore_entry(state: &mut State, entry: Entry) {
+fn restore_entry(state: &mut ServerState, entry: LedgerEntry) {
     let key = (entry.from.clone(), entry.to.clone(), entry.id.clone());
     let copies = state.copies.entry(key).or_default();
     *copies = (*copies).max(entry.copy);
-    if entry.outcome == Outcome::Decrypted
+    if entry.outcome == CopyOutcome::Decrypted
         && let Some(account) = state.accounts.get_mut(&entry.owner)
     {
         account.shows(entry.device, &entry.from, &entry.id);

@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::params;
-use super::State;
+use super::StateStore;
 use super::bulk_transitions::one_of;
 use kabari_domain::{Phone, Timestamp};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub struct KnownNumber {
     pub checked_at: Timestamp,
 }
 
-impl State {
+impl StateStore {
     /// What is known and still fresh, in the order of `phones`.
     pub async fn known_numbers(
         &self,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The waits that decide how soon trouble is noticed and repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
-pub struct Waits {
+pub struct Timeouts {
     /// How long a lease lasts unless it is renewed, in milliseconds.
     #[arg(long = "lease-ms", env = "LEASE_MS", hide = true, value_parser = millis, default_value = "15000")]
     pub lease: Duration,
@@ -25,9 +25,9 @@ pub struct Waits {
     pub reconnect: Duration,
 }
 
-impl Default for Waits {
-    fn default() -> Waits {
-        Waits {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
             lease: Duration::from_secs(15),
             resend: RESEND_WAIT,
             ack: kabari_gateway::embedded::ACK_TIMEOUT,
@@ -48,13 +48,13 @@ mod tests {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        waits: Waits,
+        timeouts: Timeouts,
     }
 
     #[test]
     fn without_a_word_they_are_those_of_production() {
-        assert_eq!(Cli::parse_from(["kabari"]).waits, Waits::default());
-        let shorter = Cli::parse_from(["kabari", "--lease-ms=1500"]).waits;
-        assert_eq!(shorter, Waits { lease: Duration::from_millis(1500), ..Waits::default() });
+        assert_eq!(Cli::parse_from(["kabari"]).timeouts, Timeouts::default());
+        let shorter = Cli::parse_from(["kabari", "--lease-ms=1500"]).timeouts;
+        assert_eq!(shorter, Timeouts { lease: Duration::from_millis(1500), ..Timeouts::default() });
     }
 }

@@ -7,7 +7,7 @@ use crate::harness::world::{OWN, World, assert_report_is_true, phone};
 use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::{Value, json};
 use std::time::Duration;
-use wa_sim::{Action, Rule, Stanza};
+use wa_sim::{Action, FaultRule, Stanza};
 
 /// A second number of ours.
 const SECOND: &str = "6281299990001";
@@ -22,7 +22,7 @@ super::on_both_engines! {
 async fn a_leftover_of_a_lost_number_halts_no_other_campaign(engine: Engine) {
     let world = World::ordinary(engine, |_| {}).await;
     silence(&world, 1);
-    world.faults([Rule::on(Stanza::Message, Action::DropBeforeAck).to(phone(1)).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(1)).times(1)]);
     let leftover = world.send([1]).await;
     world.count(leftover, "retry_wait", 1).await;
     world.unlink(OWN);
@@ -40,7 +40,7 @@ async fn a_leftover_of_a_lost_number_halts_no_other_campaign(engine: Engine) {
 
 async fn the_breaker_trips_for_each_of_two_campaigns(engine: Engine) {
     let world = World::ordinary(engine, |_| {}).await;
-    world.faults([Rule::on(Stanza::Message, Action::AckError { code: 400 })]);
+    world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 400 })]);
     let campaigns = [world.send(1..=12).await, world.send(13..=24).await];
     for campaign in campaigns {
         let paused = world.paused(campaign, "breaker").await;
@@ -110,7 +110,7 @@ async fn a_number_in_trouble_takes_only_itself_out() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
     world.add_session("second", SECOND).await;
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(3600) };
-    world.faults([Rule::on(Stanza::Message, ban).from(SECOND).times(1)]);
+    world.faults([FaultRule::on(Stanza::Message, ban).from(SECOND).times(1)]);
     let campaign = world.send(1..=12).await;
     let banned = |session: &Value| session["waiting_for"] == "banned";
     world.wait_for("/api/whatsapp/sessions/second", banned).await;
@@ -165,7 +165,7 @@ async fn a_database_that_fails_after_a_claim_leaves_nothing_leased() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_with_one_recipient_holds_nobody_else() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
-    let no_keys = Rule::on(Stanza::Prekeys, Action::Error { code: 500, text: String::new() });
+    let no_keys = FaultRule::on(Stanza::Prekeys, Action::Error { code: 500, text: String::new() });
     world.faults([no_keys.to(phone(1)).times(2)]);
     let before = world.now();
     let campaign = world.send(1..=6).await;
@@ -179,7 +179,7 @@ async fn trouble_with_one_recipient_holds_nobody_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_spoils_the_question_fails_alone() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
-    let refusal = Rule::on(Stanza::Usync, Action::Error { code: 400, text: String::new() });
+    let refusal = FaultRule::on(Stanza::Usync, Action::Error { code: 400, text: String::new() });
     // The question about all of them, then the one about the first alone.
     world.faults([refusal.times(2)]);
     let campaign = world.send(1..=4).await;

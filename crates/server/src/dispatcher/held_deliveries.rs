@@ -8,19 +8,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The deliveries in memory, id and epoch of each.
 #[derive(Debug, Clone, Default)]
-pub struct Holding(Arc<Mutex<HashMap<i64, i64>>>);
+pub struct HeldDeliveries(Arc<Mutex<HashMap<i64, i64>>>);
 
 /// A batch in memory, until this is dropped.
 pub struct HeldBatch {
-    holding: Holding,
+    held_deliveries: HeldDeliveries,
     ids: Vec<i64>,
 }
 
-impl Holding {
+impl HeldDeliveries {
     /// Counts a batch as held.
     pub fn hold(&self, batch: &[LeasedDelivery]) -> HeldBatch {
         self.lock().extend(batch.iter().map(|delivery| (delivery.id, delivery.epoch)));
-        HeldBatch { holding: self.clone(), ids: batch.iter().map(|delivery| delivery.id).collect() }
+        HeldBatch {
+            held_deliveries: self.clone(),
+            ids: batch.iter().map(|delivery| delivery.id).collect(),
+        }
     }
 
     /// Returns id and epoch of each delivery that is held now.
@@ -35,7 +38,7 @@ impl Holding {
 
 impl Drop for HeldBatch {
     fn drop(&mut self) {
-        let mut held = self.holding.lock();
+        let mut held = self.held_deliveries.lock();
         for id in &self.ids {
             held.remove(id);
         }

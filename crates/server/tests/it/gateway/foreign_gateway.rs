@@ -4,8 +4,8 @@
 use crate::harness::caller::Caller;
 use crate::harness::database::billing_file;
 use crate::harness::node::Setup;
+use crate::harness::running_clock::RunningClock;
 use crate::harness::served::{PATIENCE, serve};
-use crate::harness::turning::Turning;
 use crate::harness::world::{CUSTOMERS, billing_sql, options, ordinary_pace, phone};
 use axum::Json;
 use axum::Router;
@@ -112,7 +112,7 @@ async fn lost_answers_lead_to_no_second_message() {
     ordinary_pace(&mut settings);
     settings.gateway_url = Some(gateway.url());
     let clock = Clock::manual(Clock::System.now());
-    let _turning = Turning::start(&clock);
+    let _turning = RunningClock::start(&clock);
     let app = App::start(settings, Role::Serve, clock.clone()).await.unwrap();
     let caller = Caller::of(app.api.unwrap());
 
