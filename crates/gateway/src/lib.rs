@@ -47,6 +47,11 @@ pub trait Gateway: Send + Sync {
     /// sending answers [`Registration::Unknown`].
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError>;
 
+    /// Makes ready to send to these addresses soon, as far as that saves time then.
+    async fn prepare(&self, addresses: &[String]) {
+        let _ = addresses;
+    }
+
     /// Sends one message and waits for the server's word. `Ok` means that the server has
     /// acknowledged it without an error.
     async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError>;

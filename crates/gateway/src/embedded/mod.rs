@@ -40,7 +40,8 @@ use std::time::{Duration, SystemTime};
 use supervisor::Command;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task;
-use whatsapp_rust::Client;
+use storage::Storage;
+use whatsapp_rust::{Client, Jid};
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
 
 /// How long the server may take to acknowledge a message.
@@ -85,6 +86,8 @@ struct Shared {
     link: watch::Sender<Link>,
     events: mpsc::UnboundedSender<Event>,
     client: Mutex<Option<Arc<Client>>>,
+    /// Where that client keeps its session.
+    storage: Mutex<Option<Arc<Storage>>>,
     /// Who waits for the server's ack of which message.
     acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
     /// Counts connections that ended: what was unanswered then stays unanswered.
@@ -160,6 +163,14 @@ impl Gateway for Embedded {
 
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
         send::check(&*self.shared.ready()?, phones).await
+    }
+
+    async fn prepare(&self, addresses: &[String]) {
+        let Some(storage) = lock(&self.shared.storage).clone() else { return };
+        let people: Vec<Jid> = addresses.iter().filter_map(|jid| jid.parse().ok()).collect();
+        if let Err(error) = storage.read_ahead(&people).await {
+            tracing::debug!(%error, "cannot read ahead in the WhatsApp session");
+        }
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
@@ -238,6 +249,7 @@ impl Shared {
             link: watch::Sender::new(Link::starting()),
             events,
             client: Mutex::new(None),
+            storage: Mutex::new(None),
             acks: Mutex::new(HashMap::new()),
             losses: watch::Sender::new(0),
             has_settings: AtomicBool::new(false),

@@ -180,6 +180,7 @@ impl Supervisor {
         };
         self.shared.connection_lost();
         *lock(&self.shared.client) = None;
+        *lock(&self.shared.storage) = None;
         session.end().await;
         self.shared.update_link(|link| {
             if link.state == LinkState::Connected {
@@ -302,6 +303,7 @@ impl RunningClient {
         });
         shared.has_settings.store(false, Ordering::Release);
         *lock(&shared.client) = Some(client);
+        *lock(&shared.storage) = Some(storage.clone());
         Ok(RunningClient { handle: bot.spawn(), storage, requests, retired })
     }
 

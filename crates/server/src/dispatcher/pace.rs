@@ -60,6 +60,11 @@ impl Pacer {
         self.not_before.saturating_sub(clock.monotonic())
     }
 
+    /// Whether a message may follow another at once.
+    pub fn has_no_pause(&self) -> bool {
+        self.pace.delay.is_zero() && self.pace.jitter.is_zero()
+    }
+
     /// The longest gap there can be.
     pub fn longest_gap(&self) -> Duration {
         (self.pace.delay + self.pace.jitter) * 2

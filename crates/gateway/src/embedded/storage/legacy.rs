@@ -81,7 +81,7 @@ impl LegacySession {
     pub async fn is_in(&self, store: &dyn SessionStore) -> Result<bool, GatewayError> {
         let stored = store.read(&[(collection::DEVICE, ONLY.to_vec())]).await?;
         let unreadable = |error: StoreError| GatewayError::Storage(error.to_string());
-        let Some(entry) = stored.first() else { return Ok(false) };
+        let Some((_, entry)) = stored.first() else { return Ok(false) };
         let device: Device = from_json(&entry.value).map_err(unreadable)?;
         let identity = key_pair(&self.device.identity_key).map_err(unreadable)?;
         let bytes = |pair: &KeyPair| pair.public_key.public_key_bytes().to_vec();

@@ -7,6 +7,7 @@
 mod app_state;
 mod legacy;
 mod protocol;
+mod read_ahead;
 mod signal;
 
 pub use legacy::{LegacyDevice, LegacySession};
@@ -311,23 +312,6 @@ impl Storage {
             }
         }
         Ok(entries)
-    }
-
-    /// Reads what sends will ask for, in one go. What an earlier call read and nobody has asked
-    /// for is forgotten.
-    pub async fn read_ahead(&self, keys: Vec<Key>) -> Result<()> {
-        let _turn = self.access.lock().await;
-        let mut unknown = keys;
-        unknown.retain(|key| self.memory().get(key).is_none());
-        let read = self.patiently(|| self.store.read(&unknown)).await;
-        let found = read.map_err(store_error)?;
-        let mut memory = self.memory();
-        // Nothing was written meanwhile, but something may have changed: that is looked up first.
-        memory.read_ahead = unknown.into_iter().map(|key| (key, None)).collect();
-        for (collection, Entry { key, value }) in found {
-            memory.read_ahead.insert((collection, key), Some(value));
-        }
-        Ok(())
     }
 
     fn put(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {

@@ -1,6 +1,6 @@
 //! Campaigns: reading them, and what happens to them as a whole.
 
-use super::super::database::Transaction;
+use super::super::transaction::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};

@@ -1,6 +1,6 @@
 //! Claiming: which deliveries a session may send next, and taking them for it.
 
-use super::super::database::Transaction;
+use super::super::transaction::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params};

@@ -1,7 +1,7 @@
 //! Who has a chat with which of our numbers: a number keeps its contacts, and WhatsApp's limit for
 //! new chats spares those who wrote.
 
-use super::super::database::Transaction;
+use super::super::transaction::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Value, params};

@@ -1,6 +1,6 @@
 //! Recording a campaign: the request, its recipients and its idempotency key, all or nothing.
 
-use super::super::database::Transaction;
+use super::super::transaction::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Value, params};
 use super::bulk_transitions::{move_all, one_of, state_list};

@@ -1,6 +1,6 @@
 //! Reading deliveries, and the choices a person has about uncertain ones.
 
-use super::super::database::Transaction;
+use super::super::transaction::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
 use super::StateStore;

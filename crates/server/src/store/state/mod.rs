@@ -13,6 +13,7 @@ mod create;
 mod deliveries;
 mod gateway_events;
 mod gateway_messages;
+mod handover;
 mod migrations;
 mod receipts;
 mod reclaim;
@@ -31,17 +32,20 @@ pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
+pub use handover::{HandedOver, PendingHandover};
 pub use registrations::KnownNumber;
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 
-use super::database::{Database, Transaction};
+use super::database::Database;
+use super::transaction::Transaction;
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value, params};
 use crate::clock::{Clock, stepped};
 use crate::private;
+use handover::Handovers;
 use kabari_domain::Timestamp;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
@@ -82,6 +86,7 @@ struct Inner {
     database: Database,
     clock: Clock,
     creations: Semaphore,
+    handovers: Handovers,
     /// Counts commits of this process after which sessions may find something to send.
     work: watch::Sender<u64>,
 }
@@ -121,7 +126,7 @@ impl StateStore {
     fn of(database: Database, clock: Clock) -> StateStore {
         let creations = Semaphore::new(CREATIONS_AT_ONCE);
         let work = watch::Sender::new(0);
-        StateStore(Arc::new(Inner { database, clock, creations, work }))
+        StateStore(Arc::new(Inner { database, clock, creations, handovers: Handovers::default(), work }))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
