@@ -90,6 +90,8 @@ struct Shared {
     storage: Mutex<Option<Arc<Storage>>>,
     /// Who waits for the server's ack of which message.
     acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
+    /// The messages that are being prepared, by id, and whether they are ready for the socket.
+    preparing: Mutex<HashMap<String, Prepared>>,
     /// Counts connections that ended: what was unanswered then stays unanswered.
     losses: watch::Sender<u64>,
     /// Whether the client knows the settings that WhatsApp gave it.
@@ -103,6 +105,9 @@ struct Shared {
     ack_timeout: Duration,
     longest_reconnect: Duration,
 }
+
+/// Tells whether a message is ready for the socket.
+type Prepared = Box<dyn FnMut() -> bool + Send>;
 
 /// The server's answer to a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -251,6 +256,7 @@ impl Shared {
             client: Mutex::new(None),
             storage: Mutex::new(None),
             acks: Mutex::new(HashMap::new()),
+            preparing: Mutex::default(),
             losses: watch::Sender::new(0),
             has_settings: AtomicBool::new(false),
             history_turn: tokio::sync::Mutex::default(),
@@ -293,6 +299,14 @@ impl Shared {
             change(link);
             *link != before
         });
+    }
+
+    /// Whether the next frame may have a message in it, or comes after one.
+    fn is_message_leaving(&self) -> bool {
+        let mut preparing = lock(&self.preparing);
+        let all = preparing.len();
+        preparing.retain(|_, is_prepared| !is_prepared());
+        preparing.len() < all
     }
 
     fn connection_lost(&self) {

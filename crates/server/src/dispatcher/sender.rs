@@ -104,11 +104,9 @@ impl Sender {
         if !self.report(&link).await? {
             return Ok(AfterRound::Leave);
         }
-        let session = self.context.state.session(&self.lease.name).await?;
-        let Some(session) = session.filter(|session| session.epoch == self.lease.epoch) else {
-            return Ok(AfterRound::Leave);
-        };
-        let now = self.context.state.now().await?;
+        let session = self.context.state.session_now(&self.lease.name).await?;
+        let ours = session.filter(|(session, _)| session.epoch == self.lease.epoch);
+        let Some((session, now)) = ours else { return Ok(AfterRound::Leave) };
         let quotas = self.context.settings.quotas.clone();
         let readiness = Readiness { link: Some(link.state), ..session.readiness(now) };
         let waiting = readiness.waiting(&quotas, now).map(|waiting| waiting.reason);

@@ -118,8 +118,17 @@ struct Memory {
 struct Stored {
     value: Option<Vec<u8>>,
     stamp: i64,
-    /// Whether frames may leave before it is written.
-    may_wait: bool,
+    before: Before,
+}
+
+/// What may not leave for WhatsApp before a change is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Before {
+    /// WhatsApp tells it again where it is lost.
+    Nothing,
+    /// It is about a message on its way.
+    Messages,
+    Everything,
 }
 
 impl std::fmt::Debug for Memory {
@@ -135,10 +144,10 @@ impl Memory {
         newer.or_else(|| self.known.get(key)).or_else(|| self.read_ahead.get(key))
     }
 
-    /// Whether a frame has to wait for a batch.
-    fn holds_up_frames(&self) -> bool {
+    /// Whether such a frame has to wait for a batch.
+    fn holds_up(&self, frame: Before) -> bool {
         // A batch that failed may have been written.
-        !self.writing.is_empty() || self.changed.values().any(|stored| !stored.may_wait)
+        !self.writing.is_empty() || self.changed.values().any(|stored| stored.before >= frame)
     }
 
     fn know(&mut self, key: Key, value: Option<Vec<u8>>) {
@@ -197,11 +206,12 @@ impl Storage {
     }
 
     /// Writes down what has changed, unless all of it may wait. When this returns, the number was
-    /// held a moment ago, and everything that is on its way to WhatsApp may arrive there.
-    pub async fn write_ahead(&self) -> Result<(), SessionStoreError> {
+    /// held a moment ago, and a frame may leave: with a message, or without one.
+    pub async fn write_ahead(&self, with_message: bool) -> Result<(), SessionStoreError> {
+        let frame = if with_message { Before::Messages } else { Before::Everything };
         let mut access = self.access.lock().await;
         let is_held = access.held_at.is_some_and(|at| at.elapsed() < HELD_FOR);
-        if is_held && !access.closed && !*self.fenced.borrow() && !self.memory().holds_up_frames() {
+        if is_held && !access.closed && !*self.fenced.borrow() && !self.memory().holds_up(frame) {
             return Ok(());
         }
         self.flush_in(&mut access).await
@@ -265,7 +275,6 @@ impl Storage {
         if let Some(value) = self.memory().get(&key) {
             return Ok(value.clone());
         }
-        eprintln!("GET {} {}", collection, String::from_utf8_lossy(&key.1));
         let _turn = self.access.lock().await;
         // While this one waited, another may have read or written it.
         if let Some(value) = self.memory().get(&key) {
@@ -315,13 +324,13 @@ impl Storage {
     }
 
     fn put(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        let stored = Stored { value: Some(value.into()), stamp: 0, may_wait: false };
+        let stored = Stored { value: Some(value.into()), stamp: 0, before: Before::Everything };
         self.change(collection, key.into(), stored);
     }
 
-    /// For what WhatsApp tells again where it is lost: frames need not wait for it.
+    /// For what WhatsApp tells again where it is lost.
     fn put_later(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        let stored = Stored { value: Some(value.into()), stamp: 0, may_wait: true };
+        let stored = Stored { value: Some(value.into()), stamp: 0, before: Before::Nothing };
         self.change(collection, key.into(), stored);
     }
 
@@ -332,13 +341,15 @@ impl Storage {
         key: impl Into<Vec<u8>>,
         value: impl Into<Vec<u8>>,
         stamp: i64,
+        before: Before,
     ) {
-        let stored = Stored { value: Some(value.into()), stamp, may_wait: false };
+        let stored = Stored { value: Some(value.into()), stamp, before };
         self.change(collection, key.into(), stored);
     }
 
     fn delete(&self, collection: &'static str, key: impl Into<Vec<u8>>) {
-        self.change(collection, key.into(), Stored { value: None, stamp: 0, may_wait: false });
+        let stored = Stored { value: None, stamp: 0, before: Before::Everything };
+        self.change(collection, key.into(), stored);
     }
 
     fn change(&self, collection: &'static str, key: Vec<u8>, mut stored: Stored) {
@@ -349,7 +360,9 @@ impl Storage {
             return;
         }
         memory.read_ahead.remove(&key);
-        stored.may_wait &= memory.changed.get(&key).is_none_or(|before| before.may_wait);
+        if let Some(earlier) = memory.changed.get(&key) {
+            stored.before = stored.before.max(earlier.before);
+        }
         memory.changed.insert(key, stored);
         drop(memory);
         self.changed.notify_one();

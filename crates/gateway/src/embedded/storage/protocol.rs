@@ -1,6 +1,6 @@
 //! What the client knows of its contacts, and the messages it may have to send again.
 
-use super::{Result, Storage, collection, from_json, joined, to_json};
+use super::{Before, Result, Storage, collection, from_json, joined, to_json};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -192,7 +192,7 @@ impl ProtocolStore for Storage {
         payload: &[u8],
     ) -> Result<()> {
         let key = joined(&[chat_jid, message_id]);
-        self.put_until(collection::SENT_MESSAGES, key, payload, seconds_now());
+        self.put_until(collection::SENT_MESSAGES, key, payload, seconds_now(), Before::Messages);
         Ok(())
     }
 
@@ -311,7 +311,8 @@ impl MsgSecretStore for Storage {
 
 impl Storage {
     pub(super) fn put_secret(&self, key: Vec<u8>, secret: &StoredSecret) -> Result<()> {
-        self.put_until(collection::MESSAGE_SECRETS, key, to_json(secret)?, secret.expires_at);
+        let value = to_json(secret)?;
+        self.put_until(collection::MESSAGE_SECRETS, key, value, secret.expires_at, Before::Nothing);
         Ok(())
     }
 }

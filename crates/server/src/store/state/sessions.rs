@@ -203,6 +203,31 @@ impl StateStore {
         self.db().row(&sql, params![name]).await?.map(|row| Session::read(&row)).transpose()
     }
 
+    /// Returns the session of this name, and the time.
+    pub async fn session_now(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Session, Timestamp)>, StoreError> {
+        let (now, mut values) = self.now_column();
+        let sql = format!("SELECT {}, {now} FROM sessions WHERE name = ?", Session::columns());
+        values.push(name.into());
+        let row = self.db().row(&sql, values).await?;
+        row.map(|row| Ok((Session::read(&row)?, self.now_of(&row)?))).transpose()
+    }
+
+    /// Returns all sessions by name, and the time.
+    pub async fn sessions_now(&self) -> Result<(Vec<Session>, Timestamp), StoreError> {
+        let (now, values) = self.now_column();
+        let sql = format!("SELECT {}, {now} FROM sessions ORDER BY name", Session::columns());
+        let rows = self.db().rows(&sql, values).await?;
+        let now = match rows.first() {
+            Some(row) => self.now_of(row)?,
+            None => self.now().await?,
+        };
+        let sessions = rows.iter().map(Session::read).collect::<Result<_, _>>()?;
+        Ok((sessions, now))
+    }
+
     /// Returns all sessions by name.
     pub async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         let rows = self.db().rows(&Session::select("ORDER BY name"), vec![]).await?;
