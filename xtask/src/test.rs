@@ -123,6 +123,7 @@ fn release() -> Result<Outcome> {
 
 fn test(arguments: &[String]) -> Result<Outcome> {
     tools::ensure(&[tools::MARIADB, tools::NODE, tools::NPM, tools::PYTHON, tools::CHROMIUM])?;
+    tools::unpack_promtool(&root()?.join("target"))?;
     install_clients()?;
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());

@@ -38,6 +38,9 @@ pub const CHROMIUM: Tool = Tool {
     probe: &[],
 };
 
+/// The package with the judge of what is written for Prometheus.
+const PROMETHEUS: &str = "prometheus";
+
 impl Tool {
     fn is_there(&self) -> bool {
         let mut found = self.programs.iter().filter_map(|name| find_program(name));
@@ -78,6 +81,29 @@ pub fn ensure(tools: &[Tool]) -> Result<()> {
         None => Ok(()),
         Some(tool) => bail!("{} is still missing after its installation", tool.programs[0]),
     }
+}
+
+/// Unpacks Prometheus's `promtool` below `target`, unless the system has one. The package itself
+/// stays uninstalled: it would start a server.
+pub fn unpack_promtool(target: &Path) -> Result<()> {
+    let directory = target.join("tools");
+    if find_program("promtool").is_some() || directory.join("usr/bin/promtool").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&directory)?;
+    let install = "install the Debian package prometheus yourself and run this again";
+    let download = |package: &str| {
+        let mut apt = Command::new("apt-get");
+        process::run(apt.args(["-qq", "download", package]).current_dir(&directory))
+    };
+    if download(PROMETHEUS).is_err() {
+        apt_get(&["update"]).context("apt-get update")?;
+        download(PROMETHEUS).context(install)?;
+    }
+    let mut packages = std::fs::read_dir(&directory)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let package = packages.find(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = package.context(install)?;
+    process::run(Command::new("dpkg-deb").arg("--extract").args([&package, &directory]))
 }
 
 /// Stays in the terminal's foreground, unlike other children: sudo may ask for a password.

@@ -3,6 +3,7 @@
 //! Everything here is a value or a pure function: it needs no database, no network and no clock
 //! of its own, so each rule can be read and tested by itself.
 
+pub mod access;
 pub mod campaign;
 pub mod customer;
 pub mod delivery;
@@ -16,6 +17,7 @@ pub mod template;
 pub mod timestamp;
 pub mod wording;
 
+pub use access::{Role, Scope};
 pub use campaign::{CampaignEvent, CampaignStatus, PauseReason};
 pub use customer::Customer;
 pub use delivery::{DeliveryEvent, DeliveryState, Progress, ReceiptRank};

@@ -44,6 +44,15 @@ pub const PENDING: &str = "Belum terkirim: masih dalam antrean";
 /// The gateway cannot be reached.
 pub const GATEWAY_DOWN: &str =
     "WhatsApp Gateway tidak dapat dihubungi. Periksa WA_GATEWAY_URL dan pastikan gateway berjalan";
+/// Little room is left on the disk.
+pub const DISK_NEARLY_FULL: &str =
+    "Disk tempat DATA_DIR hampir penuh. Kosongkan ruang sebelum pengiriman terhenti";
+/// The loops that send do not come round.
+pub const DISPATCHER_STUCK: &str =
+    "Bagian pengirim kabari macet. Periksa log dan database, lalu mulai ulang kabari";
+/// This machine's clock, or the database server's, is off.
+pub const CLOCK_OFF: &str =
+    "Jam mesin ini berbeda dari jam WhatsApp atau database. Aktifkan NTP di keduanya";
 /// The gateway wants another key, or serves under other names only.
 pub const GATEWAY_DENIED: &str = "WhatsApp Gateway menolak kunci. Isi WA_GATEWAY_KEY dengan API_KEY milik gateway, lalu mulai ulang kabari";
 
@@ -98,7 +107,14 @@ pub const BODY_TOO_LARGE: &str = "Isi permintaan terlalu besar. Bagi menjadi beb
 /// Something in kabari itself is wrong.
 pub const INTERNAL: &str = "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi";
 /// A key is required and missing, or wrong.
-pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
+pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY, atau dengan kunci yang dibuat dengan kabari key add";
+/// A key that is not good for this operation.
+pub fn scope_needed(scope: &str) -> String {
+    format!(
+        "Kunci API ini tidak berlaku untuk permintaan ini, yang memerlukan kunci dengan scope {scope} atau admin. Minta admin membuatnya: kabari key add NAMA --scope {scope}"
+    )
+}
+
 /// Without a key, only this machine may ask.
 pub const FOREIGN_HOST: &str = "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
 /// A web page that may not call has made a browser send this.

@@ -39,6 +39,12 @@ pub trait Gateway: Send + Sync {
     /// `false` for gateways of others, which make a second message of a repeat.
     fn knows_ids(&self) -> bool;
 
+    /// How many milliseconds WhatsApp's clock is ahead of this machine's, by its last ack; `None`
+    /// where that is not known.
+    fn clock_offset(&self) -> Option<i64> {
+        None
+    }
+
     /// Acks that came late, receipts, and who wrote to us, in order of arrival. There is one
     /// stream: the first call gets it, every later one `None`.
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>>;

@@ -5,6 +5,7 @@ use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use crate::metrics::Metrics;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::state::SessionKind;
@@ -74,6 +75,7 @@ impl App {
             tracing::info!(left_behind, "took up the deliveries of this node's last run");
         }
         let sessions = Sessions::new(state.clone(), clock.clone());
+        let metrics = Metrics::default();
         let stopping = CancellationToken::new();
         let (api, server) = match role {
             Role::Serve => {
@@ -81,14 +83,18 @@ impl App {
                     billing: billing.clone(),
                     state: state.clone(),
                     sessions: sessions.clone(),
+                    metrics: metrics.clone(),
+                    readings: Default::default(),
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
                         api_key: settings.api_key.clone(),
                         compat_key: settings.compat_key.clone(),
                         origins: settings.origins.clone(),
+                        trusted_proxies: settings.trusted_proxies.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
                         quotas: settings.quotas.clone(),
+                        data_dir: settings.data_dir.clone(),
                     },
                 };
                 let (addr, server) =
@@ -106,10 +112,12 @@ impl App {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
+                retention: settings.retention,
                 timeouts: settings.timeouts,
                 keeps_events: false,
             },
             clock,
+            metrics,
         );
         Ok(App { api, state, billing, sessions, dispatcher, server, stopping, _data_dir: data_dir })
     }
@@ -138,7 +146,8 @@ pub async fn serve(
         )
     })?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, router)
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     Ok((address, tokio::spawn(server.into_future())))
 }
@@ -150,10 +159,7 @@ pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<Sta
 
 /// Where these settings keep the state.
 pub fn state_target(settings: &Settings) -> StateTarget {
-    match &settings.state_database_url {
-        Some(url) => StateTarget::MySql { url: url.clone() },
-        None => StateTarget::Sqlite { path: settings.data_dir.join("state.db") },
-    }
+    StateTarget::of(settings.state_database_url.as_deref(), &settings.data_dir)
 }
 
 /// The billing database of these settings; connects when first used.

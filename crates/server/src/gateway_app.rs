@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::gateway_api::{self, Setup};
+use crate::metrics::Metrics;
 use crate::paced_gateway::PacedGateway;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
@@ -70,7 +71,8 @@ impl GatewayApp {
             state: state.clone(),
             sessions: sessions.clone(),
             session: name.clone(),
-            access: Access { key: settings.api_key.clone(), origins: settings.origins.clone() },
+            access: Access::by_key(settings.api_key.clone(), settings.origins.clone()),
+            trusted_proxies: settings.trusted_proxies.clone(),
             delay: settings.pace.delay,
             stopping: stopping.clone(),
         });
@@ -86,10 +88,12 @@ impl GatewayApp {
                 pace: settings.pace,
                 quotas: settings.quotas,
                 affinity: settings.affinity,
+                retention: settings.retention,
                 timeouts: settings.timeouts,
                 keeps_events: true,
             },
             clock,
+            Metrics::default(),
         );
         Ok(GatewayApp {
             address,

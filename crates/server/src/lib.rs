@@ -1,5 +1,6 @@
 //! kabari's server: see `ARCHITECTURE.md`.
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -8,11 +9,13 @@ pub mod config;
 mod crash_point;
 pub mod data_dir;
 mod delivery_view;
+mod disk;
 pub mod dispatcher;
 mod env_file;
 mod gateway_api;
 pub mod gateway_app;
 pub mod logging;
+pub mod metrics;
 pub mod origins;
 mod paced_gateway;
 mod passkey_snippet;
@@ -22,4 +25,6 @@ pub mod session_key;
 pub mod sessions;
 pub mod store;
 pub mod timeouts;
+pub mod trace;
+mod web;
 pub mod whatsapp_session;

@@ -56,6 +56,10 @@ impl Gateway for PacedGateway {
         self.gateway.knows_ids()
     }
 
+    fn clock_offset(&self) -> Option<i64> {
+        self.gateway.clock_offset()
+    }
+
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
         self.gateway.take_events()
     }

@@ -39,6 +39,11 @@ impl Sessions {
         Sessions(Arc::new(Inner { state, clock, open, changed: Notify::new() }))
     }
 
+    /// Returns the clock that waits here go by.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Returns the session of this name, if it is open here.
     pub fn gateway(&self, name: &str) -> Option<Arc<dyn Gateway>> {
         self.0.open.borrow().get(name).cloned()

@@ -242,6 +242,11 @@ impl Shared {
             return;
         }
         let waiting = lock(&self.acks).remove(&ack.id);
+        // One that comes late tells of an earlier time.
+        if let (Some(_), Some(theirs)) = (&waiting, ack.timestamp) {
+            let offset = theirs.timestamp_millis() - now().0;
+            self.clock_offset.store(offset, Ordering::Relaxed);
+        }
         let answer = ack.error.clone().map_or(Ack::Accepted, Ack::Refused);
         // The one who waited may be gone by now: then the answer must not go with them.
         let unheard = match waiting {

@@ -34,7 +34,7 @@ use crate::{
 use async_trait::async_trait;
 use kabari_domain::{Phone, Timestamp};
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use supervisor::Command;
@@ -81,6 +81,9 @@ pub struct Embedded {
     events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
 }
 
+/// Stands for an offset of the server's clock that is not known.
+const UNKNOWN_OFFSET: i64 = i64::MIN;
+
 /// What the session's task, the library's threads and the callers have in common.
 struct Shared {
     link: watch::Sender<Link>,
@@ -102,6 +105,9 @@ struct Shared {
     qr_task: Mutex<Option<task::Id>>,
     /// Tells the session's task that a link with a passkey cannot be finished.
     passkey_failed: Notify,
+    /// How many milliseconds the server's clock is ahead of ours; [`UNKNOWN_OFFSET`] before the
+    /// first ack.
+    clock_offset: AtomicI64,
     ack_timeout: Duration,
     longest_reconnect: Duration,
 }
@@ -160,6 +166,11 @@ impl Gateway for Embedded {
 
     fn knows_ids(&self) -> bool {
         true
+    }
+
+    fn clock_offset(&self) -> Option<i64> {
+        let offset = self.shared.clock_offset.load(Ordering::Relaxed);
+        (offset != UNKNOWN_OFFSET).then_some(offset)
     }
 
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>> {
@@ -262,6 +273,7 @@ impl Shared {
             history_turn: tokio::sync::Mutex::default(),
             qr_task: Mutex::new(None),
             passkey_failed: Notify::new(),
+            clock_offset: AtomicI64::new(UNKNOWN_OFFSET),
             ack_timeout,
             longest_reconnect,
         };

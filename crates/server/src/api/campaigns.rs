@@ -42,6 +42,9 @@ pub struct CampaignBody {
     notice_id: Option<i64>,
     /// The campaign whose failed deliveries this one repeats.
     parent_id: Option<i64>,
+    /// The id of the request that made it, as `X-Request-Id` answered and as logs have it.
+    #[schema(example = "f3a1b2c4d5e6f708")]
+    request_id: Option<String>,
     urgent: bool,
     /// All recipients, skipped ones included.
     #[schema(example = 3)]
@@ -125,6 +128,7 @@ impl CampaignBody {
             subject: campaign.subject,
             notice_id: campaign.notice_id,
             parent_id: campaign.parent_id,
+            request_id: campaign.request_id,
             urgent: campaign.urgent,
             total: campaign.total,
             counts: counts_by_name,

@@ -6,6 +6,7 @@ use super::error::{ApiError, ApiResult, ErrorBody};
 use super::send::{accepted, idempotency_key, recorded_campaign};
 use super::validation::PathText;
 use crate::store::state::IdempotencyKey;
+use crate::trace;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -104,6 +105,7 @@ pub async fn retry(
     let name = format!("retry of campaign {parent}");
     let key = idempotency_key(&headers, || name.clone())?
         .unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name.clone() });
-    let child = recorded_campaign(api.state.retry_failed(parent, Some(key)).await?)?;
+    let child =
+        recorded_campaign(api.state.retry_failed(parent, Some(key), trace::request_id()).await?)?;
     accepted(&api, child).await
 }

@@ -4,12 +4,13 @@
 //! The page itself holds no data and needs no key; its script asks the API for the state and the
 //! QR, with the key that a person types in where one is needed.
 
+use super::accepts_html;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
@@ -31,7 +32,7 @@ pub async fn serve(request: Request, next: Next) -> Response {
         SCRIPT_PATH if is_read => file("text/javascript", include_str!("link_page/page.js")),
         STYLE_PATH if is_read => file("text/css", include_str!("link_page/page.css")),
         _ if is_qr && is_read => {
-            let mut response = match is_accepted(request.headers()) {
+            let mut response = match accepts_html(request.headers()) {
                 true => page(),
                 false => next.run(request).await,
             };
@@ -40,16 +41,6 @@ pub async fn serve(request: Request, next: Next) -> Response {
         }
         _ => next.run(request).await,
     }
-}
-
-/// Returns whether the caller takes HTML: a browser that opens an address says so, and scripts
-/// and programs do not.
-fn is_accepted(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| range.split(';').next())
-        .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
 }
 
 fn page() -> Response {
@@ -65,20 +56,4 @@ fn file(content_type: &'static str, content: &'static str) -> Response {
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, content).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_who_accepts_html_gets_the_page() {
-        let accepted =
-            |value| is_accepted(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]));
-        assert!(accepted("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(accepted("application/json, Text/HTML;q=0.5"));
-        assert!(!accepted("*/*"));
-        assert!(!accepted("application/json"));
-        assert!(!is_accepted(&HeaderMap::new()));
-    }
 }

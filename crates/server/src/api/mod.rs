@@ -5,12 +5,13 @@
 //! [`streamed`]. A send only records what is to be done and waits for the state database to say
 //! that it is: who sends is somebody else.
 
+mod audit;
 pub(crate) mod auth;
 mod campaigns;
 mod compat;
 mod control;
 pub(crate) mod cross_origin;
-mod csv;
+pub(crate) mod csv;
 mod customers;
 mod deliveries;
 mod docs;
@@ -18,25 +19,37 @@ pub(crate) mod error;
 mod events;
 mod forecast;
 mod link_page;
+mod metrics;
 mod notices;
+mod operations;
 mod passkey;
+mod readiness;
 mod send;
 mod service;
 mod sessions;
-mod streamed;
+pub(crate) mod streamed;
 mod validation;
 mod whatsapp;
 
+use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
+use crate::metrics::Metrics;
 use crate::origins::Origins;
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
+use crate::web;
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
+use metrics::Readings;
+use operations::OperationRules;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -64,8 +77,12 @@ pub struct Api {
     pub state: StateStore,
     /// The sessions that are open here.
     pub sessions: Sessions,
+    /// What this process measures.
+    pub metrics: Metrics,
     /// How it is set up.
     pub settings: ApiSettings,
+    /// What `/metrics` has read last.
+    pub readings: Readings,
 }
 
 /// How the API is set up.
@@ -79,32 +96,48 @@ pub struct ApiSettings {
     pub compat_key: Option<String>,
     /// Whose web pages may call.
     pub origins: Origins,
+    /// The reverse proxies that are believed where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// A send is refused if the same was made within this time; zero turns that off.
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
     pub pace: Pace,
     /// Limits on every number, to tell when a send ends and what it waits for.
     pub quotas: Quotas,
+    /// Where the disk is to have room.
+    pub data_dir: PathBuf,
 }
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
-    let access =
-        Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
-    let (api, access) = (Arc::new(api), Arc::new(access));
-    let (router, openapi) = operations().split_for_parts();
+    let metrics = api.metrics.clone();
+    metrics.show(api.state.statement_times());
+    metrics.show(api.billing.statement_times());
+    let (operations, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
-    router
+    let rules = Arc::new(OperationRules::of(&openapi));
+    let access = Access::by_key(api.settings.api_key.clone(), api.settings.origins.clone())
+        .and_named_keys(api.state.clone(), rules.clone());
+    let proxies = Arc::new(api.settings.trusted_proxies.clone());
+    let (api, access) = (Arc::new(api), Arc::new(access));
+    let operations = operations
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Throttle::default())))
-        .layer(axum::middleware::from_fn_with_state(access.clone(), auth::guard))
-        .layer(axum::middleware::from_fn(link_page::serve))
-        .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state((api.clone(), rules), audit::record))
+        .layer(from_fn_with_state(access.clone(), auth::guard))
+        .layer(from_fn(link_page::serve))
+        .layer(from_fn(web::welcome))
+        .layer(from_fn(metrics::name_route))
+        .with_state(api.clone());
+    web::routes(api)
+        .fallback_service(operations)
+        .layer(from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
-        .with_state(api)
+        .layer(from_fn_with_state(metrics, metrics::measure))
 }
 
 /// The documentation of everything the API serves.
@@ -116,6 +149,9 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(docs::Description::openapi())
         .routes(routes!(service::index))
         .routes(routes!(service::health))
+        .routes(routes!(readiness::livez))
+        .routes(routes!(readiness::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(whatsapp::status))
         .routes(routes!(whatsapp::qr))
         .routes(routes!(whatsapp::connect))
@@ -155,6 +191,16 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(compat::fonnte::send))
 }
 
+/// Returns whether the caller takes HTML: a browser that opens an address says so, and scripts
+/// and programs do not.
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
+}
+
 /// Where a campaign is found.
 fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
@@ -180,5 +226,23 @@ impl Waiter {
             // What came meanwhile is seen by the look that follows.
             self.changes.borrow_and_update();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn only_who_accepts_html_gets_pages() {
+        let accepts = |value| {
+            accepts_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+        };
+        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(accepts("application/json, Text/HTML;q=0.5"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("application/json"));
+        assert!(!accepts_html(&HeaderMap::new()));
     }
 }

@@ -4,6 +4,7 @@ use super::settings;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{BillingDatabase, Options, Settings};
+use crate::disk;
 use crate::private::{self, Others};
 use crate::session_key::SessionKey;
 use crate::store::{StateStore, StateTarget};
@@ -16,8 +17,7 @@ use std::time::Duration;
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 /// How long a remote gateway may take.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Sessions and campaigns need little; this is where trouble is near.
-const LOW_DISK_MEBIBYTES: u64 = 200;
+const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
 
 /// Prints one line for each thing looked at. Fails if any of them keeps kabari from working.
 pub async fn run(options: Options) -> anyhow::Result<()> {
@@ -62,21 +62,15 @@ fn data_dir(path: &Path, report: &mut Findings) {
     } else {
         report.fault(&what, "others can look into it; it holds the WhatsApp session: chmod 700 it");
     }
-    match free_mebibytes(path) {
-        Some(free) if free < LOW_DISK_MEBIBYTES => {
-            report
-                .fault("disk", &format!("{free} MiB free; make room, or nothing can be recorded"));
-        }
-        Some(free) => report.good("disk", &format!("{free} MiB free")),
-        None => report.note("disk", "free space unknown (`df` did not answer)"),
+    let Some(free) = disk::free_bytes(path) else {
+        return report.note("disk", "this system does not tell the free space");
+    };
+    let found = format!("{} MiB free", free / BYTES_PER_MEBIBYTE);
+    if free < disk::LOW_BYTES {
+        report.fault("disk", &format!("{found}; make room, or nothing can be recorded"));
+    } else {
+        report.good("disk", &found);
     }
-}
-
-/// What `df` says: the standard library cannot tell.
-fn free_mebibytes(path: &Path) -> Option<u64> {
-    let output = std::process::Command::new("df").args(["-Pm"]).arg(path).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
 async fn billing(settings: &Settings, report: &mut Findings) {

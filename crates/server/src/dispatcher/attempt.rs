@@ -112,14 +112,22 @@ pub async fn attempt(
         jid: begun.jid,
         text: delivery.text.clone(),
     };
+    if let Some(late) = pacer.lateness(&context.clock, began_at + until_slot) {
+        context.metrics.paced(&from.lease.name, pacer.delay(), late);
+    }
     crash_point("send.begun");
+<<<<<<< HEAD
     let handover = (pacer.has_no_pause() && repeatable).then(|| {
         let acked = carried.acked.as_ref().map(|acked| (&acked.delivery, acked.at));
         let next = upcoming.map(|next| Attempt { jid: next.jid.as_deref(), ..attempt });
         let next = upcoming.map(|next| &next.delivery).zip(next);
         context.state.hand_over(acked, next, from.lease, from.now)
     });
+=======
+    let left_at = context.clock.monotonic();
+>>>>>>> main
     let answer = from.gateway.send(&message).await;
+    let answered_at = context.clock.monotonic();
     crash_point("send.answered");
     if let Some(handover) = handover {
         let handed_over = handover.finish().await;
@@ -130,12 +138,22 @@ pub async fn attempt(
     let is_gone = matches!(answer, Err(SendError::NotRegistered));
     // From here until the answer is written nothing may fail: it would be lost.
     // Counted from the answer: only then was the message surely on the wire.
-    pacer.hold(&context.clock, gap);
+    pacer.answered(&context.clock, gap);
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
     let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(timeouts.resend));
     pacer.hold(&context.clock, verdict.hold);
-    tracing::debug!(delivery = delivery.id, attempt = begun.attempt, event = ?verdict.event, "attempted");
+    let request_id = delivery.request_id.as_deref();
+    tracing::debug!(
+        delivery = delivery.id,
+        campaign = delivery.campaign_id,
+        request_id,
+        attempt = begun.attempt,
+        event = ?verdict.event,
+        "attempted"
+    );
+    context.metrics.attempted(&from.lease.name, verdict.event, answered_at.saturating_sub(left_at));
     if verdict.event == DeliveryEvent::Acked {
+        context.metrics.acked(&delivery.message_id, answered_at);
         context.breaker.trips(delivery.campaign_id, false);
         carried.acked = Some(Acked { delivery, at: now });
         return Ok(AfterAttempt::Acked);
@@ -149,7 +167,7 @@ pub async fn attempt(
         tracing::warn!(%until, "WhatsApp's limit for new chats: strangers wait for its end");
     }
     if context.breaker.trips(delivery.campaign_id, verdict.is_failure) {
-        pause(context, delivery.campaign_id).await?;
+        pause(context, &delivery).await?;
         return Ok(AfterAttempt::Stop);
     }
     let link_is_down = matches!(verdict.event, DeliveryEvent::NotSent(_));
@@ -164,8 +182,13 @@ pub async fn write_carried_ack(context: &Context, session: &SessionLease, carrie
     }
 }
 
-async fn pause(context: &Context, campaign: i64) -> Result<(), StoreError> {
-    tracing::error!(campaign, "many failures in a row: paused until somebody resumes it");
+async fn pause(context: &Context, delivery: &LeasedDelivery) -> Result<(), StoreError> {
+    let (campaign, request_id) = (delivery.campaign_id, delivery.request_id.as_deref());
+    tracing::error!(
+        campaign,
+        request_id,
+        "many failures in a row: paused until somebody resumes it"
+    );
     let pause = CampaignEvent::Pause(PauseReason::Breaker);
     match context.state.campaign_event(campaign, pause).await {
         Ok(_) | Err(StoreError::NotAllowed(_)) => Ok(()),

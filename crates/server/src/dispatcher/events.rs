@@ -121,12 +121,22 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     for (session, percent) in told {
         state.history_told(session, percent).await?;
     }
+<<<<<<< HEAD
     let receipts = receipts.into_iter().map(|((rank, at), message_ids)| (rank, at, message_ids));
     state.receipts(&receipts.collect::<Vec<_>>()).await?;
+=======
+    for ((rank, at), message_ids) in &receipts {
+        state.receipt(message_ids, *rank, *at).await?;
+    }
+>>>>>>> main
     // Only now: what comes before them is written.
     for (session, heard) in marks {
         crash_point("events.heard");
         state.note_heard(session, heard).await?;
+    }
+    // Once: a round that fails is written again.
+    for ((rank, _), message_ids) in &receipts {
+        context.metrics.received(message_ids, *rank, context.clock.monotonic());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::held_deliveries::HeldDeliveries;
 use super::sender::Sender;
 use super::{Connector, Context, LOOK_EVERY, STORE_PAUSE};
 use crate::clock::speed;
+use crate::metrics::Loop;
 use crate::sessions::perform;
 use crate::store::state::{LinkReport, Session, SessionLease};
 use crate::store::{StateStore, StoreError};
@@ -32,8 +33,11 @@ pub async fn run(context: Context, connector: Connector, heard: mpsc::UnboundedS
     let mut fleet = Fleet { connector: Arc::new(connector), heard, held, last_request: 0, context };
     while !fleet.context.is_stopping() {
         let began = fleet.context.clock.monotonic();
-        if let Err(error) = fleet.round().await {
-            fleet.context.after_store_error("looking after the sessions", &error).await;
+        match fleet.round().await {
+            Ok(()) => fleet.context.came_round(Loop::Fleet),
+            Err(error) => {
+                fleet.context.after_store_error("looking after the sessions", &error).await
+            }
         }
         let wait = fleet.context.left_of(LOOK_EVERY, began);
         tokio::select! {

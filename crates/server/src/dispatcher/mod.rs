@@ -3,7 +3,8 @@
 //! A node holds any number of sessions, each by a lease; whatever it writes in a session's name is
 //! fenced by that. [`fleet`] decides which sessions this node holds and opens them. For each of
 //! them [`sender`] sends, one message at a time; [`events`] writes down what WhatsApp says to any
-//! of them later. [`upkeep`] does what is due because time has passed.
+//! of them later. [`upkeep`] does what is due because time has passed,
+//! [`retention`] deletes what is at its end.
 
 mod attempt;
 mod breaker;
@@ -12,12 +13,14 @@ mod fleet;
 mod held_deliveries;
 mod pace;
 mod registration;
+mod retention;
 mod sender;
 mod upkeep;
 mod verdict;
 
 use crate::clock::{Clock, speed};
 use crate::config::Pace;
+use crate::metrics::{Loop, Metrics};
 use crate::sessions::Sessions;
 use crate::store::state::{Affinity, SessionKind, SessionLease};
 use crate::store::{StateStore, StoreError};
@@ -53,6 +56,8 @@ pub struct DispatcherSettings {
     pub quotas: Quotas,
     /// How long a number may be away before others write to its contacts.
     pub affinity: Affinity,
+    /// How long campaigns that have ended keep texts, names and numbers; `None` is for ever.
+    pub retention: Option<Duration>,
     /// How long to wait for what may never come.
     pub timeouts: Timeouts,
     /// Whether what WhatsApp says is also kept for those in front of this gateway.
@@ -84,6 +89,7 @@ struct Context {
     settings: Arc<DispatcherSettings>,
     clock: Clock,
     breaker: Arc<Breaker>,
+    metrics: Metrics,
     /// Set at shutdown: start nothing new.
     stopping: CancellationToken,
 }
@@ -102,6 +108,7 @@ impl Dispatcher {
         connector: Connector,
         settings: DispatcherSettings,
         clock: Clock,
+        metrics: Metrics,
     ) -> Dispatcher {
         let stopping = CancellationToken::new();
         let context = Context {
@@ -110,12 +117,14 @@ impl Dispatcher {
             settings: Arc::new(settings),
             clock,
             breaker: Arc::default(),
+            metrics,
             stopping: stopping.clone(),
         };
         let loops = TaskTracker::new();
         let (heard, hears) = mpsc::unbounded_channel();
         loops.spawn(fleet::run(context.clone(), connector, heard));
         loops.spawn(events::record(context.clone(), hears));
+        loops.spawn(retention::run(context.clone()));
         loops.spawn(upkeep::run(context));
         loops.close();
         Dispatcher { loops, stopping }
@@ -136,6 +145,11 @@ impl Context {
     /// Returns the same context for loops that end with this token too.
     fn until(&self, stopping: CancellationToken) -> Context {
         Context { stopping, ..self.clone() }
+    }
+
+    /// Notes that a loop has come round without an error.
+    fn came_round(&self, which: Loop) {
+        self.metrics.came_round(which, self.clock.monotonic());
     }
 
     /// Returns whether to end now.

@@ -16,11 +16,13 @@ pub struct Pacer {
     /// On [`Clock::monotonic`].
     not_before: Duration,
     slow: u32,
+    /// Whether there was something to send all the time since the last message.
+    busy: bool,
 }
 
 impl Pacer {
     pub fn new(pace: Pace) -> Pacer {
-        Pacer { pace, not_before: Duration::ZERO, slow: 0 }
+        Pacer { pace, not_before: Duration::ZERO, slow: 0, busy: false }
     }
 
     /// Goes on at another pace.
@@ -60,9 +62,32 @@ impl Pacer {
         self.not_before.saturating_sub(clock.monotonic())
     }
 
+<<<<<<< HEAD
     /// Whether a message may follow another at once.
     pub fn has_no_pause(&self) -> bool {
         self.pace.delay.is_zero() && self.pace.jitter.is_zero()
+=======
+    /// A message was answered: the next goes out after this gap.
+    pub fn answered(&mut self, clock: &Clock, gap: Duration) {
+        self.hold(clock, gap);
+        self.busy = true;
+    }
+
+    /// There is nothing to send, or nothing may go out.
+    pub fn idle(&mut self) {
+        self.busy = false;
+    }
+
+    /// How long after its time a message leaves now; `None` if it follows none. `slot` is what the
+    /// database says, on [`Clock::monotonic`].
+    pub fn lateness(&self, clock: &Clock, slot: Duration) -> Option<Duration> {
+        self.busy.then(|| clock.monotonic().saturating_sub(self.not_before.max(slot)))
+    }
+
+    /// The delay between two messages, without its random part.
+    pub fn delay(&self) -> Duration {
+        self.pace.delay
+>>>>>>> main
     }
 
     /// The longest gap there can be.
@@ -87,6 +112,20 @@ mod tests {
         for _ in 0..100 {
             assert!((delay..=delay * 3 / 2).contains(&pacer.gap()));
         }
+    }
+
+    #[test]
+    fn only_a_message_that_follows_another_can_be_late() {
+        let clock = Clock::manual(Timestamp(0));
+        let delay = Duration::from_secs(2);
+        let mut pacer = Pacer::new(Pace { delay, jitter: Duration::ZERO });
+        assert_eq!(pacer.lateness(&clock, Duration::ZERO), None);
+        pacer.answered(&clock, delay);
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(pacer.lateness(&clock, Duration::ZERO), Some(Duration::from_secs(3)));
+        assert_eq!(pacer.lateness(&clock, Duration::from_secs(4)), Some(Duration::from_secs(1)));
+        pacer.idle();
+        assert_eq!(pacer.lateness(&clock, Duration::ZERO), None);
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Sender {
         };
         self.note_waiting(!may_send).await?;
         if !may_send {
+            self.pacer.idle();
             return Ok(AfterRound::Wait(LOOK_EVERY));
         }
         self.pacer.set_pace(pace_of(&session, self.context.settings.pace));
@@ -140,13 +141,19 @@ impl Sender {
                 lease: self.context.settings.timeouts.lease,
             })
             .await?;
-        let Some(last) = batch.last() else { return Ok(AfterRound::Wait(IDLE)) };
+        let Some(last) = batch.last() else {
+            self.pacer.idle();
+            return Ok(AfterRound::Wait(IDLE));
+        };
         self.last_served = last.campaign_id;
         let _held = self.held_deliveries.hold(&batch);
         let campaigns: BTreeSet<i64> = batch.iter().map(|delivery| delivery.campaign_id).collect();
         let next = match registration::check(&self.context, &*self.gateway, batch).await? {
             Checked::Ready(ready) => self.send_all(&phone, now, ready).await?,
-            Checked::AskAgain(wait) => AfterRound::Pause(wait),
+            Checked::AskAgain(wait) => {
+                self.pacer.idle();
+                AfterRound::Pause(wait)
+            }
         };
         for campaign in campaigns {
             self.context.state.complete_if_done(campaign).await?;
@@ -228,6 +235,7 @@ impl Sender {
         let connected = link.is_connected();
         if connected && !self.was_connected {
             self.pacer.connected();
+            self.context.metrics.connected(&self.lease.name);
         }
         let report = LinkReport {
             state: link.state,

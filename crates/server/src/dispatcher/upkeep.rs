@@ -2,6 +2,7 @@
 //! what dead nodes left behind is taken back, and campaigns that nobody can send fail.
 
 use super::{Context, LOOK_EVERY};
+use crate::metrics::Loop;
 use crate::store::StoreError;
 use crate::store::state::Session;
 use kabari_domain::{LinkState, Timestamp, wording};
@@ -14,8 +15,9 @@ const GATEWAY_PATIENCE: Duration = Duration::from_secs(10);
 pub async fn run(context: Context) {
     while !context.is_stopping() {
         let began = context.clock.monotonic();
-        if let Err(error) = round(&context).await {
-            context.after_store_error("campaign upkeep", &error).await;
+        match round(&context).await {
+            Ok(()) => context.came_round(Loop::Upkeep),
+            Err(error) => context.after_store_error("campaign upkeep", &error).await,
         }
         context.sleep(context.left_of(LOOK_EVERY, began)).await;
     }

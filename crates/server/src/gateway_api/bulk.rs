@@ -140,6 +140,7 @@ impl Api {
             expires_at: None,
             fingerprint: fingerprint(&request),
             request,
+            request_id: None,
         };
         let found = self.create(&campaign, &recipients, Some(Duration::MAX)).await?;
         let Creation::Duplicate(earlier) = found else { return made(found) };

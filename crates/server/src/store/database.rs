@@ -4,15 +4,25 @@ use super::batch::{BatchWriter, Batched, Statement, refusal};
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
+<<<<<<< HEAD
 use super::transaction::{EngineConnection, EngineTransaction, Transaction};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+=======
+use crate::metrics::statement_times;
+use prometheus::Histogram;
+use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+>>>>>>> main
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::Path;
+<<<<<<< HEAD
 use std::sync::OnceLock;
 use std::time::Duration;
+=======
+use std::time::{Duration, Instant};
+>>>>>>> main
 use tokio::sync::watch;
 
 /// How long a call waits for a connection to the server, connecting included.
@@ -45,6 +55,7 @@ pub(super) struct Database {
     which: Which,
     pools: Pools,
     commits: watch::Sender<u64>,
+    statement_times: Histogram,
 }
 
 #[derive(Debug)]
@@ -139,7 +150,11 @@ impl Database {
     }
 
     fn new(which: Which, pools: Pools) -> Database {
-        Database { which, pools, commits: watch::Sender::new(0) }
+        let statement_times = statement_times(match which {
+            Which::Billing => "billing",
+            Which::State => "state",
+        });
+        Database { which, pools, commits: watch::Sender::new(0), statement_times }
     }
 
     pub fn engine(&self) -> Engine {
@@ -156,6 +171,11 @@ impl Database {
     /// Changes with every commit that wrote something.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.subscribe()
+    }
+
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.statement_times.clone()
     }
 
     /// All rows of a query, outside any transaction.
@@ -282,6 +302,7 @@ impl Database {
         call: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
         let which = self.which;
+        let began = Instant::now();
         let result = match self.engine() {
             Engine::Sqlite => call.await,
             Engine::MySql => match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
@@ -292,6 +313,7 @@ impl Database {
                 }
             },
         };
+        self.statement_times.observe(began.elapsed().as_secs_f64());
         result.map_err(|e| StoreError::from_sqlx(which, &e))
     }
 }
@@ -325,6 +347,8 @@ pub(super) fn file(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten: who is forgotten is not left in the file.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
 }

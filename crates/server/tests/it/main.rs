@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod baileys;
 mod cli;
+mod deploy;
 mod docs;
 mod engine;
 mod gateway;

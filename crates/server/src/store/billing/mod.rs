@@ -12,6 +12,7 @@ use super::row::{Row, Value, params};
 use chrono::NaiveDateTime;
 use futures_util::{Stream, TryStreamExt, stream};
 use kabari_domain::{Customer, Notice};
+use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
@@ -98,6 +99,11 @@ impl Billing {
             BillingTarget::Sqlite { path } => Database::billing_file(&path),
         };
         Ok(Billing(Arc::new(database)))
+    }
+
+    /// How long statements take, to be shown to Prometheus.
+    pub fn statement_times(&self) -> Histogram {
+        self.0.statement_times()
     }
 
     /// Whether it answers and has every table and column that is read; each missing one is named.

@@ -84,6 +84,8 @@ pub struct Campaign {
     pub fingerprint: String,
     /// The request that made it, JSON.
     pub request: String,
+    /// The id of the request that made it.
+    pub request_id: Option<String>,
     /// The sessions that may send it; none for all.
     pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.
@@ -102,6 +104,21 @@ pub struct Campaign {
 pub struct DeliveryCounts(HashMap<DeliveryState, u64>);
 
 impl DeliveryCounts {
+    /// Returns it as a campaign keeps it whose deliveries are deleted.
+    pub(super) fn to_stored(&self) -> String {
+        let states = DeliveryState::ALL.into_iter().filter(|state| self.get(*state) > 0);
+        let counts = states.map(|state| format!("{}={}", state.as_str(), self.get(state)));
+        counts.collect::<Vec<_>>().join(",")
+    }
+
+    fn from_stored(text: &str) -> DeliveryCounts {
+        let counts = text.split(',').filter_map(|count| {
+            let (state, number) = count.split_once('=')?;
+            Some((DeliveryState::from_name(state)?, number.parse().ok()?))
+        });
+        DeliveryCounts(counts.collect())
+    }
+
     /// In this state.
     pub fn get(&self, state: DeliveryState) -> u64 {
         self.0.get(&state).copied().unwrap_or(0)
@@ -162,11 +179,19 @@ impl StateStore {
              WHERE campaign_id IN ({}) GROUP BY campaign_id, state",
             placeholders(ids.len())
         );
-        let values = ids.iter().map(|id| Value::from(*id)).collect();
-        for row in self.db().rows(&sql, values).await? {
+        let values: Vec<_> = ids.iter().map(|id| Value::from(*id)).collect();
+        for row in self.db().rows(&sql, values.clone()).await? {
             let state = row.get("state")?;
             let number = row.get("number")?;
             counts.entry(row.get("campaign_id")?).or_default().0.insert(state, number);
+        }
+        let sql = format!(
+            "SELECT id, counts FROM campaigns WHERE id IN ({}) AND counts IS NOT NULL",
+            placeholders(ids.len())
+        );
+        for row in self.db().rows(&sql, values).await? {
+            let stored: String = row.get("counts")?;
+            counts.insert(row.get("id")?, DeliveryCounts::from_stored(&stored));
         }
         Ok(counts)
     }

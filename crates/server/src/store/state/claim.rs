@@ -39,6 +39,8 @@ pub struct LeasedDelivery {
     pub message_id: MessageId,
     /// The address of the first attempt, which every later one keeps.
     pub jid: Option<String>,
+    /// The id of the request that made its campaign, for logs.
+    pub request_id: Option<String>,
     /// Whether its campaign goes out in quiet hours too.
     pub urgent: bool,
     /// Whether a repeat goes out only because a person wants it: the gateway it went out through
@@ -85,6 +87,7 @@ pub struct Affinity {
 /// A running campaign, as far as claiming needs it.
 struct Running {
     id: i64,
+    request_id: Option<String>,
     urgent: bool,
     /// The sessions it names; none for all.
     sessions: Vec<String>,
@@ -129,6 +132,7 @@ impl StateStore {
                         text: row.get::<Option<String>>("text")?.unwrap_or_default(),
                         message_id: row.get("message_id")?,
                         jid: row.get("jid")?,
+                        request_id: campaign.request_id.clone(),
                         urgent: campaign.urgent,
                         unrepeatable: row.get("unrepeatable")?,
                         progress,
@@ -173,7 +177,7 @@ impl StateStore {
         now: Timestamp,
     ) -> Result<Vec<Running>, StoreError> {
         let sql = format!(
-            "SELECT c.id, c.urgent, c.sessions FROM campaigns c WHERE {} \
+            "SELECT c.id, c.request_id, c.urgent, c.sessions FROM campaigns c WHERE {} \
              ORDER BY c.urgent DESC, CASE WHEN c.id > ? THEN 0 ELSE 1 END, c.id",
             has_due()
         );
@@ -182,6 +186,7 @@ impl StateStore {
         for row in self.db().rows(&sql, values).await? {
             let campaign = Running {
                 id: row.get("id")?,
+                request_id: row.get("request_id")?,
                 urgent: row.get("urgent")?,
                 sessions: row.get("sessions")?,
             };

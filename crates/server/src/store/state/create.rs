@@ -57,6 +57,8 @@ pub struct NewCampaign {
     pub fingerprint: String,
     /// The request, JSON.
     pub request: String,
+    /// The id of the request, for logs; at most 64 characters.
+    pub request_id: Option<String>,
 }
 
 /// A recipient to record.
@@ -223,9 +225,9 @@ impl StateStore {
         let written = tx
             .execute(
                 "INSERT INTO campaigns (kind, notice_id, subject, template, status, parent_id, \
-                 urgent, sessions, starts_at, expires_at, fingerprint, request, supersedes, \
-                 total, created_at, started_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+                 urgent, sessions, starts_at, expires_at, fingerprint, request, request_id, \
+                 supersedes, total, created_at, started_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
                 params![
                     campaign.kind.as_str(),
                     campaign.notice_id,
@@ -239,6 +241,7 @@ impl StateStore {
                     campaign.expires_at.map(|t| t.0),
                     campaign.fingerprint.as_str(),
                     campaign.request.as_str(),
+                    campaign.request_id.as_deref(),
                     i64::from(supersedes),
                     now.0,
                     started_at,
@@ -268,12 +271,15 @@ impl StateStore {
         &self,
         campaign: i64,
         key: Option<IdempotencyKey>,
+        request_id: Option<String>,
     ) -> Result<Creation, StoreError> {
         let parent = self
             .campaign(campaign)
             .await?
             .ok_or(StoreError::NotFound { what: "campaign", id: campaign })?;
-        if self.counts(campaign).await?.get(DeliveryState::Failed) == 0 {
+        let known = "SELECT id FROM deliveries WHERE campaign_id = ? AND state = 'failed' \
+                     AND phone IS NOT NULL LIMIT 1";
+        if self.db().row(known, params![campaign]).await?.is_none() {
             return Err(StoreError::Conflict("no delivery of this campaign has failed"));
         }
         let child = NewCampaign {
@@ -289,8 +295,9 @@ impl StateStore {
             expires_at: None,
             fingerprint: format!("retry-{campaign}"),
             request: parent.request,
+            request_id,
         };
-        let failed = self.deliveries_where(campaign, "state = 'failed'");
+        let failed = self.deliveries_where(campaign, "state = 'failed' AND phone IS NOT NULL");
         let recipients = failed.map_ok(|failed: Delivery| NewDelivery {
             customer_id: failed.customer_id,
             customer_name: failed.customer_name,

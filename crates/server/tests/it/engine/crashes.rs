@@ -30,7 +30,7 @@ enum By {
 }
 
 /// The points, and at which of its visits the process dies.
-const POINTS: [(&str, u32, By); 40] = [
+const POINTS: [(&str, u32, By); 42] = [
     ("create.written", 1, By::Sending),
     ("create.committed", 1, By::Sending),
     ("session.written", 1, By::Sending),
@@ -46,9 +46,9 @@ const POINTS: [(&str, u32, By); 40] = [
     ("begin.committed", 1, By::Sending),
     ("begin.committed", 3, By::SendingInPace),
     ("entries.written", 2, By::Sending),
-    ("entries.written", 9, By::Sending),
+    ("entries.written", 4, By::Sending),
     ("entries.committed", 2, By::Sending),
-    ("entries.committed", 9, By::Sending),
+    ("entries.committed", 4, By::Sending),
     ("send.begun", 2, By::Sending),
     ("send.answered", 1, By::Sending),
     ("send.answered", 4, By::Sending),
@@ -56,10 +56,12 @@ const POINTS: [(&str, u32, By); 40] = [
     ("handover.written", 3, By::Sending),
     ("handover.committed", 1, By::Sending),
     ("handover.committed", 4, By::Sending),
-    ("settle.written", 1, By::SendingInPace),
-    ("settle.written", 3, By::SendingInPace),
-    ("settle.committed", 1, By::SendingInPace),
-    ("settle.committed", 5, By::SendingInPace),
+    ("ack.written", 1, By::SendingInPace),
+    ("ack.written", 3, By::SendingInPace),
+    ("ack.committed", 1, By::SendingInPace),
+    ("ack.committed", 5, By::SendingInPace),
+    ("settle.written", 1, By::Pausing),
+    ("settle.committed", 1, By::Pausing),
     ("receipt.arrived", 1, By::Sending),
     ("receipt.written", 1, By::Sending),
     ("receipt.committed", 2, By::Sending),

@@ -7,6 +7,7 @@ mod default_settings;
 mod disk;
 mod faults;
 mod happy_path;
+mod health;
 mod history;
 mod link;
 mod pace;

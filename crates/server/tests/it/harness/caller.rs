@@ -3,7 +3,7 @@
 use super::served::PATIENCE;
 use super::world::TEMPLATE;
 use kabari_gateway::http;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,14 +40,35 @@ impl Caller {
         headers: &[(&'static str, &str)],
         body: &Value,
     ) -> reqwest::Result<(u16, Value)> {
+        let response = self.send_request(method, path, headers, body).await?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Asks, and returns the answer with its headers.
+    pub async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+    ) -> Response {
+        self.send_request(method, path, headers, body).await.unwrap()
+    }
+
+    async fn send_request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+    ) -> reqwest::Result<Response> {
         let mut request = self.client.request(method, self.url(path)).json(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        request.send().await
     }
 
     /// Asks; the answer has to be a success.

@@ -262,6 +262,30 @@ impl TestState {
         }
     }
 
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    /// How many pages the file has.
+    pub async fn pages(&self) -> i64 {
+        self.number("PRAGMA page_count").await
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.place {
+            Place::Server(_) => {
+                sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+            }
+            Place::Directory { file, .. } => {
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection: SqliteConnection = options.connect().await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
     /// Runs statements behind the store's back.
     pub async fn execute(&self, sql: &str) {
         match &self.place {

@@ -8,6 +8,7 @@ pub mod database;
 pub mod driven_client;
 pub mod gateway;
 pub mod node;
+pub mod promtool;
 pub mod proxy;
 pub mod running_clock;
 pub mod scripted_gateway;

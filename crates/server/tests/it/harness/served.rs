@@ -3,10 +3,12 @@
 use super::database::{SeedBilling, billing_file};
 use super::gateway::{OurGateway, opened};
 use super::scripted_gateway::ScriptedGateway;
+use kabari::access::peer::TrustedProxies;
 use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use kabari::metrics::Metrics;
 use kabari::origins::Origins;
 use kabari::sessions::Sessions;
 use kabari::store::state::{Affinity, SessionKind};
@@ -18,6 +20,7 @@ use kabari_gateway::{Gateway, Remote, RemoteConfig, http};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -45,9 +48,11 @@ impl Default for Setup {
                 api_key: None,
                 compat_key: None,
                 origins: Origins::default(),
+                trusted_proxies: TrustedProxies::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
                 quotas: Quotas::none(),
+                data_dir: PathBuf::new(),
             },
             billing: None,
             dispatching: true,
@@ -121,11 +126,14 @@ impl Served {
         };
         state.create_session(DEFAULT_SESSION, kind).await.unwrap();
         let sessions = Sessions::new(state.clone(), Clock::System);
+        let metrics = Metrics::default();
         let api = Api {
             billing: Billing::connect(target).unwrap(),
             state: state.clone(),
             sessions: sessions.clone(),
-            settings: setup.settings,
+            metrics: metrics.clone(),
+            readings: Default::default(),
+            settings: ApiSettings { data_dir: directory.path().to_owned(), ..setup.settings },
         };
         let (address, server) = serve(api::router(api)).await;
         let dispatcher = setup.dispatching.then(|| {
@@ -134,6 +142,7 @@ impl Served {
                 pace,
                 quotas,
                 affinity: Affinity { wait: Duration::ZERO, urgent: Duration::ZERO },
+                retention: None,
                 timeouts: Timeouts::default(),
                 keeps_events: false,
             };
@@ -144,7 +153,7 @@ impl Served {
             });
             let connector = Connector { kind, only: None, open };
             let sessions = sessions.clone();
-            Dispatcher::spawn(state.clone(), sessions, connector, settings, Clock::System)
+            Dispatcher::spawn(state.clone(), sessions, connector, settings, Clock::System, metrics)
         });
         if dispatcher.is_none() {
             sessions.opened(DEFAULT_SESSION, gateway);
@@ -208,7 +217,10 @@ impl Drop for Served {
 pub async fn serve(router: axum::Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let server = tokio::spawn(async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).await.unwrap();
+    });
     (address, server)
 }
 

@@ -17,7 +17,7 @@ use kabari_gateway::{Gateway, Link, LinkState};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -322,7 +322,12 @@ impl World {
 
     /// Runs statements on the state's file behind kabari's back.
     pub async fn execute(&self, sql: &str) {
-        execute_on_file(&self.directory.path().join("state.db"), sql).await;
+        execute_on_file(&self.state_file(), sql).await;
+    }
+
+    /// The state's file.
+    pub fn state_file(&self) -> PathBuf {
+        self.directory.path().join("state.db")
     }
 
     /// Holds the campaign's report against what the phones say.

@@ -39,6 +39,7 @@ pub fn new_campaign() -> NewCampaign {
         expires_at: None,
         fingerprint: format!("fingerprint {}", COUNT.fetch_add(1, Ordering::Relaxed)),
         request: "{}".to_owned(),
+        request_id: None,
     }
 }
 

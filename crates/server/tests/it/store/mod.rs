@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access;
 mod billing;
 mod campaigns;
 mod creation;
@@ -32,8 +33,10 @@ mod faults;
 mod fixtures;
 mod gateways;
 mod migrations;
+mod person;
 mod races;
 mod receipts;
+mod retention;
 mod scale;
 mod session_entries;
 mod sessions;

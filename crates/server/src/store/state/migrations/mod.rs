@@ -6,7 +6,7 @@ use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use std::path::Path;
 
 /// The name of the lock that lets one node at a time change the schema: locks are the server's, so
@@ -15,7 +15,7 @@ const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 6] = [
+const STEPS: [(&str, &str, &str); 8] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -30,7 +30,16 @@ const STEPS: [(&str, &str, &str); 6] = [
     ("history", include_str!("sqlite/0004_history.sql"), include_str!("mysql/0004_history.sql")),
     ("passkey", include_str!("sqlite/0005_passkey.sql"), include_str!("mysql/0005_passkey.sql")),
     ("gateways", include_str!("sqlite/0006_gateways.sql"), include_str!("mysql/0006_gateways.sql")),
+    ("access", include_str!("sqlite/0007_access.sql"), include_str!("mysql/0007_access.sql")),
+    (
+        "retention",
+        include_str!("sqlite/0008_retention.sql"),
+        include_str!("mysql/0008_retention.sql"),
+    ),
 ];
+
+/// SQLite's number for a file that gives back room when it is told to.
+const INCREMENTAL: i64 = 2;
 
 /// The steps that kabari has done up to version 0.2, which kept a list of its own.
 const EARLIER_STEPS: &str = "SELECT COUNT(*) FROM seaql_migrations";
@@ -72,7 +81,22 @@ pub(super) async fn run_on_file(path: &Path) -> Result<(), StoreError> {
     let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut *tx).await;
     migrate(&migrator(Engine::Sqlite), &mut *tx, or_none(earlier)?).await?;
     tx.commit().await.map_err(failed)?;
+    give_back_from_now_on(&mut connection).await;
     connection.close().await.map_err(failed)
+}
+
+/// Lets a file give room back to the disk that deleted rows have left. One that cannot do so yet is
+/// written anew once, which takes a while and as much room again.
+async fn give_back_from_now_on(connection: &mut SqliteConnection) {
+    let mode = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut *connection).await;
+    if mode.is_ok_and(|mode: i64| mode == INCREMENTAL) {
+        return;
+    }
+    let anew = sqlx::raw_sql("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").execute(connection).await;
+    if let Err(error) = anew {
+        let error = failed(error);
+        tracing::warn!(%error, "the state database keeps its size; trying again at the next start");
+    }
 }
 
 /// On a server: schema changes commit by themselves there, so a named lock keeps other nodes out,
