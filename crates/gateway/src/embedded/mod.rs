@@ -37,12 +37,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use storage::Storage;
 use supervisor::Command;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task;
-use storage::Storage;
-use whatsapp_rust::{Client, Jid};
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
+use whatsapp_rust::{Client, Jid};
 
 /// How long the server may take to acknowledge a message.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(20);

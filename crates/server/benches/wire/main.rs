@@ -113,7 +113,10 @@ async fn compare(order: Order) -> anyhow::Result<()> {
         let mut crowd = vec![];
         for contender in &contenders {
             eprintln!("{clients} at once: {}", report::name(*contender));
-            crowd.push((*contender, measure(*contender, *clients, RECIPIENTS_PER_CLIENT, &order).await?));
+            crowd.push((
+                *contender,
+                measure(*contender, *clients, RECIPIENTS_PER_CLIENT, &order).await?,
+            ));
         }
         crowds.push((*clients, crowd));
     }

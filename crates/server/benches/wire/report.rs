@@ -66,12 +66,7 @@ pub fn engine_name(engine: Engine) -> &'static str {
 }
 
 /// The bare client comes first among the rows.
-pub fn print(
-    order: &Order,
-    commit: Duration,
-    rows: &[Row],
-    crowds: &[(u32, Vec<Row>)],
-) {
+pub fn print(order: &Order, commit: Duration, rows: &[Row], crowds: &[(u32, Vec<Row>)]) {
     println!(
         "\n\
          {recipients} recipients, each written to twice: a first message, which takes an exchange of keys, and a\n\

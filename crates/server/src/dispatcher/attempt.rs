@@ -116,16 +116,13 @@ pub async fn attempt(
         context.metrics.paced(&from.lease.name, pacer.delay(), late);
     }
     crash_point("send.begun");
-<<<<<<< HEAD
     let handover = (pacer.has_no_pause() && repeatable).then(|| {
         let acked = carried.acked.as_ref().map(|acked| (&acked.delivery, acked.at));
         let next = upcoming.map(|next| Attempt { jid: next.jid.as_deref(), ..attempt });
         let next = upcoming.map(|next| &next.delivery).zip(next);
         context.state.hand_over(acked, next, from.lease, from.now)
     });
-=======
     let left_at = context.clock.monotonic();
->>>>>>> main
     let answer = from.gateway.send(&message).await;
     let answered_at = context.clock.monotonic();
     crash_point("send.answered");

@@ -62,11 +62,11 @@ impl Pacer {
         self.not_before.saturating_sub(clock.monotonic())
     }
 
-<<<<<<< HEAD
     /// Whether a message may follow another at once.
     pub fn has_no_pause(&self) -> bool {
         self.pace.delay.is_zero() && self.pace.jitter.is_zero()
-=======
+    }
+
     /// A message was answered: the next goes out after this gap.
     pub fn answered(&mut self, clock: &Clock, gap: Duration) {
         self.hold(clock, gap);
@@ -87,7 +87,6 @@ impl Pacer {
     /// The delay between two messages, without its random part.
     pub fn delay(&self) -> Duration {
         self.pace.delay
->>>>>>> main
     }
 
     /// The longest gap there can be.

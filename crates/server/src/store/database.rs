@@ -4,25 +4,17 @@ use super::batch::{BatchWriter, Batched, Statement, refusal};
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
-<<<<<<< HEAD
 use super::transaction::{EngineConnection, EngineTransaction, Transaction};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-=======
 use crate::metrics::statement_times;
 use prometheus::Histogram;
-use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
->>>>>>> main
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::Path;
-<<<<<<< HEAD
 use std::sync::OnceLock;
-use std::time::Duration;
-=======
 use std::time::{Duration, Instant};
->>>>>>> main
 use tokio::sync::watch;
 
 /// How long a call waits for a connection to the server, connecting included.
@@ -255,7 +247,10 @@ impl Database {
     ) -> Result<Batched, StoreError> {
         if let Pools::Sqlite { writer, batches, .. } = &self.pools {
             let batches = batches.get_or_init(|| BatchWriter::spawn(self.which, writer.clone()));
-            return batches.write(statements, before_commit).await;
+            let began = Instant::now();
+            let written = batches.write(statements, before_commit).await;
+            self.statement_times.observe(began.elapsed().as_secs_f64());
+            return written;
         }
         let mut tx = self.begin().await?;
         let mut rows = Vec::with_capacity(statements.len());

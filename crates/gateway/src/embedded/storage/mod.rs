@@ -329,7 +329,12 @@ impl Storage {
     }
 
     /// For what WhatsApp tells again where it is lost.
-    fn put_later(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+    fn put_later(
+        &self,
+        collection: &'static str,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Vec<u8>>,
+    ) {
         let stored = Stored { value: Some(value.into()), stamp: 0, before: Before::Nothing };
         self.change(collection, key.into(), stored);
     }

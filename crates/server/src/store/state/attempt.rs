@@ -1,9 +1,9 @@
 //! An attempt: committed before it touches the wire, settled by its answer.
 
-use super::super::transaction::Transaction;
 use super::super::batch::{Batched, Statement};
 use super::super::error::StoreError;
 use super::super::row::{Stored, Value, params};
+use super::super::transaction::Transaction;
 use super::bulk_transitions::{move_statements, stamps};
 use super::campaigns::lock_phase;
 use super::claim::LeasedDelivery;
@@ -127,11 +127,7 @@ impl StateStore {
 
     /// Writes the server's ack of a delivery that is ours. Returns whether it was still ours, and
     /// waited for it.
-    pub async fn ack(
-        &self,
-        delivery: &LeasedDelivery,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub async fn ack(&self, delivery: &LeasedDelivery, at: Timestamp) -> Result<bool, StoreError> {
         let batch = || vec![ack_statement(delivery, at)];
         let write = || self.db().write(batch(), || crash_point("ack.written"));
         let batched = self.db().retry(write).await?;

@@ -1,10 +1,10 @@
 //! Statements that move many deliveries at once, made from the domain's transition function.
 
-use super::super::transaction::Transaction;
 use super::super::batch::Statement;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::Value;
+use super::super::transaction::Transaction;
 use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
 use std::collections::BTreeMap;
 

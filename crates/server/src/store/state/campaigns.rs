@@ -1,9 +1,9 @@
 //! Campaigns: reading them, and what happens to them as a whole.
 
-use super::super::transaction::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::StateStore;
 use super::bulk_transitions::{move_all, one_of, state_list};
 use crate::crash_point::crash_point;
@@ -329,8 +329,7 @@ impl StateStore {
 /// Holds for a scheduled campaign whose time has come. Wants the time.
 pub(super) const STARTS: &str = "status = 'scheduled' AND starts_at <= ?";
 /// Holds for a campaign that has expired, and is not ended. Wants the time.
-pub(super) const EXPIRES: &str =
-    "status IN ('scheduled', 'running', 'paused') AND expires_at <= ?";
+pub(super) const EXPIRES: &str = "status IN ('scheduled', 'running', 'paused') AND expires_at <= ?";
 
 /// Holds for a campaign under way without an open delivery.
 pub(super) fn is_done() -> String {

@@ -55,10 +55,10 @@ pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 pub use users::User;
 
 use super::database::Database;
-use super::transaction::Transaction;
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value, params};
+use super::transaction::Transaction;
 use crate::clock::{Clock, stepped};
 use crate::private;
 use handover::Handovers;
@@ -153,7 +153,13 @@ impl StateStore {
     fn of(database: Database, clock: Clock) -> StateStore {
         let creations = Semaphore::new(CREATIONS_AT_ONCE);
         let work = watch::Sender::new(0);
-        StateStore(Arc::new(Inner { database, clock, creations, handovers: Handovers::default(), work }))
+        StateStore(Arc::new(Inner {
+            database,
+            clock,
+            creations,
+            handovers: Handovers::default(),
+            work,
+        }))
     }
 
     /// The time all stored times are on: the server's clock, so that nodes agree; the machine's

@@ -180,7 +180,8 @@ impl StoredSession {
         let entries = rows.iter().map(|row| {
             let stored: String = row.get("collection")?;
             let known = by_collection.keys().find(|collection| **collection == stored);
-            let collection = known.ok_or_else(|| StoreError::unreadable(Which::State, "collection"))?;
+            let collection =
+                known.ok_or_else(|| StoreError::unreadable(Which::State, "collection"))?;
             Ok((*collection, self.open(row, collection)?))
         });
         entries.collect()

@@ -4,9 +4,9 @@
 //! who does; its epoch rises with every change of hands, and every write in the session's name
 //! shows it, so that a node that was away longer than its lease can change nothing any more.
 
-use super::super::transaction::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::{LONGEST_LEASE, StateStore};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};

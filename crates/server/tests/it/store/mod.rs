@@ -32,6 +32,7 @@ mod deliveries;
 mod faults;
 mod fixtures;
 mod gateways;
+mod handover;
 mod migrations;
 mod person;
 mod races;
