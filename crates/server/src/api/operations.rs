@@ -35,9 +35,12 @@ const fn does(scope: Scope, action: Action) -> Rule {
 ///
 /// Whoever sees a QR code can link a phone of their own, so that takes more than reading.
 /// `connect_whatsapp` only reports. The dialects of other gateways have a key of their own.
-const RULES: [(&str, Rule); 44] = [
+const RULES: [(&str, Rule); 47] = [
     ("get_service", open()),
     ("get_health", open()),
+    ("get_liveness", open()),
+    ("get_readiness", open()),
+    ("get_metrics", needs(Scope::Read)),
     ("list_notices", needs(Scope::Read)),
     ("get_notice", needs(Scope::Read)),
     ("list_customers", needs(Scope::Read)),
@@ -147,11 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_below_api_asks_for_a_scope_and_changes_ask_for_more_than_read() {
+    fn what_needs_a_key_needs_a_scope_and_changes_need_more_than_read() {
         let document = crate::api::openapi();
         let operations = OperationRules::of(&document);
         for ((method, path), rule) in &operations.0 {
-            assert_eq!(rule.scope.is_some(), path.starts_with("/api/"), "{method} {path}");
+            let needs_key = path.starts_with("/api/") || path == "/metrics";
+            assert_eq!(rule.scope.is_some(), needs_key, "{method} {path}");
             let reads = matches!(rule.scope, Some(Scope::Read));
             assert!(!reads || *method == Method::GET, "{method} {path}");
             assert!(!reads || rule.action.is_none(), "{method} {path}");

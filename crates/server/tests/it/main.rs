@@ -12,4 +12,5 @@ mod gateway;
 mod harness;
 mod release;
 mod store;
+mod web;
 mod whatsmeow;

@@ -7,6 +7,7 @@ pub mod clock_file;
 pub mod database;
 pub mod driven_client;
 pub mod gateway;
+pub mod http_browser;
 pub mod node;
 pub mod promtool;
 pub mod proxy;

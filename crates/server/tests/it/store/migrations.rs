@@ -116,6 +116,8 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE sessions DROP COLUMN heard; \
              ALTER TABLE campaigns DROP COLUMN request_id; \
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
+             DROP TABLE users; DROP TABLE browser_sessions; DROP TABLE api_keys; \
+             DROP TABLE audit; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {

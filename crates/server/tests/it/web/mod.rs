@@ -1,0 +1,6 @@
+//! The operator's page.
+
+mod access;
+mod log;
+mod login;
+mod protection;
