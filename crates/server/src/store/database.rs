@@ -11,7 +11,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -31,9 +31,6 @@ const LOCK_WAIT_SECONDS: u32 = 10;
 const SERVER_CONNECTIONS: u32 = 12;
 /// Connections that only read, on SQLite and for billing.
 const READER_CONNECTIONS: u32 = 8;
-/// For how long a connection to a server counts as alive after its use. Asking each time would
-/// double the turns that a statement takes.
-const ALIVE_FOR: Duration = Duration::from_secs(1);
 /// How often a transaction that lost to others is tried again.
 const RETRIES: u32 = 8;
 /// The pause before the first of them; it doubles each time, and a random part is added so that
@@ -76,7 +73,7 @@ pub(super) struct WriteResult {
 impl Database {
     /// The provider's server; connects when first used.
     pub fn billing_server(options: MySqlConnectOptions) -> Database {
-        let pool = server_pool()
+        let pool = MySqlPoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(plain(options));
@@ -101,7 +98,7 @@ impl Database {
     ///
     /// READ COMMITTED, because claiming rows deadlocks all the time under the default isolation.
     pub async fn state_server(options: MySqlConnectOptions) -> Result<Database, StoreError> {
-        let pool = server_pool()
+        let pool = MySqlPoolOptions::new()
             .max_connections(SERVER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(|connection, _| {
@@ -319,18 +316,7 @@ pub(super) fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
 }
 
-fn server_pool() -> MySqlPoolOptions {
-    MySqlPoolOptions::new().test_before_acquire(false).before_acquire(|connection, used| {
-        Box::pin(async move {
-            if used.idle_for > ALIVE_FOR {
-                connection.ping().await?;
-            }
-            Ok(true)
-        })
-    })
-}
-
-/// A file does not go away.
+/// A file does not go away: its connections need not be tried before their use.
 fn file_pool() -> SqlitePoolOptions {
     SqlitePoolOptions::new().test_before_acquire(false)
 }

@@ -151,9 +151,10 @@ impl ProtocolStore for Storage {
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
         let before = self.get_tc_token(jid).await?;
-        let theirs = before.map(|before| (before.token, before.token_timestamp));
-        // When we gave them ours is worth no commit of its own.
-        if theirs.unwrap_or_default() == (entry.token.clone(), entry.token_timestamp) {
+        let given_at = before.and_then(|before| before.sender_timestamp);
+        // What comes with giving them ours is asked for again where it is lost. A token that they
+        // give by themselves is told once.
+        if given_at != entry.sender_timestamp {
             self.put_later(collection::TC_TOKENS, jid, to_json(entry)?);
         } else {
             self.put(collection::TC_TOKENS, jid, to_json(entry)?);
