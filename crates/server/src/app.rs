@@ -25,13 +25,10 @@ use tokio_util::sync::CancellationToken;
 /// How long open requests may hold up the end: a waiting send comes back for its report.
 pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A running kabari.
 pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
-    /// The state database.
     pub state: StateStore,
-    /// The billing database.
     pub billing: Billing,
     /// The sessions that are open here.
     pub sessions: Sessions,
@@ -152,17 +149,17 @@ pub async fn serve(
     Ok((address, tokio::spawn(server.into_future())))
 }
 
-/// The state database of these settings.
+/// Returns the state database of these settings.
 pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<StateStore> {
     Ok(StateStore::open(state_target(settings), clock).await?)
 }
 
-/// Where these settings keep the state.
+/// Returns where these settings keep the state.
 pub fn state_target(settings: &Settings) -> StateTarget {
     StateTarget::of(settings.state_database_url.as_deref(), &settings.data_dir)
 }
 
-/// The billing database of these settings; connects when first used.
+/// Returns the billing database of these settings; connects when first used.
 pub fn open_billing(settings: &Settings) -> anyhow::Result<Billing> {
     let target = match &settings.billing {
         BillingDatabase::MySql { host, port, database, username, password } => {
@@ -194,12 +191,12 @@ async fn make_embedded_billing(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the embedded billing database is.
+/// Returns where the embedded billing database is.
 pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("billing.db")
 }
 
-/// How these settings open the sessions that this node holds.
+/// Returns how these settings open the sessions that this node holds.
 fn connector(
     settings: &Settings,
     state: &StateStore,
@@ -236,7 +233,7 @@ async fn open_remote(
     Ok(Arc::new(remote))
 }
 
-/// How these settings open sessions with the client in this process.
+/// Returns how these settings open sessions with the client in this process.
 pub fn embedded(settings: &Settings, state: &StateStore, key: SessionKey) -> OpenGateway {
     let (settings, state) = (settings.clone(), state.clone());
     Box::new(move |lease| {

@@ -255,7 +255,7 @@ async fn request_code(client: &Arc<Client>, phone: &Phone) -> Result<String, Gat
 }
 
 impl Shared {
-    /// What belongs to one session, and where its events come out.
+    /// Returns what belongs to one session, and where its events come out.
     fn new(
         ack_timeout: Duration,
         longest_reconnect: Duration,
@@ -284,7 +284,7 @@ impl Shared {
         lock(&self.client).clone()
     }
 
-    /// The client, if messages can be sent with it now.
+    /// Returns the client, if messages can be sent with it now.
     fn ready(&self) -> Result<Arc<Client>, SendError> {
         let state = self.link.borrow().state;
         let reason = match state {
@@ -326,8 +326,8 @@ impl Shared {
     }
 }
 
-/// These locks guard plain data that is whole between any two statements: a panic elsewhere does
-/// not spoil it.
+/// Locks a mutex. These guard plain data that is whole between any two statements: a panic
+/// elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

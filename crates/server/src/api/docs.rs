@@ -107,7 +107,7 @@ impl Modify for Security {
 
 const FORBIDDEN: &str = "Asked with a key of another scope, by a web page that is not in CORS_ORIGINS or, without API_KEY, under a foreign name";
 
-/// What a 422 of this operation means.
+/// Returns what a 422 of this operation means.
 fn invalid(operation: &Operation) -> &'static str {
     let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(one) if one.name == IDEMPOTENCY_KEY);
     if operation.parameters.iter().flatten().any(is_key) {
@@ -158,7 +158,7 @@ pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
     document
 }
 
-/// The three documents and the files they load.
+/// Serves the three documents and the files they load.
 pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> Router<S> {
     let json = Bytes::from(openapi.to_pretty_json().unwrap_or_default());
     // Its default asks validator.swagger.io whether the document is valid.

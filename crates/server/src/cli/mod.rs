@@ -140,7 +140,7 @@ fn print_error(error: &anyhow::Error) {
     eprintln!("kabari: {error:#}");
 }
 
-/// The settings, or everything that is wrong with them.
+/// Returns the settings, or everything that is wrong with them.
 fn settings(options: Options) -> anyhow::Result<Settings> {
     options.check().map_err(unusable)
 }

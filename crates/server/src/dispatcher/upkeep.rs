@@ -65,6 +65,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     if overdue.keys {
         context.state.forget_keys(now).await?;
     }
+    context.state.forget_drafts(now).await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod legacy_session;
 mod row;
+mod search;
 pub mod state;
 mod transaction;
 

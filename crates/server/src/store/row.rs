@@ -22,7 +22,7 @@ macro_rules! params {
 pub(super) use params;
 
 impl Value {
-    /// All of them as one engine takes them.
+    /// Returns all of them as one engine takes them.
     pub fn arguments<A>(values: Vec<Value>) -> Result<A, sqlx::Error>
     where
         A: Arguments,
@@ -105,7 +105,7 @@ impl Row {
         Row { which, inner: Inner::MySql(row) }
     }
 
-    /// The column of this name.
+    /// Returns the column of this name.
     pub fn get<T: Stored>(&self, column: &str) -> Result<T, StoreError> {
         T::read(self, column)
     }
@@ -121,7 +121,7 @@ impl Row {
         .map_err(|e| StoreError::from_sqlx(self.which, &e))
     }
 
-    /// A stored word that must be one of those this version knows.
+    /// Returns a stored word that must be one of those this version knows.
     pub fn parse<T>(
         &self,
         column: &str,

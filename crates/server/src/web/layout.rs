@@ -137,6 +137,7 @@ pub fn page(visitor: &Visitor, page: Page) -> Markup {
                 }
                 main id="content" tabindex="-1" {
                     h1 { (page.title) }
+                    p.alert.bad id="stale" role="alert" hidden { (text!(visitor, "page-stale")) }
                     (page.body)
                 }
                 (foot(visitor))

@@ -12,11 +12,12 @@ use crate::api::error::ApiError;
 use crate::store::state::{Action, Actor, ActorKind, LoggedIn};
 use axum::Extension;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{HOST, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use kabari_domain::{Role, Timestamp};
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Visitor {
     pub csrf: Arc<str>,
     /// The page that they look at.
     pub path: String,
+    /// How their browser reaches this server, such as `https://kabari.example.net`.
+    pub origin: String,
     /// Whether they ask for a part of a page that they have.
     pub is_part: bool,
     timezone: Tz,
@@ -113,6 +116,13 @@ async fn identify(
     }
 }
 
+/// Returns the address that a browser knows this server by: only for commands to copy.
+fn origin(headers: &HeaderMap, https: bool) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let scheme = if https { "https" } else { "http" };
+    format!("{scheme}://{}", host.unwrap_or("127.0.0.1:8001"))
+}
+
 impl Visitor {
     fn of(api: &Api, identity: Identity, peer: Peer, token: &str, parts: &Parts) -> Visitor {
         let (role, csrf) = match &identity {
@@ -127,6 +137,7 @@ impl Visitor {
             language: Language::of(&parts.headers),
             csrf,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            origin: origin(&parts.headers, peer.https),
             is_part: parts.headers.contains_key("hx-request"),
             timezone: api.settings.quotas.timezone,
         }
@@ -181,8 +192,13 @@ impl Visitor {
 
     /// Writes a time as a clock on their wall shows it, with the day.
     pub fn moment(&self, time: Timestamp) -> String {
+        self.texts().moment(self.local(time))
+    }
+
+    /// Returns the time on their wall.
+    pub fn local(&self, time: Timestamp) -> NaiveDateTime {
         let utc = chrono::DateTime::from_timestamp_millis(time.0).unwrap_or_default();
-        self.texts().moment(utc.with_timezone(&self.timezone).naive_local())
+        utc.with_timezone(&self.timezone).naive_local()
     }
 }
 

@@ -28,7 +28,6 @@ pub enum ActorKind {
 }
 
 impl ActorKind {
-    /// Every kind.
     pub const ALL: [ActorKind; 5] = [
         ActorKind::User,
         ActorKind::Key,
@@ -74,12 +73,10 @@ impl Actor {
 /// Declares the actions and their names in the database.
 macro_rules! actions {
     ($($(#[$attribute:meta])* $action:ident = $name:literal,)*) => {
-        /// What somebody did.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Action { $($(#[$attribute])* $action,)* }
 
         impl Action {
-            /// Every action.
             pub const ALL: &'static [Action] = &[$(Action::$action,)*];
 
             /// Returns the name in the database.
@@ -103,6 +100,8 @@ actions! {
     RetryCampaign = "retry_campaign",
     /// Decided about an uncertain delivery.
     ResolveDelivery = "resolve_delivery",
+    /// Decided about all uncertain deliveries of a campaign.
+    ResolveCampaign = "resolve_campaign",
     /// Added a WhatsApp session.
     CreateSession = "create_session",
     /// Changed the pace or the limits of a WhatsApp session.
@@ -123,6 +122,16 @@ actions! {
     PauseSession = "pause_session",
     /// Let a WhatsApp session send again.
     ResumeSession = "resume_session",
+    /// Wrote a notice into the embedded billing database.
+    AddNotice = "add_notice",
+    /// Changed such a notice.
+    ChangeNotice = "change_notice",
+    /// Closed such a notice.
+    CloseNotice = "close_notice",
+    /// Changed a customer in the embedded billing database.
+    ChangeCustomer = "change_customer",
+    /// Took customers over into the embedded billing database.
+    ImportCustomers = "import_customers",
     /// Logged in.
     LogIn = "log_in",
     /// Failed to log in.
@@ -157,9 +166,7 @@ from "audit";
 pub struct AuditEntry {
     /// Its number; later ones have higher ones.
     pub id: i64,
-    /// When it was done.
     pub at: Timestamp,
-    /// Who did it.
     pub actor: Actor,
     /// What was done: the name of an [`Action`], or one that a later version knows.
     pub action: String,
@@ -188,7 +195,6 @@ impl Stored for Actor {
 /// Which entries of the audit to return.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Only this action.
     pub action: Option<Action>,
     /// Only what the user or key of this name did.
     pub actor: Option<String>,

@@ -21,9 +21,7 @@ from "browser_sessions";
 /// A browser in which a user is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSession {
-    /// Its number.
     pub id: i64,
-    /// The user.
     pub user_name: String,
     /// The address it was begun from.
     pub address: String,
@@ -37,9 +35,7 @@ pub struct BrowserSession {
 /// Who is logged in, in which browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {
-    /// The browser.
     pub session: BrowserSession,
-    /// The user's role.
     pub role: Role,
 }
 

@@ -3,7 +3,7 @@
 use super::super::error::StoreError;
 use super::super::row::params;
 use super::campaigns::{EXPIRES, STARTS, is_done};
-use super::create::KEY_LIFETIME;
+use super::idempotency::KEY_LIFETIME;
 use super::reclaim::{BOUND, HELD, LAPSED};
 use super::{LONGEST_LEASE, StateStore};
 use kabari_domain::Timestamp;

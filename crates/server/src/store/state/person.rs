@@ -260,7 +260,7 @@ impl StateStore {
         Ok(messages)
     }
 
-    /// The deliveries that were skipped and have this number only as somebody typed it.
+    /// Returns the deliveries that were skipped and have this number only as somebody typed it.
     async fn skipped_as(&self, phone: &Phone) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT id, phone_raw FROM deliveries WHERE state = 'skipped' \
                    AND phone IS NULL AND phone_raw IS NOT NULL AND id > ? ORDER BY id LIMIT ?";
@@ -281,7 +281,7 @@ impl StateStore {
         }
     }
 
-    /// The entries of each session that name this person, by number or by the address that
+    /// Returns the entries of each session that name this person, by number or by the address that
     /// WhatsApp has given them.
     async fn session_entries_of(
         &self,
@@ -329,7 +329,7 @@ fn names_user(text: &[u8], user: &str) -> bool {
     })
 }
 
-/// A time, where there is one.
+/// Returns a time, where there is one.
 fn time(row: &Row, column: &str) -> Result<Option<String>, StoreError> {
     let time: Timestamp = row.get(column)?;
     Ok((time > Timestamp(0)).then(|| time.to_rfc3339()))

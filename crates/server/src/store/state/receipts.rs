@@ -26,8 +26,8 @@ impl StateStore {
         self.answered(&answers.collect::<Vec<_>>()).await
     }
 
-    /// The server's ack for a message that nobody waits for any more. Returns whether it changed
-    /// anything.
+    /// Records the server's ack for a message that nobody waits for any more. Returns whether it
+    /// changed anything.
     pub async fn acked(&self, message_id: &MessageId) -> Result<bool, StoreError> {
         let now = self.now().await?;
         let answer = (DeliveryEvent::Acked, now, std::slice::from_ref(message_id));

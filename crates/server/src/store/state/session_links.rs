@@ -55,8 +55,8 @@ impl StateStore {
         self.db().retry(|| self.try_report_link(lease, report)).await
     }
 
-    /// The phone of this session has told of its chats up to here, in percent. Parts that come
-    /// late or again change nothing.
+    /// Records how many of its chats the phone of this session has told, in percent. Parts that
+    /// come late or again change nothing.
     pub async fn history_told(&self, session: &str, percent: u8) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET history = ? \
                    WHERE name = ? AND (history IS NULL OR history < ?)";

@@ -10,7 +10,6 @@ from "users";
 /// A user of the operator's page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name, unique.
     pub name: String,
     /// What the user may do.
     pub role: Role,

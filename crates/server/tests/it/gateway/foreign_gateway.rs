@@ -101,7 +101,7 @@ impl OldGateway {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_answers_lead_to_no_second_message() {
+async fn lost_answers_cause_no_second_message() {
     let gateway = OldGateway::start().await;
     for (customer, then) in [(2, Then::Breaks), (4, Then::Proxy(502)), (6, Then::Proxy(504))] {
         gateway.then(customer, then);

@@ -1,4 +1,4 @@
-//! What tests stand on.
+//! What the tests share: databases, processes, proxies, clients.
 
 #[path = "../../../../wa-sim/tests/it/browser.rs"]
 pub mod browser;
@@ -9,10 +9,12 @@ pub mod driven_client;
 pub mod gateway;
 pub mod http_browser;
 pub mod node;
+pub mod page_visitor;
 pub mod promtool;
 pub mod proxy;
 pub mod running_clock;
 pub mod scripted_gateway;
 pub mod served;
 pub mod tls;
+pub mod window;
 pub mod world;

@@ -330,6 +330,11 @@ impl World {
         self.directory.path().join("state.db")
     }
 
+    /// Runs statements on the billing database, as the provider's own program does.
+    pub async fn execute_on_billing(&self, sql: &str) {
+        execute_on_file(&self.directory.path().join("billing.db"), sql).await;
+    }
+
     /// Holds the campaign's report against what the phones say.
     pub async fn assert_report_is_true(&self, id: i64) {
         assert_report_is_true(&self.simulator, &self.deliveries(id).await);
