@@ -64,7 +64,7 @@ const POINTS: [(&str, u32, By); 42] = [
     ("settle.committed", 1, By::Pausing),
     ("receipt.arrived", 1, By::Sending),
     ("receipt.written", 1, By::Sending),
-    ("receipt.committed", 2, By::Sending),
+    ("receipt.committed", 1, By::Sending),
     ("complete.begun", 1, By::Sending),
     ("complete.committed", 1, By::Sending),
     ("renew", 2, By::Sending),
