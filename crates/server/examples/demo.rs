@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use kabari::app::{App, Role};
+use kabari::app::{App, NodeRole};
 use kabari::cli::client::ApiClient;
 use kabari::cli::send;
 use kabari::clock::Clock;
@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     }
 
     let api_key = settings.api_key.clone();
-    let app = App::start(settings.clone(), Role::Serve, Clock::System).await?;
+    let app = App::start(settings.clone(), NodeRole::Serve, Clock::System).await?;
     tokio::time::timeout(LINK_TIMEOUT, link(&app, &simulator))
         .await
         .context("the simulated phone was not linked in time")??;

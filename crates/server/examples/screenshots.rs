@@ -11,7 +11,7 @@ use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
-use kabari::app::{App, Role};
+use kabari::app::{App, NodeRole};
 use kabari::cli::client::ApiClient;
 use kabari::clock::Clock;
 use kabari::config::{BillingDatabase, Options, Pace};
@@ -77,7 +77,7 @@ async fn main() -> anyhow::Result<()> {
     settings.pace = PACE;
     settings.quotas.daily_cap = Some(500);
     settings.billing = BillingDatabase::Embedded { sample: true };
-    let app = App::start(settings, Role::Serve, Clock::System).await?;
+    let app = App::start(settings, NodeRole::Serve, Clock::System).await?;
     let api = app.api.context("it serves the API")?;
     let origin = format!("http://{api}");
     let client = ApiClient::at(&origin, None)?;

@@ -41,7 +41,7 @@ pub struct App {
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum NodeRole {
     /// Answers the API and sends.
     Serve,
     /// Only sends.
@@ -51,7 +51,7 @@ pub enum Role {
 impl App {
     /// Starts everything. Fails if the data directory or the state database cannot be used, or
     /// the port is taken; a billing database or WhatsApp that is down is waited for.
-    pub async fn start(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<App> {
+    pub async fn start(settings: Settings, role: NodeRole, clock: Clock) -> anyhow::Result<App> {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let state = open_state(&settings, clock.clone()).await?;
         make_embedded_billing(&settings).await?;
@@ -75,7 +75,7 @@ impl App {
         let metrics = Metrics::default();
         let stopping = CancellationToken::new();
         let (api, server) = match role {
-            Role::Serve => {
+            NodeRole::Serve => {
                 let api = Api {
                     billing: billing.clone(),
                     state: state.clone(),
@@ -98,7 +98,7 @@ impl App {
                     serve(settings.api, api::router(api), stopping.clone()).await?;
                 (Some(addr), Some(server))
             }
-            Role::Worker => (None, None),
+            NodeRole::Worker => (None, None),
         };
         let dispatcher = Dispatcher::spawn(
             state.clone(),

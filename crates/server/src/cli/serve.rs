@@ -1,7 +1,7 @@
 //! `kabari serve`, `kabari worker` and `kabari gateway`: run until told to stop.
 
 use super::{link, settings};
-use crate::app::{App, Role};
+use crate::app::{App, NodeRole};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::gateway_app::GatewayApp;
@@ -16,15 +16,15 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Runs API, dispatcher and WhatsApp sessions.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
-    run(options, Role::Serve).await
+    run(options, NodeRole::Serve).await
 }
 
 /// Runs dispatcher and WhatsApp sessions, without the API.
 pub async fn worker(options: Options) -> anyhow::Result<()> {
-    run(options, Role::Worker).await
+    run(options, NodeRole::Worker).await
 }
 
-async fn run(options: Options, role: Role) -> anyhow::Result<()> {
+async fn run(options: Options, role: NodeRole) -> anyhow::Result<()> {
     let app = App::start(settings(options)?, role, Clock::System).await?;
     if let Err(error) = app.billing.check().await {
         tracing::warn!(%error, "the billing database cannot be used yet");

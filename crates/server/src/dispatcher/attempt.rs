@@ -9,6 +9,7 @@ use crate::store::state::{Attempt, Begin, Begun, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
 use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, Timestamp, wording};
 use kabari_gateway::{Gateway, OutgoingMessage, SendError};
+use std::time::Duration;
 
 /// The session we send from.
 pub struct SendingSession<'a> {
@@ -33,8 +34,8 @@ pub struct Acked {
 pub struct Carried {
     /// What is acknowledged, and the ack not written yet.
     pub acked: Option<Acked>,
-    /// Whether the next delivery is begun.
-    pub begun: bool,
+    /// When the next delivery was begun, by the monotonic clock, if it is.
+    pub begun_at: Option<Duration>,
 }
 
 /// What to do with the rest of the batch.
@@ -80,7 +81,8 @@ pub async fn attempt(
         day: from.day,
         unrepeatable: !repeatable,
     };
-    let begin = if std::mem::take(&mut carried.begun) {
+    let begun_before = carried.begun_at.take();
+    let begin = if begun_before.is_some() {
         Begin::Started(Begun::of(&delivery, attempt.jid, from.now, from.now))
     } else {
         write_carried_ack(context, from.lease, carried).await;
@@ -100,7 +102,8 @@ pub async fn attempt(
     };
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
-    if context.clock.monotonic().saturating_sub(began_at) > until_slot + timeouts.lease {
+    let leased_at = begun_before.unwrap_or(began_at);
+    if context.clock.monotonic().saturating_sub(leased_at) > until_slot + timeouts.lease {
         // The process stood still; by now this delivery may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
         return Ok(AfterAttempt::Stop);
@@ -128,7 +131,7 @@ pub async fn attempt(
     crash_point("send.answered");
     if let Some(handover) = handover {
         let handed_over = handover.finish().await;
-        carried.begun = handed_over.begun;
+        carried.begun_at = handed_over.begun.then_some(left_at);
         carried.acked.take_if(|_| handed_over.acked);
     }
     write_carried_ack(context, from.lease, carried).await;

@@ -211,7 +211,7 @@ impl Sender {
             if matches!(then, AfterAttempt::Acked) {
                 continue;
             }
-            if std::mem::take(&mut carried.begun)
+            if carried.begun_at.take().is_some()
                 && let Some(begun) = waiting.pop_front()
             {
                 let not_sent = DeliveryEvent::NotSent(from.now);

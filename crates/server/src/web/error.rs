@@ -103,7 +103,9 @@ pub async fn show(visitor: Visitor, request: Request, next: Next) -> Response {
 /// Writes the page for an error: a whole one, or only its message for a part of a page.
 pub fn answer(visitor: &Visitor, error: &PageError) -> Response {
     if error.status().is_server_error() {
-        tracing::error!(%error, path = visitor.path, "a page could not be shown");
+        // What somebody has searched for may be a number.
+        let path = visitor.path.split('?').next();
+        tracing::error!(%error, path, "a page could not be shown");
     }
     let message = message(visitor, error);
     let title = text!(visitor, "error-title");

@@ -1,10 +1,11 @@
 //! The first page: how things are, and what to do about it.
 
+use super::campaigns::{address as campaign_address, status};
 use super::error::PageError;
 use super::layout::{Page, Section, page};
 use super::live::{Live, Seen};
 use super::numbers::{self, Condition, cards, condition, waits};
-use super::parts::{Tone, alert, badge, empty, progress};
+use super::parts::{Tone, alert, empty, progress};
 use super::texts::text;
 use super::visitor::Visitor;
 use crate::api::Api;
@@ -16,9 +17,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
-use kabari_domain::{
-    CampaignStatus, DeliveryState, Notice, PauseReason, Role, Timestamp, WaitReason,
-};
+use kabari_domain::{DeliveryState, Notice, Role, Timestamp, WaitReason};
 use maud::{Markup, html};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,13 +138,12 @@ fn campaign_card(visitor: &Visitor, view: &CampaignView) -> Markup {
     let words = visitor.texts();
     let done = counts.total() - counts.open();
     let waiting = waiting.map(|waiting| waits(visitor, waiting));
-    let (tone, status) = status(visitor, campaign.phase.status, campaign.phase.reason);
     html! {
         div.head {
             h3 {
                 a id={ "campaign-" (campaign.id) } href=(campaign_address(campaign.id)) { (campaign.subject) }
             }
-            (badge(tone, &status))
+            (status(visitor, campaign))
         }
         (progress(visitor, counts))
         p {
@@ -158,25 +156,6 @@ fn campaign_card(visitor: &Visitor, view: &CampaignView) -> Markup {
             p.soft { (text!(visitor, "home-campaign-waits", what = label)) " " (advice.unwrap_or_default()) }
         }
     }
-}
-
-fn status(
-    visitor: &Visitor,
-    status: CampaignStatus,
-    reason: Option<PauseReason>,
-) -> (Tone, String) {
-    match (status, reason) {
-        (CampaignStatus::Scheduled, _) => (Tone::Plain, text!(visitor, "home-scheduled")),
-        (CampaignStatus::Paused, Some(PauseReason::Breaker)) => {
-            (Tone::Bad, text!(visitor, "home-paused-by-breaker"))
-        }
-        (CampaignStatus::Paused, _) => (Tone::Wait, text!(visitor, "home-paused")),
-        _ => (Tone::Good, text!(visitor, "home-running")),
-    }
-}
-
-fn campaign_address(id: i64) -> String {
-    format!("{}/{id}", Section::Campaigns.address())
 }
 
 /// What went wrong in the last campaigns, and what to do about it.

@@ -182,8 +182,10 @@ fn actor_name(visitor: &Visitor, actor: &Actor) -> String {
         ActorKind::User => name.to_owned(),
         ActorKind::Key => text!(visitor, "actor-key", name = name),
         ActorKind::Local => text!(visitor, "actor-local"),
-        ActorKind::Console => text!(visitor, "actor-console", name = name),
-        ActorKind::Stranger => text!(visitor, "actor-stranger"),
+        ActorKind::Console if name.is_empty() => text!(visitor, "actor-console"),
+        ActorKind::Console => format!("{} ({name})", text!(visitor, "actor-console")),
+        ActorKind::Guest => text!(visitor, "actor-guest"),
+        ActorKind::Phone => text!(visitor, "actor-phone"),
     }
 }
 
@@ -199,6 +201,8 @@ fn action_name(visitor: &Visitor, action: Action) -> String {
         Action::CreateSession => text!(visitor, "action-create-session"),
         Action::ChangeSession => text!(visitor, "action-change-session"),
         Action::DeleteSession => text!(visitor, "action-delete-session"),
+        Action::LinkSession => text!(visitor, "action-link-session"),
+        Action::UnlinkSession => text!(visitor, "action-unlink-session"),
         Action::PairSession => text!(visitor, "action-pair-session"),
         Action::AnswerPasskey => text!(visitor, "action-answer-passkey"),
         Action::ConfirmPasskey => text!(visitor, "action-confirm-passkey"),

@@ -9,7 +9,7 @@ use crate::access::token::{csrf_token, random_token, token_hash};
 use crate::api::Api;
 use crate::api::auth::require_loopback_host;
 use crate::api::error::ApiError;
-use crate::store::state::{Action, Actor, ActorKind, LoggedIn};
+use crate::store::state::{Action, Actor, ActorKind, LoggedIn, Login};
 use axum::Extension;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{HOST, SET_COOKIE};
@@ -102,8 +102,8 @@ async fn identify(
     headers: &HeaderMap,
     token: &str,
 ) -> Result<Identity, PageError> {
-    if let Some(login) = api.state.logged_in(&token_hash(token)).await? {
-        return Ok(Identity::User(login));
+    if let Some(user) = api.state.logged_in(&token_hash(token)).await? {
+        return Ok(Identity::User(user));
     }
     if api.state.has_users().await? {
         return Ok(Identity::Guest);
@@ -126,7 +126,7 @@ fn origin(headers: &HeaderMap, https: bool) -> String {
 impl Visitor {
     fn of(api: &Api, identity: Identity, peer: Peer, token: &str, parts: &Parts) -> Visitor {
         let (role, csrf) = match &identity {
-            Identity::User(login) => (login.role, csrf_token(token).into()),
+            Identity::User(user) => (user.role, csrf_token(token).into()),
             Identity::Local => (Role::Admin, LOCAL_CSRF.clone()),
             Identity::Guest => (Role::Viewer, csrf_token(token).into()),
         };
@@ -159,9 +159,9 @@ impl Visitor {
     }
 
     /// Returns the login of a user; there is none on this machine, while there are no users.
-    pub fn login(&self) -> Option<&LoggedIn> {
+    pub fn login(&self) -> Option<&Login> {
         match &self.identity {
-            Identity::User(login) => Some(login),
+            Identity::User(user) => Some(&user.login),
             Identity::Local | Identity::Guest => None,
         }
     }
@@ -170,13 +170,13 @@ impl Visitor {
     pub fn actor(&self) -> Actor {
         let address = self.peer.address;
         match &self.identity {
-            Identity::User(login) => Actor {
+            Identity::User(user) => Actor {
                 kind: ActorKind::User,
-                name: login.session.user_name.clone(),
+                name: user.login.user_name.clone(),
                 address: Some(address),
             },
             Identity::Local => Actor::unnamed(ActorKind::Local, address),
-            Identity::Guest => Actor::unnamed(ActorKind::Stranger, address),
+            Identity::Guest => Actor::unnamed(ActorKind::Guest, address),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::{StateStore, clip};
 use kabari_domain::Timestamp;
 use serde_json::Value as Json;
@@ -24,16 +25,19 @@ pub enum ActorKind {
     /// The command line.
     Console,
     /// Somebody who is not logged in.
-    Stranger,
+    Guest,
+    /// Whoever has the phone of a WhatsApp session in hand.
+    Phone,
 }
 
 impl ActorKind {
-    pub const ALL: [ActorKind; 5] = [
+    pub const ALL: [ActorKind; 6] = [
         ActorKind::User,
         ActorKind::Key,
         ActorKind::Local,
         ActorKind::Console,
-        ActorKind::Stranger,
+        ActorKind::Guest,
+        ActorKind::Phone,
     ];
 
     /// Returns the name in the database.
@@ -43,7 +47,8 @@ impl ActorKind {
             ActorKind::Key => "key",
             ActorKind::Local => "local",
             ActorKind::Console => "console",
-            ActorKind::Stranger => "stranger",
+            ActorKind::Guest => "guest",
+            ActorKind::Phone => "phone",
         }
     }
 
@@ -108,12 +113,16 @@ actions! {
     ChangeSession = "change_session",
     /// Removed a WhatsApp session.
     DeleteSession = "delete_session",
+    /// Linked a phone to a WhatsApp session.
+    LinkSession = "link_session",
     /// Asked for a code that links a phone.
     PairSession = "pair_session",
     /// Gave WhatsApp the answer to its request for a passkey.
     AnswerPasskey = "answer_passkey",
     /// Said that the phone shows the same code.
     ConfirmPasskey = "confirm_passkey",
+    /// Unlinked a WhatsApp session on the phone.
+    UnlinkSession = "unlink_session",
     /// Made a new connection of a WhatsApp session.
     RestartSession = "restart_session",
     /// Unlinked the phone of a WhatsApp session.
@@ -200,6 +209,41 @@ pub struct AuditFilter {
     pub actor: Option<String>,
 }
 
+const INSERT: &str = "INSERT INTO audit \
+                      (at, actor_kind, actor_name, address, action, subject, details) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+/// The values of an entry.
+fn entry(
+    at: Timestamp,
+    actor: &Actor,
+    action: Action,
+    subject: &str,
+    details: &Json,
+) -> Vec<Value> {
+    params![
+        at.0,
+        actor.kind.as_str(),
+        clip(&actor.name, NAME_LENGTH),
+        actor.address.map(|address| address.to_string()),
+        action.as_str(),
+        clip(subject, SUBJECT_LENGTH),
+        if details.is_null() { String::new() } else { details.to_string() },
+    ]
+}
+
+/// Adds an entry about what somebody did on the phone of a session.
+pub(super) async fn record_phone(
+    tx: &mut Transaction<'_>,
+    at: Timestamp,
+    action: Action,
+    session: &str,
+) -> Result<(), StoreError> {
+    let actor = Actor { kind: ActorKind::Phone, name: String::new(), address: None };
+    tx.execute(INSERT, entry(at, &actor, action, session, &Json::Null)).await?;
+    Ok(())
+}
+
 impl StateStore {
     /// Adds an entry to the audit. What it tells of is done by then, so that a failure is logged and
     /// stops nobody.
@@ -216,20 +260,9 @@ impl StateStore {
         subject: &str,
         details: &Json,
     ) -> Result<(), StoreError> {
-        let now = self.now().await?.0;
-        let sql = "INSERT INTO audit \
-                   (at, actor_kind, actor_name, address, action, subject, details) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let values = params![
-            now,
-            actor.kind.as_str(),
-            clip(&actor.name, NAME_LENGTH),
-            actor.address.map(|address| address.to_string()),
-            action.as_str(),
-            clip(subject, SUBJECT_LENGTH),
-            if details.is_null() { String::new() } else { details.to_string() },
-        ];
-        self.db().retry(|| self.db().execute_unannounced(sql, values.clone())).await?;
+        let now = self.now().await?;
+        let values = entry(now, actor, action, subject, details);
+        self.db().retry(|| self.db().execute_unannounced(INSERT, values.clone())).await?;
         Ok(())
     }
 

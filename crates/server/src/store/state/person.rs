@@ -156,7 +156,8 @@ impl StateStore {
         let digits = phone.digits();
         let mut tx = self.db().begin().await?;
         let now = self.now_in(&mut tx).await?;
-        move_all(&mut tx, DeliveryEvent::Cancel, now, "phone = ?", &params![digits]).await?;
+        let values = params![digits];
+        move_all(&mut tx, DeliveryEvent::Cancel, now, "phone = ?", &values).await?;
         let sql = format!(
             "SELECT id, campaign_id, state FROM deliveries WHERE phone = ?{}",
             tx.engine().lock_row()

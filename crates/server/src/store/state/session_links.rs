@@ -3,6 +3,7 @@
 use super::super::error::StoreError;
 use super::super::row::params;
 use super::super::transaction::Transaction;
+use super::audit::{Action, record_phone};
 use super::sessions::{Session, SessionLease, lock};
 use super::{StateStore, clip};
 use crate::crash_point::crash_point;
@@ -80,7 +81,11 @@ impl StateStore {
             if let Some(by) = link_number(&mut tx, &before, phone, now).await? {
                 return Ok(Reported::NumberTaken { by });
             }
+            record_phone(&mut tx, now, Action::LinkSession, &lease.name).await?;
             crash_point("link.written");
+        }
+        if before.is_linked() && report.state == LinkState::LoggedOut {
+            record_phone(&mut tx, now, Action::UnlinkSession, &lease.name).await?;
         }
         let until = match report.state {
             LinkState::Banned { until } | LinkState::PasskeyRequired { until } => Some(until.0),

@@ -101,7 +101,7 @@ impl StateStore {
                 return Ok(false);
             }
             tx.execute(sql, values.clone()).await?;
-            let logins = "DELETE FROM browser_sessions WHERE user_name = ?";
+            let logins = "DELETE FROM logins WHERE user_name = ?";
             tx.execute(logins, params![name]).await?;
             tx.commit().await?;
             Ok(true)

@@ -91,10 +91,19 @@ pub fn read(text: &str, delimiter: char) -> Vec<Line> {
     // What is text already and may have lines of any length has no faults.
     let records = reader.records().filter_map(Result::ok);
     let lines = records.map(|record| Line {
-        number: record.position().map_or(0, ::csv::Position::line),
+        number: record.position().map_or(0, |place| line_of(text, place)),
         cells: record.iter().map(|cell| cell.trim().to_owned()).collect(),
     });
     lines.filter(|line| line.cells.iter().any(|cell| !cell.is_empty())).collect()
+}
+
+/// Returns the line that a record begins in. The reader's own place is before the empty lines that
+/// it leaves out.
+fn line_of(text: &str, place: &::csv::Position) -> u64 {
+    let start = usize::try_from(place.byte()).unwrap_or(text.len());
+    let rest = text.get(start..).unwrap_or_default();
+    let empty = rest.bytes().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    place.line() + empty.filter(|byte| *byte == b'\n').count() as u64
 }
 
 /// Guesses what the columns are, and whether the first line says so.

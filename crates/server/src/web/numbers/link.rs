@@ -120,7 +120,7 @@ fn linking(visitor: &Visitor, number: &SessionView, qr: Markup) -> Markup {
             }
         }
         form method="post" action={ (address) "/code" } hx-post={ (address) "/code" }
-            hx-target="#code-answer" {
+            hx-target="#code-answer" hx-swap="innerHTML" {
             (csrf_field(visitor))
             h3 { (text!(visitor, "link-code-title")) }
             div.field {

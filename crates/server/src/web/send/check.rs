@@ -1,6 +1,7 @@
 //! The third step: a last look at who gets what and when, and the button that sends.
 
 use super::super::bubble::bubble;
+use super::super::campaigns::address as campaign_address;
 use super::super::error::PageError;
 use super::super::layout::{Section, csrf_field};
 use super::super::numbers;
@@ -244,10 +245,6 @@ async fn final_card(
             }
         }
     })
-}
-
-fn campaign_address(campaign: i64) -> String {
-    format!("{}/{campaign}", Section::Campaigns.address())
 }
 
 /// The request that does the same by API, where one does.

@@ -1,14 +1,14 @@
 //! A browser without a screen: it keeps the cookie of a login, and sends forms with the token of
-//! the page that they are on.
+//! the page that they are on. Where nobody has to log in, [`visit`] and [`submit`] do.
 
 use super::served::{PATIENCE, Served};
 use kabari::access::password;
 use kabari::access::token::{csrf_token, random_token, token_hash};
 use kabari_domain::Role;
 use kabari_gateway::http;
-use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use std::sync::Mutex;
 
 /// The password of every user that a test adds.
@@ -17,11 +17,23 @@ pub const PASSWORD: &str = "kuda baterai";
 /// What a browser has got.
 pub struct Shown {
     pub status: u16,
+    /// Path and query of where it was led to.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: String,
 }
 
 impl Shown {
+    async fn of(response: Response) -> Shown {
+        let url = response.url();
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Shown { status, path, headers, body: response.text().await.unwrap() }
+    }
+
     /// Where a redirect leads.
     pub fn location(&self) -> &str {
         self.header("location")
@@ -29,6 +41,25 @@ impl Shown {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Returns the value of a hidden field.
+    pub fn hidden(&self, name: &str) -> String {
+        let (_, after) = self
+            .body
+            .split_once(&format!("name=\"{name}\" value=\""))
+            .unwrap_or_else(|| panic!("no field {name} on {}: {}", self.path, self.body));
+        after.split('"').next().unwrap_or_default().to_owned()
+    }
+
+    #[track_caller]
+    pub fn assert_says(&self, text: &str) {
+        assert!(self.body.contains(text), "{} does not say {text:?}: {}", self.path, self.body);
+    }
+
+    #[track_caller]
+    pub fn assert_says_not(&self, text: &str) {
+        assert!(!self.body.contains(text), "{} says {text:?}: {}", self.path, self.body);
     }
 }
 
@@ -63,7 +94,7 @@ impl Browser {
         let token = random_token();
         let password = served.state.password_hash(name).await.unwrap().unwrap();
         let hash = token_hash(&token);
-        let begun = served.state.begin_browser_session(name, &password, &hash, "::1");
+        let begun = served.state.begin_login(name, &password, &hash, "::1");
         assert!(begun.await.unwrap());
         browser.set_token(&token);
         browser
@@ -97,11 +128,7 @@ impl Browser {
 
     /// Sends a form without the token.
     pub async fn post_forged(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        let request = self.request(Method::POST, path);
-        let kind = ("content-type", "application/x-www-form-urlencoded");
-        self.send(request.header(kind.0, kind.1).body(form.finish())).await
+        self.send(with_form(self.request(Method::POST, path), fields)).await
     }
 
     /// Types a name and a password into the login.
@@ -122,16 +149,34 @@ impl Browser {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Shown {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        for cookie in headers.get_all(SET_COOKIE) {
+        let shown = Shown::of(request.send().await.unwrap()).await;
+        for cookie in shown.headers.get_all(SET_COOKIE) {
             let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
             if let Some(token) = pair.strip_prefix("kabari_session=") {
                 self.set_token(token);
             }
         }
-        Shown { status, headers, body: response.text().await.unwrap() }
+        shown
     }
+}
+
+fn with_form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields);
+    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
+}
+
+/// Looks at a page where nobody has to log in, and follows where it leads.
+pub async fn visit(served: &Served, path: &str) -> Shown {
+    Shown::of(served.request(Method::GET, path).send().await.unwrap()).await
+}
+
+/// Sends a form there, with the token of the page it is on.
+pub async fn submit(served: &Served, path: &str, fields: &[(&str, &str)]) -> Shown {
+    let csrf = visit(served, "/app/").await.hidden("csrf");
+    let fields = [fields, &[("csrf", csrf.as_str())]].concat();
+    let request = with_form(served.request(Method::POST, path), &fields);
+    Shown::of(request.send().await.unwrap()).await
 }
 
 /// Adds a user who has the password of all.

@@ -9,12 +9,12 @@ pub mod driven_client;
 pub mod gateway;
 pub mod http_browser;
 pub mod node;
-pub mod page_visitor;
 pub mod promtool;
 pub mod proxy;
 pub mod running_clock;
 pub mod scripted_gateway;
 pub mod served;
 pub mod tls;
+#[allow(dead_code, reason = "pictures are for examples/screenshots.rs")]
 pub mod window;
 pub mod world;

@@ -1,7 +1,7 @@
 //! The pages of campaigns, over HTTP.
 
 use crate::harness::http_browser::Browser;
-use crate::harness::page_visitor::{submit, visit};
+use crate::harness::http_browser::{submit, visit};
 use crate::harness::served::Served;
 use kabari::store::state::Resolution;
 use kabari_domain::{CampaignStatus, Role};
@@ -49,7 +49,7 @@ async fn recipients_are_found_by_state_name_and_number() {
         ("?after=3", vec!["Garis", "Kosong"]),
     ] {
         assert_eq!(
-            names(&visit(&served, &format!("{page}{query}")).await.html),
+            names(&visit(&served, &format!("{page}{query}")).await.body),
             expected,
             "{query}"
         );
@@ -147,7 +147,7 @@ async fn parts_of_the_page_are_answered_only_when_something_has_changed() {
     ended(&served, &campaign).await;
     let shown = visit(&served, &page).await;
     for part in ["live", "chart", "recipients"] {
-        let (_, after) = shown.html.split_once(&format!("hx-get=\"{page}/{part}")).unwrap();
+        let (_, after) = shown.body.split_once(&format!("hx-get=\"{page}/{part}")).unwrap();
         let query = after.split('"').next().unwrap().replace("&amp;", "&");
         let address = format!("{page}/{part}{query}");
         assert_eq!(visit(&served, &address).await.status, 204, "{address}");

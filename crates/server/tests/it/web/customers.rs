@@ -1,9 +1,9 @@
 //! The pages of customers and ODPs, over HTTP.
 
 use crate::harness::database::SeedBilling;
-use crate::harness::page_visitor::{send_notice, submit, visit};
+use crate::harness::http_browser::{submit, visit};
 use crate::harness::served::{Served, Setup};
-use kabari_domain::{Phone, Timestamp};
+use kabari_domain::Phone;
 
 fn names(html: &str) -> Vec<&'static str> {
     let everybody = ["Budi", "=1+1", "Nol", "Tak Terdaftar", "Garis", "Kosong"];
@@ -23,7 +23,7 @@ async fn customers_are_found_by_name_number_odp_and_what_is_wrong_with_them() {
         ("?after=4", vec!["Garis", "Kosong"]),
     ] {
         let shown = visit(&served, &format!("/app/customers{query}")).await;
-        assert_eq!(names(&shown.html), expected, "{query}");
+        assert_eq!(names(&shown.body), expected, "{query}");
     }
     visit(&served, "/app/customers?show=broken").await.assert_says("Nomornya kosong");
     visit(&served, "/app/customers?q=nobody").await.assert_says("Tidak ada pelanggan yang cocok");
@@ -35,7 +35,7 @@ async fn customers_are_found_by_name_number_odp_and_what_is_wrong_with_them() {
 #[tokio::test]
 async fn a_customer_is_shown_with_what_they_were_sent() {
     let served = Served::start().await;
-    send_notice(&served, 1).await;
+    served.send_notice(1).await;
     let budi = visit(&served, "/app/customers/1").await;
     budi.assert_says("Kabel putus");
     budi.assert_says("Terkirim");
@@ -49,7 +49,8 @@ async fn the_summary_tells_who_can_be_reached() {
     let served = Served::start().await;
     let sender = Phone::parse("6281299990000").unwrap();
     let writer = Phone::parse("081234567801").unwrap();
-    served.state.wrote(&sender, &[(writer, Timestamp(1))]).await.unwrap();
+    let now = served.state.now().await.unwrap();
+    served.state.wrote(&sender, &[(writer, now)]).await.unwrap();
     let summary = visit(&served, "/app/customers/summary").await;
     for figure in
         ["<strong>6</strong>", "<strong>4</strong>", "<strong>25 %</strong>", "<strong>2</strong>"]

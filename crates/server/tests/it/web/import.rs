@@ -1,6 +1,6 @@
 //! The import of customers, over HTTP.
 
-use crate::harness::page_visitor::{Shown, submit, visit};
+use crate::harness::http_browser::{Shown, submit, visit};
 use crate::harness::served::Served;
 use serde_json::Value;
 

@@ -48,7 +48,7 @@ async fn the_language_is_chosen_on_any_page_and_remembered() {
     window.until("document.querySelector('h1').textContent === 'Home'").await;
     window.until("document.documentElement.lang === 'en'").await;
     window.visit("/app/whatsapp").await;
-    window.until_shown("Scan").await;
+    window.until_shown("Link to WhatsApp").await;
     window.press("Bahasa Indonesia").await;
     window.until("document.querySelector('h1').textContent === 'Nomor WhatsApp'").await;
 }

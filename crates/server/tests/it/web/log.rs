@@ -1,25 +1,27 @@
 //! The page for the audit.
 
 use crate::harness::http_browser::Browser;
-use crate::harness::served::Served;
+use crate::harness::served::{Served, Setup};
 use kabari::store::state::{Action, Actor, ActorKind};
 use kabari_domain::Role;
 use serde_json::{Value, json};
 
-/// An audit with many sends, and one entry that a spreadsheet would run.
-async fn filled(served: &Served) {
+/// A kabari whose audit has many sends, and one entry that a spreadsheet would run.
+async fn filled() -> Served {
+    // Otherwise the phone is linked at some time, which is recorded too.
+    let served = Served::with(Setup { dispatching: false, ..Setup::default() }).await;
     let key = |name: &str| Actor { kind: ActorKind::Key, name: name.to_owned(), address: None };
     for n in 1..=120 {
         let details = json!({ "kind": "custom" });
         served.state.record(&key("billing"), Action::Send, &n.to_string(), &details).await;
     }
     served.state.record(&key("=1+1"), Action::AddUser, "ani", &Value::Null).await;
+    served
 }
 
 #[tokio::test]
 async fn the_log_is_shown_in_pages_from_the_newest_on() {
-    let served = Served::start().await;
-    filled(&served).await;
+    let served = filled().await;
     let browser = Browser::new(&served);
     let mut path = "/app/log".to_owned();
     let mut rows = vec![];
@@ -38,8 +40,7 @@ async fn the_log_is_shown_in_pages_from_the_newest_on() {
 
 #[tokio::test]
 async fn the_log_is_filtered_by_action_and_actor() {
-    let served = Served::start().await;
-    filled(&served).await;
+    let served = filled().await;
     let browser = Browser::new(&served);
     let rows = async |query: &str| {
         let page = browser.get(&format!("/app/log?{query}")).await;
@@ -54,8 +55,7 @@ async fn the_log_is_filtered_by_action_and_actor() {
 
 #[tokio::test]
 async fn the_log_is_a_file_for_spreadsheets_that_runs_nothing() {
-    let served = Served::start().await;
-    filled(&served).await;
+    let served = filled().await;
     let browser = Browser::of(&served, Role::Viewer).await;
     let file = browser.get("/app/log.csv").await;
     assert!(file.header("content-type").starts_with("text/csv"));

@@ -1,6 +1,6 @@
 //! The pages of notices and the word that one is over, over HTTP.
 
-use crate::harness::page_visitor::{Shown, send_notice, submit, visit};
+use crate::harness::http_browser::{Shown, submit, visit};
 use crate::harness::served::{Served, answer};
 use kabari_gateway::SendError;
 use reqwest::Method;
@@ -19,7 +19,7 @@ async fn only_those_whom_the_notice_has_reached_hear_that_it_is_over() {
     let served = Served::start().await;
     visit(&served, RESTORED).await.assert_says("Tidak ada yang menerima pesan");
     served.gateway.fail("6281234567802", SendError::Permanent("403".to_owned()));
-    send_notice(&served, 1).await;
+    served.send_notice(1).await;
     served.gateway.take_delivered();
     served.gateway.mend("6281234567802");
     // Whatever the billing database says of them now.
@@ -47,7 +47,7 @@ async fn only_those_whom_the_notice_has_reached_hear_that_it_is_over() {
 #[tokio::test]
 async fn a_page_is_sent_once_and_only_if_it_is_still_true() {
     let served = Served::start().await;
-    send_notice(&served, 1).await;
+    served.send_notice(1).await;
     served.gateway.take_delivered();
     let page = visit(&served, RESTORED).await;
     page.assert_says("Kirim ke 2 nomor");
@@ -82,7 +82,7 @@ async fn what_is_still_to_come_is_told_before_anybody_hears_that_it_is_over() {
 #[tokio::test]
 async fn the_same_is_done_by_api() {
     let served = Served::start().await;
-    send_notice(&served, 1).await;
+    served.send_notice(1).await;
     served.gateway.take_delivered();
     let (status, dry) =
         served.post("/api/send/restored", json!({"notice_id": 1, "dry_run": true})).await;

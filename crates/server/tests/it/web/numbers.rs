@@ -35,7 +35,7 @@ async fn a_phone_without_a_camera_is_linked_by_a_code() {
     window.until_shown("Kode tidak dapat dibuat").await;
     window.fill("Nomor WhatsApp ponsel itu", "0812 9999 0000").await;
     window.press("Minta kode").await;
-    window.until("document.querySelector('.code')?.textContent.length === 9").await;
+    window.until("document.querySelector('.code')?.textContent.length === 8").await;
     let code = window.value("document.querySelector('.code').textContent").await;
     world.simulator.pair(code.as_str().unwrap(), OWN).await.unwrap();
     window.until_shown("terhubung; pesan dapat dikirim").await;
