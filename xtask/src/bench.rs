@@ -12,7 +12,7 @@ pub enum Bench {
     ///
     /// Both write to the simulator, one message at a time, first to strangers and then to the
     /// same people again. Prints a table with the ratio of kabari to the bare client, and one
-    /// with what the simulator itself costs and allows.
+    /// with many numbers at once in one process.
     Wire(Wire),
     /// How kabari grows with its sessions.
     ///
@@ -32,9 +32,9 @@ pub struct Wire {
     /// How often everything is measured; the medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// How many clients at once the simulator is measured with.
-    #[arg(long, default_value_t = 100)]
-    clients: u32,
+    /// How many numbers at once are measured in one process, one row each.
+    #[arg(long, default_value = "10,100")]
+    clients: String,
     /// Where kabari keeps its state.
     #[arg(long, value_enum, default_value_t = Engine::Both)]
     engine: Engine,
@@ -94,7 +94,7 @@ fn wire(options: Wire) -> Result<()> {
         .arg("--")
         .args(["--recipients", &options.recipients.to_string()])
         .args(["--rounds", &options.rounds.to_string()])
-        .args(["--clients", &options.clients.to_string()])
+        .args(["--clients", &options.clients])
         .args(engines.iter().flat_map(|engine| ["--engine", engine]));
     if options.engine == Engine::Sqlite {
         return process::run(&mut command);

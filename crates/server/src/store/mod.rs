@@ -4,6 +4,7 @@
 //! knows: campaigns, deliveries, senders. Both run on SQLite and on MariaDB/MySQL with the same
 //! SQL; [`Engine`](engine::Engine) names the few places where the engines differ.
 
+mod batch;
 pub mod billing;
 mod database;
 mod engine;
@@ -12,6 +13,7 @@ mod legacy_session;
 mod row;
 mod search;
 pub mod state;
+mod transaction;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};
