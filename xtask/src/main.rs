@@ -2,8 +2,8 @@
 
 mod bench;
 mod mariadb;
+mod pages;
 mod process;
-mod screenshots;
 mod test;
 mod tools;
 mod torture;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
-        Task::Screenshots => screenshots::run(),
+        Task::Screenshots => pages::screenshots(),
         Task::Bench(bench) => bench::run(bench),
     });
     match result {
