@@ -15,6 +15,9 @@ use std::path::Path;
 /// The quality of the pictures, of 100: text stays sharp, and a picture has some 30 kB.
 const QUALITY: u32 = 80;
 
+/// The most of a page that a picture shows, in pixels.
+const MAX_HEIGHT: u32 = 1600;
+
 /// The screens, by the end of the picture's name.
 const SCREENS: [(&str, Screen); 4] = [
     ("desk-light", Screen::DESK),
@@ -158,9 +161,10 @@ async fn take(
 ) -> anyhow::Result<()> {
     for (end, screen) in screens {
         window.look_with(*screen).await;
-        // As high as the page, so that nothing of it is below the navigation of a phone.
+        // As high as the page, within bounds: a list goes on as it begins.
         let height = window.value("document.documentElement.scrollHeight").await;
-        let height = u32::try_from(height.as_u64().unwrap_or_default())?.max(screen.height);
+        let height =
+            u32::try_from(height.as_u64().unwrap_or_default())?.clamp(screen.height, MAX_HEIGHT);
         window.look_with(Screen { height, ..*screen }).await;
         let format = json!({ "format": "webp", "quality": QUALITY });
         let picture = window.devtools("Page.captureScreenshot", format).await;
