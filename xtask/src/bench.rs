@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: runs the benchmarks.
 
 use crate::mariadb::MariaDb;
-use crate::{process, test, tools};
+use crate::{pages, process, test, tools};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -21,6 +21,11 @@ pub enum Bench {
     /// on ten numbers and on one, and on MariaDB how soon the numbers of a killed process send
     /// again from two others.
     Fleet(Fleet),
+    /// How soon the operator's first page is seen, on a phone with a slow line.
+    ///
+    /// Chromium visits it with the network and the processor slowed down, for the first time and
+    /// again, and prints the median of several visits.
+    Page,
 }
 
 /// How much of it.
@@ -75,17 +80,23 @@ impl Engine {
 /// the tests run is not optimized. It is `crates/server/benches/wire/`.
 const BENCH: [&str; 6] = ["bench", "--locked", "-p", "kabari", "--bench", "wire"];
 
-/// Builds and runs it.
+/// Measures.
 pub fn run(bench: Bench) -> Result<()> {
-    println!("building with optimizations; the first time this takes about ten minutes");
-    process::run(test::cargo().args(BENCH).arg("--no-run"))?;
     match bench {
         Bench::Wire(options) => wire(options),
         Bench::Fleet(options) => fleet(options),
+        // The line decides, not how the program was built.
+        Bench::Page => pages::speed(),
     }
 }
 
+fn build() -> Result<()> {
+    println!("building with optimizations; the first time this takes about ten minutes");
+    process::run(test::cargo().args(BENCH).arg("--no-run"))
+}
+
 fn wire(options: Wire) -> Result<()> {
+    build()?;
     let engines = options.engine.names();
     let mut command = test::cargo();
     command
@@ -106,6 +117,7 @@ fn wire(options: Wire) -> Result<()> {
 
 /// One engine after the other.
 fn fleet(options: Fleet) -> Result<()> {
+    build()?;
     let mariadb = (options.engine != Engine::Sqlite).then(start_mariadb).transpose()?;
     for engine in options.engine.names() {
         let mut command = test::cargo();

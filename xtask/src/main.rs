@@ -3,8 +3,8 @@
 mod bench;
 mod dist;
 mod mariadb;
+mod pages;
 mod process;
-mod screenshots;
 mod test;
 mod tools;
 mod torture;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
-        Task::Screenshots => screenshots::run(),
+        Task::Screenshots => pages::screenshots(),
         Task::Dist(options) => dist::run(options),
         Task::Bench(bench) => bench::run(bench),
     });
