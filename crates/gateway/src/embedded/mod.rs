@@ -24,7 +24,7 @@ mod storage;
 mod supervisor;
 mod transport;
 
-pub use storage::{LegacyDevice, LegacySession};
+pub use storage::{LegacyDevice, LegacySession, RATCHETS};
 
 use crate::session_store::SessionStore;
 use crate::{

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 pub mod client;
 mod doctor;
 mod dry_run;
@@ -48,6 +49,12 @@ enum Command {
     /// Show how a running kabari is.
     #[command(after_help = secrets::CLIENT_HELP)]
     Status(ApiAddress),
+    /// Write everything into one file, while kabari runs.
+    #[command(after_help = backup::HELP)]
+    Backup(backup::BackupArgs),
+    /// Bring a backup back, on this machine or another.
+    #[command(after_help = backup::HELP)]
+    Restore(backup::RestoreArgs),
     /// Print everything that is stored about one person, as JSON.
     #[command(after_help = secrets::HELP)]
     Export(person::PersonArgs),
@@ -66,6 +73,8 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
+            Command::Backup(args) => args.options().log_format,
+            Command::Restore(args) => args.options().log_format,
             Command::Export(args) | Command::Forget(args) => args.options().log_format,
             Command::Link(_) | Command::Send(_) | Command::Status(_) => LogFormat::Human,
         }
@@ -103,6 +112,8 @@ async fn run() -> ExitCode {
         Command::Send(args) => return send::run(args).await,
         Command::Link(args) => link::run(args).await,
         Command::Status(address) => status::run(address).await,
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(args).await,
         Command::Export(args) => person::export(args).await,
         Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,

@@ -222,6 +222,20 @@ impl Database {
         Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
     }
 
+    /// Begins a transaction that only reads, and sees the database as it is now whatever others
+    /// write meanwhile.
+    pub async fn snapshot(&self) -> Result<Transaction<'_>, StoreError> {
+        const SERVER: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                              START TRANSACTION WITH CONSISTENT SNAPSHOT";
+        let inner = async {
+            Ok(match &self.pools {
+                Pools::Sqlite { reader, .. } => Inner::Sqlite(reader.begin().await?),
+                Pools::MySql(pool) => Inner::MySql(pool.begin_with(SERVER).await?),
+            })
+        };
+        Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
+    }
+
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
     /// busy file. Each run must be a transaction of its own.
     pub async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>

@@ -65,6 +65,10 @@ mod collection {
     pub const MESSAGE_SECRETS: &str = "message_secrets";
 }
 
+/// The collections with keys that must not be used a second time. Without an entry there, the
+/// client agrees on new keys.
+pub const RATCHETS: [&str; 2] = [collection::SESSIONS, collection::SENDER_KEYS];
+
 /// The key of a collection with a single entry.
 const ONLY: &[u8] = b"";
 

@@ -25,6 +25,7 @@ mod session_entries;
 mod session_links;
 mod session_requests;
 mod sessions;
+mod snapshot;
 
 pub use attempt::{Attempt, Begin, Begun};
 pub use backlog::Backlog;
@@ -41,6 +42,7 @@ pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIM
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
+pub use snapshot::{Cell, Piece, Restored};
 
 use super::database::{Database, Transaction};
 use super::engine::Engine;

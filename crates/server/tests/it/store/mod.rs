@@ -39,4 +39,5 @@ mod retention;
 mod scale;
 mod session_entries;
 mod sessions;
+mod snapshot;
 mod transitions;

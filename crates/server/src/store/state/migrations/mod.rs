@@ -14,6 +14,9 @@ use std::path::Path;
 const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
+/// The version of the schema that these steps lead to.
+pub(super) const SCHEMA_VERSION: usize = STEPS.len();
+
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
 const STEPS: [(&str, &str, &str); 7] = [
     (
