@@ -107,7 +107,14 @@ pub const BODY_TOO_LARGE: &str = "Isi permintaan terlalu besar. Bagi menjadi beb
 /// Something in kabari itself is wrong.
 pub const INTERNAL: &str = "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi";
 /// A key is required and missing, or wrong.
-pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY";
+pub const UNAUTHORIZED: &str = "Kunci API tidak ada atau salah. Kirim header X-API-Key atau Authorization: Bearer dengan nilai API_KEY, atau dengan kunci yang dibuat dengan kabari key add";
+/// A key that is not good for this operation.
+pub fn scope_needed(scope: &str) -> String {
+    format!(
+        "Kunci API ini tidak berlaku untuk permintaan ini, yang memerlukan kunci dengan scope {scope} atau admin. Minta admin membuatnya: kabari key add NAMA --scope {scope}"
+    )
+}
+
 /// Without a key, only this machine may ask.
 pub const FOREIGN_HOST: &str = "Tanpa API_KEY, kabari hanya melayani http://localhost dan http://127.0.0.1. Atur API_KEY untuk memakai nama lain";
 /// A web page that may not call has made a browser send this.

@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     let scratch = TempDir::new()?;
     let given = |name: &str| std::env::var_os(name).is_some();
     if !given("DATA_DIR") {
-        demo.options.data_dir = scratch.path().join("data");
+        demo.options.state.data_dir = scratch.path().join("data");
     }
     if !given("SEND_DELAY_MS") && !given("SEND_JITTER_MS") {
         demo.options.send_delay_ms = DELAY_MS.into();

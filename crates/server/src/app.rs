@@ -90,6 +90,7 @@ impl App {
                         api_key: settings.api_key.clone(),
                         compat_key: settings.compat_key.clone(),
                         origins: settings.origins.clone(),
+                        trusted_proxies: settings.trusted_proxies.clone(),
                         duplicate_guard: settings.duplicate_guard,
                         pace: settings.pace,
                         quotas: settings.quotas.clone(),
@@ -158,10 +159,7 @@ pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<Sta
 
 /// Where these settings keep the state.
 pub fn state_target(settings: &Settings) -> StateTarget {
-    match &settings.state_database_url {
-        Some(url) => StateTarget::MySql { url: url.clone() },
-        None => StateTarget::Sqlite { path: settings.data_dir.join("state.db") },
-    }
+    StateTarget::of(settings.state_database_url.as_deref(), &settings.data_dir)
 }
 
 /// The billing database of these settings; connects when first used.

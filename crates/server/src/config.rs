@@ -4,10 +4,12 @@
 //! clap reads them as text; [`Options::check`] turns them into [`Settings`] and reports every
 //! fault at once, so that nobody mends one only to meet the next.
 
+use crate::access::peer::TrustedProxies;
 use crate::logging::LogFormat;
 use crate::origins::{NoOrigin, Origins};
 use crate::secrets::{self, Environment};
 use crate::session_key::SessionKey;
+use crate::store::StateTarget;
 use crate::store::state::Affinity;
 use crate::timeouts::Timeouts;
 use chrono_tz::Tz;
@@ -30,6 +32,14 @@ pub struct ApiAddress {
     pub api_port: String,
 }
 
+/// Where kabari's own database is, for those who serve from it and those who look after it.
+#[derive(Debug, Clone, Args)]
+pub struct StateAddress {
+    /// Directory for the WhatsApp session and, without databases of your own, kabari's.
+    #[arg(long, env = "DATA_DIR", default_value = "data", help_heading = "Data")]
+    pub data_dir: PathBuf,
+}
+
 /// The settings as they were typed.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
@@ -40,10 +50,14 @@ pub struct Options {
     /// machine.
     #[arg(long, env = "CORS_ORIGINS", default_value = "", help_heading = "API")]
     pub cors_origins: String,
+    /// Addresses of reverse proxies, separated by commas, whose X-Forwarded-For and
+    /// X-Forwarded-Proto count. Without it: those on this machine.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "", help_heading = "API")]
+    pub trusted_proxies: String,
 
-    /// Directory for the WhatsApp session and, without databases of your own, kabari's.
-    #[arg(long, env = "DATA_DIR", default_value = "data", help_heading = "Data")]
-    pub data_dir: PathBuf,
+    /// Where kabari's own database is.
+    #[command(flatten)]
+    pub state: StateAddress,
     /// Host of the billing database (MySQL or MariaDB). Without it: SQLite below DATA_DIR.
     #[arg(long, env = "DB_HOST", help_heading = "Data")]
     pub db_host: Option<String>,
@@ -135,6 +149,8 @@ pub struct Settings {
     pub compat_key: Option<String>,
     /// Whose web pages may call the API.
     pub origins: Origins,
+    /// The reverse proxies that are believed where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// Directory of the session and the embedded databases.
     pub data_dir: PathBuf,
     /// The ISP's own database.
@@ -242,6 +258,18 @@ impl ApiAddress {
     }
 }
 
+impl StateAddress {
+    /// Returns the state database, or everything that is wrong.
+    pub fn check(self) -> Result<StateTarget, Vec<SettingError>> {
+        let mut faults = SettingErrors::default();
+        let url = faults.state_database_url(&secrets::of_process);
+        match faults.0.is_empty() {
+            true => Ok(StateTarget::of(url.as_deref(), &self.data_dir)),
+            false => Err(faults.0),
+        }
+    }
+}
+
 impl Options {
     /// Checks everything, and reports everything that is wrong.
     pub fn check(self) -> Result<Settings, Vec<SettingError>> {
@@ -253,6 +281,11 @@ impl Options {
         let mut faults = SettingErrors::default();
         let api = self.api.read(&mut faults);
         let origins = faults.origins("CORS_ORIGINS", &self.cors_origins);
+        let trusted_proxies = faults.parse(
+            "TRUSTED_PROXIES",
+            &self.trusted_proxies,
+            "IP addresses such as 10.0.0.2, separated by commas",
+        );
         let gateway_port = faults.parse("WA_GATEWAY_PORT", &self.wa_gateway_port, "a port number");
         let db_port = faults.parse("DB_PORT", &self.db_port, "a port number");
         let delay = faults.millis("SEND_DELAY_MS", &self.send_delay_ms);
@@ -315,9 +348,7 @@ impl Options {
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
         let gateway_key = faults.secret("WA_GATEWAY_KEY", environment);
         let db_password = faults.secret("DB_PASSWORD", environment);
-        let state_database_url = faults.secret("STATE_DATABASE_URL", environment);
-        let state_database_url =
-            faults.url("STATE_DATABASE_URL", state_database_url, &["mysql://", "mariadb://"]);
+        let state_database_url = faults.state_database_url(environment);
         let session_key =
             faults.secret("SESSION_KEY", environment).and_then(|key| faults.session_key(&key));
         if state_database_url.is_some() && session_key.is_none() {
@@ -341,7 +372,8 @@ impl Options {
                 api_key,
                 compat_key,
                 origins: origins?,
-                data_dir: self.data_dir,
+                trusted_proxies: trusted_proxies?,
+                data_dir: self.state.data_dir,
                 billing,
                 state_database_url,
                 session_key,
@@ -410,6 +442,11 @@ impl SettingErrors {
             self.add(name, problem);
             None
         })
+    }
+
+    fn state_database_url(&mut self, environment: Environment) -> Option<String> {
+        let url = self.secret("STATE_DATABASE_URL", environment);
+        self.url("STATE_DATABASE_URL", url, &["mysql://", "mariadb://"])
     }
 
     fn origins(&mut self, name: &'static str, text: &str) -> Option<Origins> {

@@ -71,7 +71,8 @@ impl GatewayApp {
             state: state.clone(),
             sessions: sessions.clone(),
             session: name.clone(),
-            access: Access { key: settings.api_key.clone(), origins: settings.origins.clone() },
+            access: Access::by_key(settings.api_key.clone(), settings.origins.clone()),
+            trusted_proxies: settings.trusted_proxies.clone(),
             delay: settings.pace.delay,
             stopping: stopping.clone(),
         });

@@ -1,5 +1,6 @@
 //! kabari's server: see `ARCHITECTURE.md`.
 
+pub mod access;
 pub mod api;
 pub mod app;
 mod backup;

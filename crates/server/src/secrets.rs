@@ -21,6 +21,11 @@ WA_GATEWAY_KEY      key to show to the gateway at WA_GATEWAY_URL: its API_KEY";
 pub const CLIENT_HELP: &str = "Where the API asks for a key, it comes from the variable API_KEY, in the environment or in\n\
 .env, or from the file that API_KEY_FILE names.";
 
+/// The same for commands that open the state database.
+pub const STATE_HELP: &str = "Works beside a running kabari, and before its first start. The database is the one that `kabari\n\
+serve` uses: below DATA_DIR or, where several nodes share the work, at STATE_DATABASE_URL, which\n\
+is a variable, in the environment or in .env, or in the file that STATE_DATABASE_URL_FILE names.";
+
 /// Looks up a variable of this process.
 pub fn of_process(name: &str) -> Option<String> {
     std::env::var(name).ok()

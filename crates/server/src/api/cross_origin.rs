@@ -57,7 +57,7 @@ pub async fn guard(State(access): State<Arc<Access>>, request: Request, next: Ne
                 origin,
                 "refused a request from a web page; if the page is yours, add it to CORS_ORIGINS"
             );
-            ApiError::Forbidden(wording::FOREIGN_PAGE).into_response()
+            ApiError::Forbidden(wording::FOREIGN_PAGE.into()).into_response()
         }
         Source::AllowedPage(_) if is_preflight(&request) => preflight(request.headers()),
         Source::AllowedPage(_) | Source::Own => next.run(request).await,

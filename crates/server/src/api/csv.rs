@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 /// Without it, Excel takes UTF-8 for a Western code page.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 const HEADINGS: [&str; 10] = [
     "customer_id",
@@ -85,7 +85,7 @@ fn fields(delivery: Delivery) -> [String; 10] {
 }
 
 /// RFC 4180.
-fn line<const N: usize>(fields: [String; N]) -> String {
+pub(crate) fn line<const N: usize>(fields: [String; N]) -> String {
     fields.map(|field| quoted(defused(field))).join(",") + "\r\n"
 }
 

@@ -2,6 +2,7 @@
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
 use super::error::{ApiError, ApiResult, ErrorBody, InvalidBody};
+use super::operations;
 use super::send::IDEMPOTENCY_KEY;
 use super::validation::PathText;
 use axum::Router;
@@ -76,7 +77,6 @@ const REDOC_PAGE: &str = r#"<!doctype html>
     ),
     modifiers(&Security),
     components(schemas(ErrorBody, InvalidBody)),
-    security((), ("api_key" = []), ("bearer" = [])),
     tags(
         (name = "service", description = "Is it up?"),
         (name = "whatsapp", description = "The link to WhatsApp"),
@@ -97,7 +97,7 @@ impl Modify for Security {
             "api_key",
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
                 "X-API-Key",
-                "Needed when API_KEY is set",
+                "Needed when API_KEY is set: its value, or a key made by `kabari key add`, of the scope that the operation names",
             ))),
         );
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
@@ -105,8 +105,7 @@ impl Modify for Security {
     }
 }
 
-const FORBIDDEN: &str =
-    "Asked by a web page that is not in CORS_ORIGINS or, without API_KEY, under a foreign name";
+const FORBIDDEN: &str = "Asked with a key of another scope, by a web page that is not in CORS_ORIGINS or, without API_KEY, under a foreign name";
 
 /// What a 422 of this operation means.
 fn invalid(operation: &Operation) -> &'static str {
@@ -118,10 +117,13 @@ fn invalid(operation: &Operation) -> &'static str {
     }
 }
 
-/// Adds the answers that follow from what an operation takes, and so are the same everywhere.
+/// Adds the answers that follow from what an operation takes, and so are the same everywhere, and
+/// who may call it.
 pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for (path, item) in &mut document.paths.paths {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in all.into_iter().flatten() {
+            operation.security = Some(operations::security(operation));
             let mut common = Vec::new();
             if operation.request_body.is_some() {
                 common.push(("400", "The body cannot be read", "ErrorBody"));

@@ -32,7 +32,7 @@ pub enum ApiError {
     Unauthorized,
     /// Not for this caller.
     #[error("{0}")]
-    Forbidden(&'static str),
+    Forbidden(Cow<'static, str>),
     /// What the path names does not exist.
     #[error("{0}")]
     NotFound(&'static str),
@@ -91,9 +91,11 @@ impl ApiError {
             ApiError::Invalid(_) => "".into(),
             ApiError::UnreadableBody => wording::UNREADABLE_BODY.into(),
             ApiError::BodyTooLarge => wording::BODY_TOO_LARGE.into(),
-            ApiError::BadRequest(detail) | ApiError::Conflict(detail) => detail.clone(),
+            ApiError::BadRequest(detail)
+            | ApiError::Conflict(detail)
+            | ApiError::Forbidden(detail) => detail.clone(),
             ApiError::Unauthorized => wording::UNAUTHORIZED.into(),
-            ApiError::Forbidden(detail) | ApiError::NotFound(detail) => (*detail).into(),
+            ApiError::NotFound(detail) => (*detail).into(),
             ApiError::MethodNotAllowed => wording::METHOD_NOT_ALLOWED.into(),
             ApiError::DuplicateSend { .. } => wording::DUPLICATE_SEND.into(),
             ApiError::Store(error) => store_detail(error),

@@ -5,12 +5,13 @@
 //! [`streamed`]. A send only records what is to be done and waits for the state database to say
 //! that it is: who sends is somebody else.
 
+mod audit;
 pub(crate) mod auth;
 mod campaigns;
 mod compat;
 mod control;
 pub(crate) mod cross_origin;
-mod csv;
+pub(crate) mod csv;
 mod customers;
 mod deliveries;
 mod docs;
@@ -20,15 +21,17 @@ mod forecast;
 mod link_page;
 mod metrics;
 mod notices;
+mod operations;
 mod passkey;
 mod readiness;
 mod send;
 mod service;
 mod sessions;
-mod streamed;
+pub(crate) mod streamed;
 mod validation;
 mod whatsapp;
 
+use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
@@ -39,11 +42,13 @@ use auth::Access;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
 use metrics::Readings;
+use operations::OperationRules;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +96,8 @@ pub struct ApiSettings {
     pub compat_key: Option<String>,
     /// Whose web pages may call.
     pub origins: Origins,
+    /// The reverse proxies that are believed where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// A send is refused if the same was made within this time; zero turns that off.
     pub duplicate_guard: Duration,
     /// How fast messages go out, to tell when a send ends.
@@ -103,30 +110,34 @@ pub struct ApiSettings {
 
 /// Everything the API serves.
 pub fn router(api: Api) -> Router {
-    let access =
-        Access { key: api.settings.api_key.clone(), origins: api.settings.origins.clone() };
     let metrics = api.metrics.clone();
     metrics.show(api.state.statement_times());
     metrics.show(api.billing.statement_times());
-    let (api, access) = (Arc::new(api), Arc::new(access));
     let (operations, openapi) = operations().split_for_parts();
     let openapi = docs::with_common_answers(openapi);
+    let rules = Arc::new(OperationRules::of(&openapi));
+    let access = Access::by_key(api.settings.api_key.clone(), api.settings.origins.clone())
+        .and_named_keys(api.state.clone(), rules.clone());
+    let proxies = Arc::new(api.settings.trusted_proxies.clone());
+    let (api, access) = (Arc::new(api), Arc::new(access));
     let operations = operations
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Throttle::default())))
-        .layer(axum::middleware::from_fn_with_state(access.clone(), auth::guard))
-        .layer(axum::middleware::from_fn(link_page::serve))
-        .layer(axum::middleware::from_fn(web::welcome))
-        .layer(axum::middleware::from_fn(metrics::name_route))
+        .layer(from_fn_with_state((api.clone(), rules), audit::record))
+        .layer(from_fn_with_state(access.clone(), auth::guard))
+        .layer(from_fn(link_page::serve))
+        .layer(from_fn(web::welcome))
+        .layer(from_fn(metrics::name_route))
         .with_state(api.clone());
     web::routes(api)
         .fallback_service(operations)
-        .layer(axum::middleware::from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
-        .layer(axum::middleware::from_fn_with_state(metrics, metrics::measure))
+        .layer(from_fn_with_state(metrics, metrics::measure))
 }
 
 /// The documentation of everything the API serves.

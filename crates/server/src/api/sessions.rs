@@ -6,13 +6,14 @@ use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, ActionResult, History, PairRequest, PairingCode, QrCode, ShownLimits};
 use crate::store::Session;
-use crate::store::state::{SessionAction, SessionChange, SessionKind};
-use axum::Json;
+use crate::store::state::{Action, Actor, SessionAction, SessionChange, SessionKind};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use kabari_domain::session::{DEFAULT_SESSION, is_session_name};
 use kabari_domain::{Timestamp, wording};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -161,6 +162,7 @@ impl FromFields for NewSession {
 ))]
 pub async fn create(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     Body { request, .. }: Body<NewSession>,
 ) -> ApiResult<(StatusCode, Json<SessionBody>)> {
     if !is_session_name(&request.name) {
@@ -169,6 +171,7 @@ pub async fn create(
     if !api.state.create_session(&request.name, SessionKind::Embedded).await? {
         return Err(ApiError::Conflict(wording::SESSION_EXISTS.into()));
     }
+    api.state.record(&actor, Action::CreateSession, &request.name, &Value::Null).await;
     api.sessions.notify();
     let session = find(&api, &request.name).await?;
     let now = api.state.now().await?;

@@ -77,19 +77,10 @@ impl Writer {
         self.text("]").await
     }
 
-    /// Begins a JSON object with the fields of `value`, and with `key`, whose value comes next.
-    pub async fn object_with(&mut self, value: &impl Serialize, key: &str) -> Result<(), Stopped> {
-        self.append(value)?;
-        self.buffer.truncate(self.buffer.len() - 1);
-        self.text(&format!(",\"{key}\":")).await
-    }
-
-    /// Ends a JSON object that has a field already with those of `value`.
-    pub async fn rest_of_object(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
-        let start = self.buffer.len();
-        self.append(value)?;
-        self.buffer[start] = b',';
-        self.flush_if_full().await
+    /// Begins a JSON object.
+    pub fn object(&mut self) -> Object<'_> {
+        self.buffer.extend_from_slice(b"{");
+        Object { writer: self, is_empty: true }
     }
 
     /// Hands on what there is.
@@ -123,6 +114,44 @@ impl Writer {
 
     async fn flush_if_full(&mut self) -> Result<(), Stopped> {
         if self.buffer.len() >= CHUNK_BYTES { self.flush().await } else { Ok(()) }
+    }
+}
+
+/// A JSON object that is being written.
+pub struct Object<'a> {
+    writer: &'a mut Writer,
+    is_empty: bool,
+}
+
+impl Object<'_> {
+    /// Adds a field.
+    pub fn field(&mut self, name: &str, value: &impl Serialize) -> Result<(), Stopped> {
+        self.name(name)?;
+        self.writer.append(value)
+    }
+
+    /// Adds a field with an array of these items.
+    pub async fn array<T: Serialize, E: Into<ApiError>>(
+        &mut self,
+        name: &str,
+        items: impl futures_util::Stream<Item = Result<T, E>>,
+    ) -> Result<(), Stopped> {
+        self.name(name)?;
+        self.writer.array(items).await
+    }
+
+    /// Ends the object.
+    pub async fn end(self) -> Result<(), Stopped> {
+        self.writer.text("}").await
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), Stopped> {
+        if !std::mem::take(&mut self.is_empty) {
+            self.writer.buffer.extend_from_slice(b",");
+        }
+        self.writer.append(&name)?;
+        self.writer.buffer.extend_from_slice(b":");
+        Ok(())
     }
 }
 
@@ -223,14 +252,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_is_written_around_its_list() {
+    async fn an_object_has_its_fields_in_the_order_they_were_added() {
         let written = answer(JSON, |mut writer| async move {
-            writer.text(r#"{"a":"#).await?;
-            writer.array(numbers(2)).await?;
-            writer.rest_of_object(&serde_json::json!({"b": 1})).await?;
+            let mut object = writer.object();
+            object.field("a", &"\"")?;
+            object.array("list", numbers(2)).await?;
+            object.field("b", &None::<u32>)?;
+            object.end().await?;
             Ok(writer)
         });
-        assert_eq!(text(written.await.unwrap()).await.unwrap(), r#"{"a":[0,1],"b":1}"#);
+        let expected = r#"{"a":"\"","list":[0,1],"b":null}"#;
+        assert_eq!(text(written.await.unwrap()).await.unwrap(), expected);
     }
 
     #[tokio::test]

@@ -4,16 +4,24 @@ mod backup;
 pub mod client;
 mod doctor;
 mod dry_run;
+mod key;
 mod link;
 mod person;
 pub mod send;
 mod serve;
 mod status;
+mod user;
 
-use crate::config::{ApiAddress, Options, SettingError, Settings};
+use crate::clock::Clock;
+use crate::config::{ApiAddress, Options, SettingError, Settings, StateAddress};
 use crate::logging::{self, LogFormat};
+use crate::store::StateStore;
+use crate::store::state::{Actor, ActorKind};
 use crate::{env_file, secrets};
+use chrono::{DateTime, Local};
 use clap::{Parser, Subcommand};
+use comfy_table::{Table, presets};
+use kabari_domain::Timestamp;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -61,6 +69,12 @@ enum Command {
     /// Forget one person everywhere, and say where something was.
     #[command(after_help = secrets::HELP)]
     Forget(person::PersonArgs),
+    /// Users of the operator's page: add, list, change and remove them.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API keys for programs: add, list and revoke them.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at everything kabari needs, and say what to do.
     #[command(after_help = secrets::HELP)]
     Doctor(Options),
@@ -76,7 +90,11 @@ impl Command {
             Command::Backup(args) => args.options().log_format,
             Command::Restore(args) => args.options().log_format,
             Command::Export(args) | Command::Forget(args) => args.options().log_format,
-            Command::Link(_) | Command::Send(_) | Command::Status(_) => LogFormat::Human,
+            Command::Link(_)
+            | Command::Send(_)
+            | Command::Status(_)
+            | Command::User(_)
+            | Command::Key(_) => LogFormat::Human,
         }
     }
 }
@@ -116,6 +134,8 @@ async fn run() -> ExitCode {
         Command::Restore(args) => backup::restore(args).await,
         Command::Export(args) => person::export(args).await,
         Command::Forget(args) => person::forget(args).await,
+        Command::User(command) => user::run(command).await,
+        Command::Key(command) => key::run(command).await,
         Command::Doctor(options) => doctor::run(options).await,
     };
     match done {
@@ -134,6 +154,31 @@ fn print_error(error: &anyhow::Error) {
 /// The settings, or everything that is wrong with them.
 fn settings(options: Options) -> anyhow::Result<Settings> {
     options.check().map_err(unusable)
+}
+
+/// Opens the state database, beside a kabari that may be running.
+async fn open_state(address: StateAddress) -> anyhow::Result<StateStore> {
+    let target = address.check().map_err(unusable)?;
+    Ok(StateStore::open(target, Clock::System).await?)
+}
+
+/// Returns whoever runs this command, for the audit.
+fn operator() -> Actor {
+    let name = ["USER", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    Actor { kind: ActorKind::Console, name: name.unwrap_or_default(), address: None }
+}
+
+/// Returns a time for a table, in the zone of this machine.
+fn local_time(time: Timestamp) -> String {
+    let time = DateTime::from_timestamp_millis(time.0).unwrap_or_default();
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Prints a table with these headings.
+fn print_table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(headings).add_rows(rows);
+    println!("{table}");
 }
 
 fn unusable(faults: Vec<SettingError>) -> anyhow::Error {

@@ -9,6 +9,7 @@ mod events;
 mod registration_cache;
 mod send;
 
+use crate::access::peer::{self, TrustedProxies};
 use crate::api::auth::{self, Access};
 use crate::api::cross_origin;
 use crate::api::error::from_panic;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub session: String,
     /// Who may call.
     pub access: Access,
+    /// The reverse proxies that are believed where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// The shortest time between two messages.
     pub delay: Duration,
     /// Set when kabari ends: nobody follows any longer.
@@ -55,7 +58,7 @@ pub struct Setup {
 
 /// The six endpoints of the replaced gateway, and two of ours.
 pub fn router(setup: Setup) -> Router {
-    let access = Arc::new(setup.access);
+    let (access, proxies) = (Arc::new(setup.access), Arc::new(setup.trusted_proxies));
     let api = Api {
         state: setup.state,
         sessions: setup.sessions,
@@ -81,6 +84,7 @@ pub fn router(setup: Setup) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(access.clone(), auth::guard))
         .layer(from_fn_with_state(access, cross_origin::guard))
+        .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(from_panic))
         .with_state(Arc::new(api))
 }

@@ -24,6 +24,9 @@ pub enum PageError {
     /// The visitor's role does not allow it; this one does.
     #[error("only for role {}", .0.as_str())]
     Forbidden(Role),
+    /// Nobody can log in, and this is not the machine itself.
+    #[error("there are no users; add one with `kabari user add NAME`")]
+    NoUsers,
     /// The form did not come from a page of ours, or from one that is too old.
     #[error("a form without the visitor's token")]
     Forged,
@@ -45,7 +48,9 @@ impl PageError {
     fn status(&self) -> StatusCode {
         match self {
             PageError::NotFound => StatusCode::NOT_FOUND,
-            PageError::Forbidden(_) | PageError::Forged => StatusCode::FORBIDDEN,
+            PageError::Forbidden(_) | PageError::NoUsers | PageError::Forged => {
+                StatusCode::FORBIDDEN
+            }
             PageError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             PageError::Api(error) => error.status(),
         }
@@ -56,6 +61,7 @@ impl PageError {
             PageError::NotFound => text!(visitor, "error-not-found"),
             PageError::Forbidden(Role::Admin) => text!(visitor, "error-for-admins"),
             PageError::Forbidden(_) => text!(visitor, "error-for-senders"),
+            PageError::NoUsers => text!(visitor, "error-no-users"),
             PageError::Forged => text!(visitor, "error-forged"),
             PageError::TooLarge => text!(visitor, "error-too-large"),
             PageError::Api(ApiError::Store(error)) if visitor.language == Language::English => {
@@ -80,16 +86,23 @@ pub async fn not_found() -> PageError {
     PageError::NotFound
 }
 
-/// Writes the page for an error: a whole one, or only its message for a part of a page.
+/// Shows the error in place of a page that cannot be shown.
 pub async fn show(visitor: Visitor, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    let Some(error) = response.extensions().get::<Arc<PageError>>() else { return response };
+    match response.extensions().get::<Arc<PageError>>() {
+        Some(error) => answer(&visitor, error),
+        None => response,
+    }
+}
+
+/// Writes the page for an error: a whole one, or only its message for a part of a page.
+pub fn answer(visitor: &Visitor, error: &PageError) -> Response {
     if error.status().is_server_error() {
         tracing::error!(%error, path = visitor.path, "a page could not be shown");
     }
-    let message = message(&visitor, error);
+    let message = message(visitor, error);
     let title = text!(visitor, "error-title");
-    let body = if visitor.is_part { message } else { whole(&visitor, title, message) };
+    let body = if visitor.is_part { message } else { whole(visitor, title, message) };
     (error.status(), body).into_response()
 }
 

@@ -3,7 +3,7 @@
 use super::csrf;
 use super::language::Language;
 use super::texts::text;
-use super::visitor::Visitor;
+use super::visitor::{Identity, Visitor};
 use super::{START, assets};
 use kabari_domain::Role;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -130,13 +130,35 @@ pub fn page(visitor: &Visitor, page: Page) -> Markup {
                 a.skip href="#content" { (text!(visitor, "skip-to-content")) }
                 header.top {
                     a.brand href=(START) { "kabari" }
-                    (navigation(visitor, page.section))
+                    @if visitor.identity != Identity::Guest {
+                        (navigation(visitor, page.section))
+                        (who(visitor))
+                    }
                 }
                 main id="content" tabindex="-1" {
                     h1 { (page.title) }
                     (page.body)
                 }
                 (foot(visitor))
+            }
+        }
+    }
+}
+
+/// Who is logged in, and the way out.
+fn who(visitor: &Visitor) -> Markup {
+    html! {
+        @if let Some(login) = visitor.login() {
+            form.who method="post" action="/app/logout" {
+                (csrf_field(visitor))
+                a href="/app/account" { (login.session.user_name) }
+                button.plain { (text!(visitor, "log-out")) }
+            }
+        } @else {
+            p.who.soft {
+                (text!(visitor, "no-users"))
+                " "
+                a href=(Section::Access.address()) { (text!(visitor, "no-users-add")) }
             }
         }
     }

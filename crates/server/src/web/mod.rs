@@ -7,6 +7,8 @@
 
 #![allow(dead_code, reason = "the pages that use the rest are being written")]
 
+mod access;
+mod account;
 mod assets;
 mod csrf;
 mod error;
@@ -14,19 +16,22 @@ mod headers;
 mod home;
 mod language;
 mod layout;
+mod log;
+mod login;
 mod parts;
 mod texts;
 mod visitor;
 
+use crate::access::attempts::Attempts;
 use crate::api::Api;
 use crate::api::accepts_html;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::VARY;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
@@ -42,11 +47,16 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/app", any(|| async { Redirect::permanent(START) }))
         .merge(home::routes())
         .merge(language::routes())
+        .merge(login::routes())
+        .merge(account::routes())
+        .merge(access::routes())
+        .merge(log::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))
         .layer(from_fn_with_state(api.clone(), visitor::admit))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(Extension(Arc::new(Attempts::default())))
         .with_state(api);
     Router::new()
         .route("/app/assets/{name}", get(assets::serve))

@@ -3,12 +3,17 @@
 use crate::harness::database::MariaDbDatabase;
 use crate::harness::node::SESSION_KEY;
 use crate::harness::served::{PATIENCE, Served, Setup};
+use kabari::access::token::token_hash;
 use kabari::clock::Clock;
+use kabari::store::state::{ActorKind, AuditFilter};
 use kabari::store::{StateStore, StateTarget};
+use kabari_domain::{Role, Scope};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -158,4 +163,104 @@ async fn doctor_finds_no_fault_before_the_first_start_and_changes_nothing() {
     assert!(empty.said.contains("note  state database"), "{}", empty.said);
     let (_, behind) = StateStore::inspect(StateTarget::MySql { url }, Clock::System).await.unwrap();
     assert!(behind > 0);
+}
+
+/// Runs the program with this on its standard input.
+async fn run_typing(directory: &Path, arguments: &[&str], typed: &str) -> Ended {
+    let mut running = Command::new(env!("CARGO_BIN_EXE_kabari"))
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    // One that ends without reading has closed it.
+    let _ = stdin.write_all(typed.as_bytes()).await;
+    drop(stdin);
+    let output = timeout(PATIENCE, running.wait_with_output()).await.expect("it ends").unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    Ended { code: output.status.code().unwrap(), said: String::from_utf8(said).unwrap() }
+}
+
+/// The state database in the data directory below this one.
+async fn state_below(directory: &Path) -> StateStore {
+    let path = directory.join("data/state.db");
+    StateStore::open(StateTarget::Sqlite { path }, Clock::System).await.unwrap()
+}
+
+#[tokio::test]
+async fn users_are_added_listed_changed_and_removed() {
+    let directory = TempDir::new().unwrap();
+    let user = async |arguments: &[&str], typed: &str| {
+        let arguments = [&["user"], arguments].concat();
+        run_typing(directory.path(), &arguments, typed).await
+    };
+    let none = user(&["list"], "").await;
+    assert!(none.code == 0 && none.said.contains("kabari user add"), "{}", none.said);
+    let viewer = ["add", "ani", "--role", "viewer", "--password-stdin"];
+    let first = user(&viewer, "kuda baterai\n").await;
+    assert_eq!(first.code, 1, "the first user has to be an admin: {}", first.said);
+    let short = user(&["add", "budi", "--password-stdin"], "pendek\n").await;
+    assert!(short.code == 1 && short.said.contains("10 characters"), "{}", short.said);
+    assert_eq!(user(&["add", "budi", "--password-stdin"], "kuda baterai\n").await.code, 0);
+    let twice = user(&["add", "budi", "--password-stdin"], "kuda baterai\n").await;
+    assert!(twice.code == 1 && twice.said.contains("already"), "{}", twice.said);
+    assert_eq!(user(&viewer, "kuda baterai\n").await.code, 0);
+    assert_eq!(user(&["role", "ani", "sender"], "").await.code, 0);
+
+    let state = state_below(directory.path()).await;
+    let roles: Vec<_> = state.users().await.unwrap().into_iter().map(|one| one.role).collect();
+    assert_eq!(roles, [Role::Sender, Role::Admin]);
+    let before = state.password_hash("ani").await.unwrap();
+    let changed = user(&["password", "ani", "--password-stdin"], "stapel kuda\n").await;
+    assert_eq!(changed.code, 0, "{}", changed.said);
+    assert_ne!(state.password_hash("ani").await.unwrap(), before);
+    let list = user(&["list"], "").await;
+    for words in ["budi", "admin", "ani", "sender", "never"] {
+        assert!(list.said.contains(words), "{}", list.said);
+    }
+    assert_eq!(user(&["remove", "ani"], "").await.code, 0);
+    let gone = user(&["remove", "ani"], "").await;
+    assert!(gone.code == 1 && gone.said.contains("kabari user list"), "{}", gone.said);
+    let entries = state.audit(&AuditFilter::default(), None, 100).await.unwrap();
+    let actions: Vec<_> = entries.iter().map(|one| one.action.as_str()).collect();
+    let expected = ["remove_user", "change_password", "change_role", "add_user", "add_user"];
+    assert_eq!(actions, expected);
+    assert!(entries.iter().all(|entry| entry.actor.kind == ActorKind::Console));
+}
+
+#[tokio::test]
+async fn no_password_is_taken_as_an_argument() {
+    let directory = TempDir::new().unwrap();
+    for flag in ["--password", "--password=kuda baterai", "--password-stdin=kuda baterai"] {
+        let refused = run_typing(directory.path(), &["user", "add", "budi", flag], "").await;
+        assert_eq!(refused.code, 2, "{}", refused.said);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_printed_once_and_good_until_it_is_revoked() {
+    let directory = TempDir::new().unwrap();
+    let key = async |arguments: &[&str]| {
+        let arguments = [&["key"], arguments].concat();
+        run(directory.path(), 0, &arguments).await
+    };
+    assert_eq!(key(&["add", "billing"]).await.code, 2, "a scope is needed");
+    assert_eq!(key(&["add", "billing", "--scope", "all"]).await.code, 2);
+    let added = key(&["add", "billing", "--scope", "send"]).await;
+    assert_eq!(added.code, 0, "{}", added.said);
+    let shown = added.said.lines().next().unwrap();
+    let state = state_below(directory.path()).await;
+    let found = state.use_api_key(&token_hash(shown)).await.unwrap().unwrap();
+    assert_eq!((found.name.as_str(), found.scope), ("billing", Scope::Send));
+    let list = key(&["list"]).await.said;
+    assert!(list.contains("billing") && list.contains("send") && !list.contains(shown), "{list}");
+    assert_eq!(key(&["add", "billing", "--scope", "read"]).await.code, 1, "the name is taken");
+    assert_eq!(key(&["revoke", "billing"]).await.code, 0);
+    assert_eq!(state.use_api_key(&token_hash(shown)).await.unwrap(), None);
+    assert!(key(&["list"]).await.said.contains("revoked"));
+    assert_eq!(key(&["revoke", "billing"]).await.code, 1);
 }

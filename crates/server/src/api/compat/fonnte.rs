@@ -5,6 +5,7 @@ use super::{KeyCheck, MAX_RECIPIENTS, Recorded, Throttle, access, is_linked, rec
 use crate::api::Api;
 use crate::api::error::ApiResult;
 use crate::api::send::MAX_MESSAGE_CHARS;
+use crate::store::state::Actor;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -85,6 +86,7 @@ pub struct FonnteRefusal {
 pub async fn send(
     State(api): State<Arc<Api>>,
     Extension(throttle): Extension<Arc<Throttle>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Response> {
@@ -128,7 +130,7 @@ pub async fn send(
         return Ok(([(RETRY_AFTER, wait.as_secs().max(1).to_string())], answer).into_response());
     }
     let starts_at = form.get("schedule").and_then(scheduled);
-    match record(&api, targets, message.to_owned(), starts_at).await {
+    match record(&api, targets, message.to_owned(), starts_at, actor).await {
         Ok(recorded) => Ok(answer(&recorded)),
         Err(error) => Ok(refused(error.into_response().status(), wording::INTERNAL)),
     }

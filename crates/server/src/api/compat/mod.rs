@@ -14,7 +14,7 @@ use super::auth::is_key;
 use super::error::ApiResult;
 use super::{Api, send};
 use crate::store::StoreError;
-use crate::store::state::Delivery;
+use crate::store::state::{Actor, Delivery};
 use kabari_domain::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,9 +61,10 @@ async fn record(
     numbers: Vec<(String, Option<String>)>,
     message: String,
     starts_at: Option<Timestamp>,
+    actor: Actor,
 ) -> ApiResult<Recorded> {
-    let campaign =
-        send::to_numbers(api.clone(), numbers, message, starts_at, REPEAT_WITHIN).await?;
+    let send = send::to_numbers(api.clone(), numbers, message, starts_at, REPEAT_WITHIN, actor);
+    let campaign = send.await?;
     let limit = u32::try_from(MAX_RECIPIENTS).unwrap_or(u32::MAX);
     let deliveries = api.state.deliveries(campaign, None, limit).await?;
     Ok(Recorded { campaign, deliveries })

@@ -7,6 +7,7 @@ use crate::api::validation::{Fields, FromFields, Query};
 use crate::api::whatsapp::MAX_PHONE_CHARS;
 use crate::api::{Api, campaign_path};
 use crate::delivery_view::reason;
+use crate::store::state::Actor;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Method, StatusCode};
@@ -86,6 +87,7 @@ impl CompatAnswer {
 pub async fn send(
     State(api): State<Arc<Api>>,
     Extension(throttle): Extension<Arc<Throttle>>,
+    Extension(actor): Extension<Actor>,
     method: Method,
     Query(filled): Query<Filled>,
 ) -> ApiResult<Response> {
@@ -109,7 +111,8 @@ pub async fn send(
         let answer = failure(StatusCode::TOO_MANY_REQUESTS, wording::COMPAT_TOO_MANY);
         return Ok(([(RETRY_AFTER, wait.as_secs().max(1).to_string())], answer).into_response());
     }
-    let Recorded { campaign, deliveries } = record(&api, vec![(to, None)], text, None).await?;
+    let Recorded { campaign, deliveries } =
+        record(&api, vec![(to, None)], text, None, actor).await?;
     let skipped = deliveries.iter().find(|one| one.progress.state == DeliveryState::Skipped);
     let error = skipped.and_then(reason);
     Ok(Json(CompatAnswer {

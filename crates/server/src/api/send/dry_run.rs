@@ -17,15 +17,8 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is written piece by piece")]
 pub struct DryRun {
-    #[serde(flatten)]
-    forecast: Forecast,
     /// In database order.
     results: Vec<WouldGet>,
-}
-
-/// A dry run without its recipients, which are written before it.
-#[derive(Serialize, ToSchema)]
-pub struct Forecast {
     success: bool,
     dry_run: bool,
     message: String,
@@ -72,8 +65,8 @@ pub async fn answer(
             warm += u64::from(is_warm == Some(true));
             would_get(recipient, template, is_warm)
         });
-        writer.text(r#"{"results":"#).await?;
-        writer.array(recipients).await?;
+        let mut dry_run = writer.object();
+        dry_run.array("results", recipients).await?;
 
         let now = api.state.now().await?;
         let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
@@ -81,20 +74,19 @@ pub async fn answer(
         let able = forecast::eligible(&sessions, &options.sessions);
         let ends_at = forecast::ends_at(&api, &able, starts_at, to_send, options.urgent, now);
         let link = whatsapp::link(&api).await.state;
-        let forecast = Forecast {
-            success: true,
-            dry_run: true,
-            message: wording.processed(total),
-            total_customers: total,
-            to_send,
-            skipped_count: total - to_send,
-            recipients: forecast::Recipients { warm, cold: to_send - warm },
-            duration_seconds: ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64),
-            ends_at: ends_at.map(Timestamp::to_rfc3339),
-            whatsapp: link.as_str(),
-            limits: whatsapp::limits(&api, DEFAULT_SESSION).await,
-        };
-        writer.rest_of_object(&forecast).await?;
+        let duration = ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64);
+        dry_run.field("success", &true)?;
+        dry_run.field("dry_run", &true)?;
+        dry_run.field("message", &wording.processed(total))?;
+        dry_run.field("total_customers", &total)?;
+        dry_run.field("to_send", &to_send)?;
+        dry_run.field("skipped_count", &(total - to_send))?;
+        dry_run.field("recipients", &forecast::Recipients { warm, cold: to_send - warm })?;
+        dry_run.field("duration_seconds", &duration)?;
+        dry_run.field("ends_at", &ends_at.map(Timestamp::to_rfc3339))?;
+        dry_run.field("whatsapp", &link.as_str())?;
+        dry_run.field("limits", &whatsapp::limits(&api, DEFAULT_SESSION).await)?;
+        dry_run.end().await?;
         Ok(writer)
     })
     .await

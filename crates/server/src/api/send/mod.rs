@@ -14,9 +14,10 @@ use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, Se
 use super::Api;
 use super::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
-use crate::store::state::CampaignKind;
+use crate::store::state::{Actor, CampaignKind};
 use crate::trace;
 use audience::Audience;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -136,6 +137,7 @@ pub enum PhoneAnswer {
 )]
 pub async fn notification(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<NotificationRequest>,
 ) -> ApiResult<Response> {
@@ -146,6 +148,7 @@ pub async fn notification(
         body: &json,
         options,
         wording: Wording::Notification,
+        actor,
     };
     record::send(api.clone(), call, plan_notification(&api, request)).await
 }
@@ -184,6 +187,7 @@ async fn plan_notification(api: &Api, request: NotificationRequest) -> ApiResult
 )]
 pub async fn custom(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<CustomRequest>,
 ) -> ApiResult<Response> {
@@ -200,6 +204,7 @@ pub async fn custom(
         body: &json,
         options: request.options,
         wording: Wording::Custom,
+        actor,
     };
     record::send(api, call, async { Ok(plan) }).await
 }
@@ -220,6 +225,7 @@ pub async fn custom(
 )]
 pub async fn phone(
     State(api): State<Arc<Api>>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<PhoneRequest>,
 ) -> ApiResult<Response> {
@@ -236,6 +242,7 @@ pub async fn phone(
         body: &json,
         options: request.options,
         wording: Wording::Phone,
+        actor,
     };
     record::send(api, call, async { Ok(plan) }).await
 }
@@ -260,6 +267,7 @@ pub async fn phone(
 pub async fn by_odp(
     State(api): State<Arc<Api>>,
     PathText(odp): PathText,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     Body { request, json }: Body<ByOdpRequest>,
 ) -> ApiResult<Response> {
@@ -269,6 +277,7 @@ pub async fn by_odp(
         body: &json,
         options: request.options.clone(),
         wording: Wording::ByOdp(odp.clone()),
+        actor,
     };
     record::send(api.clone(), call, plan_by_odp(&api, request, odp)).await
 }
@@ -304,6 +313,7 @@ pub async fn to_numbers(
     message: String,
     starts_at: Option<Timestamp>,
     guard: Duration,
+    actor: Actor,
 ) -> ApiResult<i64> {
     let request = json!({ "numbers": &numbers, "message": &message }).to_string();
     let kind = if numbers.len() == 1 { CampaignKind::Phone } else { CampaignKind::Numbers };
@@ -317,7 +327,7 @@ pub async fn to_numbers(
     let options =
         SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
     // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = trace::spawn(record::record(api, plan, options, None, request));
+    let recording = trace::spawn(record::record(api, plan, options, None, request, actor));
     match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,

@@ -4,7 +4,7 @@ use super::{Plan, SendOptions, Wording, dry_run, report};
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::validation::FieldError;
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
-use crate::store::state::{Creation, IdempotencyKey, NewCampaign};
+use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign};
 use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;
@@ -29,6 +29,8 @@ pub struct Call<'c> {
     pub options: SendOptions,
     /// How it is answered.
     pub wording: Wording,
+    /// Who makes it.
+    pub actor: Actor,
 }
 
 /// Records the send and answers with its report, or at once if the caller prefers that.
@@ -40,7 +42,7 @@ pub async fn send(
     call: Call<'_>,
     plan: impl Future<Output = ApiResult<Plan>>,
 ) -> ApiResult<Response> {
-    let Call { headers, endpoint, body, options, wording } = call;
+    let Call { headers, endpoint, body, options, wording, actor } = call;
     for name in &options.sessions {
         if api.state.session(name).await?.is_none() {
             return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
@@ -62,7 +64,8 @@ pub async fn send(
             // by an old word about it.
             whatsapp::link(&api).await;
             // A task of its own: a caller that goes away now must not stop it halfway.
-            let recording = trace::spawn(record(api.clone(), plan, options, key, body.to_string()));
+            let recording = record(api.clone(), plan, options, key, body.to_string(), actor);
+            let recording = trace::spawn(recording);
             recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
         }
     };
@@ -79,6 +82,7 @@ pub async fn record(
     options: SendOptions,
     key: Option<IdempotencyKey>,
     request: String,
+    actor: Actor,
 ) -> Result<i64, ApiError> {
     let fingerprint = hash(&json!([plan.notice_id, plan.template, plan.audience.canonical()]));
     let guard = options.duplicate_guard_seconds.unwrap_or(api.settings.duplicate_guard);
@@ -99,10 +103,14 @@ pub async fn record(
         request,
         request_id: trace::request_id(),
     };
+    let details = json!({
+        "kind": campaign.kind.as_str(), "notice": campaign.notice_id, "urgent": campaign.urgent,
+    });
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
-    if let Creation::Created(campaign) = created {
-        tracing::info!(campaign, "recorded a campaign");
+    if let Creation::Created(id) = created {
+        tracing::info!(campaign = id, "recorded a campaign");
+        api.state.record(&actor, Action::Send, &id.to_string(), &details).await;
     }
     recorded_campaign(created)
 }

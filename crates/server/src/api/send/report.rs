@@ -34,15 +34,6 @@ const WHITE_SPACE_EVERY: Duration = Duration::from_secs(5);
     ]
 }))]
 pub struct SendReport {
-    #[serde(flatten)]
-    summary: ReportSummary,
-    /// Skipped ones first, then the others in database order.
-    results: Vec<ReportRow>,
-}
-
-/// A report without its recipients.
-#[derive(Serialize, ToSchema)]
-pub struct ReportSummary {
     /// Always true: the send was done. Whether each message was sent is in `results`.
     success: bool,
     message: String,
@@ -55,6 +46,8 @@ pub struct ReportSummary {
     campaign_id: i64,
     /// Where to follow what comes later, such as receipts.
     campaign: String,
+    /// Skipped ones first, then the others in database order.
+    results: Vec<ReportRow>,
 }
 
 /// What became of one recipient.
@@ -154,19 +147,17 @@ async fn write_report(
     let counts = api.state.counts(id).await?;
     let (total, sent) = (counts.total(), counts.sent());
     let skipped = counts.get(DeliveryState::Skipped);
-    let summary = ReportSummary {
-        success: true,
-        message: wording.processed(total),
-        total_customers: total,
-        sent_count: sent,
-        failed_count: total - sent - skipped,
-        skipped_count: skipped,
-        campaign_id: id,
-        campaign: campaign_path(id),
-    };
-    writer.object_with(&summary, "results").await?;
-    writer.array(api.state.report_rows(id).map_ok(ReportRow::from)).await?;
-    writer.text("}").await
+    let mut report = writer.object();
+    report.field("success", &true)?;
+    report.field("message", &wording.processed(total))?;
+    report.field("total_customers", &total)?;
+    report.field("sent_count", &sent)?;
+    report.field("failed_count", &(total - sent - skipped))?;
+    report.field("skipped_count", &skipped)?;
+    report.field("campaign_id", &id)?;
+    report.field("campaign", &campaign_path(id))?;
+    report.array("results", api.state.report_rows(id).map_ok(ReportRow::from)).await?;
+    report.end().await
 }
 
 async fn write_phone_report(api: &Api, id: i64, writer: &mut Writer) -> Result<(), Stopped> {

@@ -57,7 +57,7 @@ fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| ApiError::UnreadableBody)?;
     json::parse(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| match error {
-        JsonError::TooDeep => ApiError::UnreadableBody,
+        JsonError::Unreadable => ApiError::UnreadableBody,
         JsonError::Invalid { message, offset } => {
             let ctx = Some(json!({ "error": message }));
             let fault = ValueError { ctx, ..ValueError::new("json_invalid", "JSON decode error") };

@@ -4,8 +4,11 @@
 //! a single row is read, moved with them and written with a compare-and-set; a statement that
 //! moves many rows gets its conditions from them (see [`moves`]).
 
+mod api_keys;
 mod attempt;
+mod audit;
 mod backlog;
+mod browser_sessions;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
@@ -26,9 +29,13 @@ mod session_links;
 mod session_requests;
 mod sessions;
 mod snapshot;
+mod users;
 
+pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
+pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
 pub use backlog::Backlog;
+pub use browser_sessions::{BrowserSession, LOGIN_LIFETIME, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
@@ -38,11 +45,14 @@ pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
 pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
-pub use retention::{CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME};
+pub use retention::{
+    AUDIT_LIFETIME, CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
+};
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 pub use snapshot::{Cell, Piece, Restored};
+pub use users::User;
 
 use super::database::{Database, Transaction};
 use super::engine::Engine;
@@ -80,6 +90,16 @@ pub enum StateTarget {
         /// `mysql://user:password@host:port/database`
         url: String,
     },
+}
+
+impl StateTarget {
+    /// Returns the database at this URL or, without one, the file in the data directory.
+    pub fn of(url: Option<&str>, data_dir: &Path) -> StateTarget {
+        match url {
+            Some(url) => StateTarget::MySql { url: url.to_owned() },
+            None => StateTarget::Sqlite { path: data_dir.join("state.db") },
+        }
+    }
 }
 
 /// The state database. Cloning is cheap; all clones are one.
@@ -167,6 +187,17 @@ impl StateStore {
 
     fn there_is_work(&self) {
         self.0.work.send_modify(|count| *count += 1);
+    }
+
+    /// Writes what is good to know and may be lost: nobody has to wait while a large campaign is
+    /// being written, or be refused because the disk is full.
+    fn write_aside(&self, sql: &'static str, values: Vec<Value>) {
+        let state = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = state.db().execute_unannounced(sql, values).await {
+                tracing::debug!(%error, "the time of last use was not written down");
+            }
+        });
     }
 
     fn db(&self) -> &Database {

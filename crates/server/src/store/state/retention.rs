@@ -18,6 +18,8 @@ pub const REGISTRATION_LIFETIME: Duration = days(90);
 pub const CONTACT_LIFETIME: Duration = days(730);
 /// How long a send is known, to recognize the same one.
 pub const FINGERPRINT_LIFETIME: Duration = days(400);
+/// How long the audit says who did what.
+pub const AUDIT_LIFETIME: Duration = days(730);
 /// Rows that one transaction deletes.
 const BATCH: usize = 500;
 /// Pages that SQLite gives back to the disk in one transaction: less than a MiB.
@@ -69,9 +71,15 @@ impl StateStore {
                 return Ok(true);
             }
         }
-        let old = params![(now - EVENT_LIFETIME).0];
-        if self.delete_batch::<i64>("gateway_events", "id", "told_at <= ?", old).await? {
-            return Ok(true);
+        let numbered = [
+            ("gateway_events", "told_at <= ?", EVENT_LIFETIME),
+            ("audit", "at <= ?", AUDIT_LIFETIME),
+        ];
+        for (table, condition, lifetime) in numbered {
+            let old = params![(now - lifetime).0];
+            if self.delete_batch::<i64>(table, "id", condition, old).await? {
+                return Ok(true);
+            }
         }
         self.delete_old_contacts(now - CONTACT_LIFETIME).await
     }

@@ -6,6 +6,7 @@ mod contract;
 mod cross_origin;
 mod docs;
 mod http;
+mod keys;
 mod passkey;
 mod sends;
 mod sessions;

@@ -3,6 +3,7 @@
 use super::database::{SeedBilling, billing_file};
 use super::gateway::{OurGateway, opened};
 use super::scripted_gateway::ScriptedGateway;
+use kabari::access::peer::TrustedProxies;
 use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
@@ -47,6 +48,7 @@ impl Default for Setup {
                 api_key: None,
                 compat_key: None,
                 origins: Origins::default(),
+                trusted_proxies: TrustedProxies::default(),
                 duplicate_guard: Duration::ZERO,
                 pace: Pace { delay: Duration::ZERO, jitter: Duration::ZERO },
                 quotas: Quotas::none(),

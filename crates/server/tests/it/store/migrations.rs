@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 /// Everything that a database may have in it.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 18] = [
     "campaigns",
     "deliveries",
     "senders",
@@ -30,6 +30,10 @@ const TABLES: [&str; 14] = [
     "gateway_messages",
     "gateway_events",
     "node_tasks",
+    "users",
+    "browser_sessions",
+    "api_keys",
+    "audit",
     "_sqlx_migrations",
 ];
 
@@ -112,6 +116,8 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE sessions DROP COLUMN heard; \
              ALTER TABLE campaigns DROP COLUMN request_id; \
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
+             DROP TABLE users; DROP TABLE browser_sessions; DROP TABLE api_keys; \
+             DROP TABLE audit; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {

@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod access;
 mod billing;
 mod campaigns;
 mod creation;

@@ -18,7 +18,7 @@ const TAKE_LOCK: &str =
 pub(super) const SCHEMA_VERSION: usize = STEPS.len();
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 7] = [
+const STEPS: [(&str, &str, &str); 8] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -33,6 +33,7 @@ const STEPS: [(&str, &str, &str); 7] = [
     ("history", include_str!("sqlite/0004_history.sql"), include_str!("mysql/0004_history.sql")),
     ("passkey", include_str!("sqlite/0005_passkey.sql"), include_str!("mysql/0005_passkey.sql")),
     ("gateways", include_str!("sqlite/0006_gateways.sql"), include_str!("mysql/0006_gateways.sql")),
+    ("access", include_str!("sqlite/0007_access.sql"), include_str!("mysql/0007_access.sql")),
     (
         "retention",
         include_str!("sqlite/0008_retention.sql"),
