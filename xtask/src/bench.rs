@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: numbers, measured here and now.
+//! `cargo xtask bench`: runs the benchmarks.
 
 use crate::mariadb::MariaDb;
 use crate::{process, test, tools};

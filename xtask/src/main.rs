@@ -3,6 +3,7 @@
 mod bench;
 mod mariadb;
 mod process;
+mod screenshots;
 mod test;
 mod tools;
 mod torture;
@@ -23,6 +24,8 @@ enum Task {
     Test(test::Options),
     /// Kill, stop and disturb kabari in mid-send, and print what came of it in one line.
     Torture(torture::Options),
+    /// Take pictures of every page, into docs/screenshots.
+    Screenshots,
     /// Measure, and print tables.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
+        Task::Screenshots => screenshots::run(),
         Task::Bench(bench) => bench::run(bench),
     });
     match result {

@@ -54,12 +54,12 @@ impl MariaDb {
         format!("mysql://root@127.0.0.1:{}", self.place.port)
     }
 
-    /// The file that has the server's process id.
+    /// Returns the file that has the server's process id.
     pub fn pid_file(&self) -> PathBuf {
         self.place.path("pid")
     }
 
-    /// The server's process.
+    /// Returns the server's process.
     pub fn pid(&self) -> u32 {
         self.server.pid()
     }
@@ -184,7 +184,7 @@ fn greets(port: u16) -> std::io::Result<bool> {
     Ok(greeting[4] == 10)
 }
 
-/// The account to run the server under: it refuses to be root.
+/// Returns the account to run the server under: it refuses to be root.
 fn server_user() -> Result<Option<&'static str>> {
     if !process::is_root() {
         return Ok(None);
@@ -199,8 +199,8 @@ fn server_user() -> Result<Option<&'static str>> {
     Ok(Some(if has_mysql { "mysql" } else { "nobody" }))
 }
 
-/// A program of the server, under the server's account, that dies with this one even when this
-/// one is killed.
+/// Returns a program of the server, under the server's account, that dies with this one even when
+/// this one is killed.
 fn server_command(program: &str) -> Result<Command> {
     let program = find_program(program).with_context(|| format!("{program} is not installed"))?;
     let Some(setpriv) = find_program("setpriv") else {

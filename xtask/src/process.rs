@@ -1,4 +1,4 @@
-//! Child processes that never outlive this program.
+//! Child processes that end with this program.
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -126,7 +126,8 @@ impl Drop for Daemon {
     }
 }
 
-/// Where a program is, looking also where servers live that an ordinary user's PATH leaves out.
+/// Returns where a program is, looking also where servers live that an ordinary user's PATH leaves
+/// out.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -140,7 +141,7 @@ fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Whether this program runs as root.
+/// Returns whether this program runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -122,9 +122,16 @@ fn release() -> Result<Outcome> {
 }
 
 fn test(arguments: &[String]) -> Result<Outcome> {
-    tools::ensure(&[tools::MARIADB, tools::NODE, tools::NPM, tools::PYTHON, tools::CHROMIUM])?;
+    tools::ensure(&[
+        tools::MARIADB,
+        tools::NODE,
+        tools::NPM,
+        tools::PYTHON,
+        tools::CHROMIUM,
+        tools::CHROMEDRIVER,
+    ])?;
     tools::unpack_promtool(&root()?.join("target"))?;
-    install_clients()?;
+    install_packages()?;
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());
     // One test kills its server, which must not be that of all others.
@@ -140,13 +147,16 @@ fn test(arguments: &[String]) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Installs the WhatsApp clients by other people, each beside the program that drives it, in the
-/// versions that are written down there.
-fn install_clients() -> Result<()> {
-    let simulator = root()?.join("crates/wa-sim");
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    process::run(npm.current_dir(simulator.join("baileys")))?;
+/// Installs the WhatsApp clients by other people, each beside the program that drives it, and what
+/// looks at pages, in the versions that are written down there.
+fn install_packages() -> Result<()> {
+    let root = root()?;
+    let simulator = root.join("crates/wa-sim");
+    for directory in [simulator.join("baileys"), root.join("crates/server/tests/axe")] {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        process::run(npm.current_dir(directory))?;
+    }
     let whatsmeow = simulator.join("whatsmeow");
     process::run(Command::new("python3").args(["-m", "venv", ".venv"]).current_dir(&whatsmeow))?;
     let mut pip = Command::new(whatsmeow.join(".venv/bin/pip"));
@@ -155,8 +165,8 @@ fn install_clients() -> Result<()> {
     process::run(pip.args(["--no-deps"]).current_dir(&whatsmeow))
 }
 
-/// The cargo that runs this program, as if from a shell: what it has told this program about its
-/// own package would make it build `ring`, and all that stands on it, once more.
+/// Returns the cargo that runs this program, as if from a shell: what it has told this program
+/// about its own package would make it build `ring`, and all that stands on it, once more.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {

@@ -37,6 +37,15 @@ pub const CHROMIUM: Tool = Tool {
     packages: &["chromium"],
     probe: &[],
 };
+/// Draws the signs in messages, on pictures of pages.
+pub const EMOJI: Tool = Tool {
+    programs: &["sh"],
+    packages: &["fontconfig", "fonts-noto-color-emoji"],
+    probe: &["-c", "fc-list | grep -qi emoji"],
+};
+/// Moves the mouse and the keys of that browser.
+pub const CHROMEDRIVER: Tool =
+    Tool { programs: &["chromedriver"], packages: &["chromium-driver"], probe: &[] };
 
 /// The package with the judge of what is written for Prometheus.
 const PROMETHEUS: &str = "prometheus";

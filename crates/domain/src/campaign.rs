@@ -62,7 +62,7 @@ impl CampaignStatus {
     /// All of them.
     pub const ALL: [CampaignStatus; 5] = [Scheduled, Running, Paused, Completed, Cancelled];
 
-    /// The name in the database and the API.
+    /// Returns the name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Scheduled => "scheduled",
@@ -73,13 +73,13 @@ impl CampaignStatus {
         }
     }
 
-    /// The status of this name.
+    /// Returns the status of this name.
     pub fn from_name(name: &str) -> Option<CampaignStatus> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether kabari does nothing more for it by itself; only [`CampaignEvent::Reopen`] can
-    /// follow.
+    /// Returns whether kabari does nothing more for it by itself; only [`CampaignEvent::Reopen`]
+    /// can follow.
     pub fn is_final(self) -> bool {
         matches!(self, Completed | Cancelled)
     }
@@ -89,7 +89,7 @@ impl PauseReason {
     /// All of them.
     pub const ALL: [PauseReason; 2] = [PauseReason::Manual, PauseReason::Breaker];
 
-    /// The name in the database and the API.
+    /// Returns the name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             PauseReason::Manual => "manual",
@@ -97,7 +97,7 @@ impl PauseReason {
         }
     }
 
-    /// The reason of this name.
+    /// Returns the reason of this name.
     pub fn from_name(name: &str) -> Option<PauseReason> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
@@ -118,7 +118,7 @@ impl Phase {
     /// A campaign that starts later.
     pub const SCHEDULED: Phase = Phase { status: Scheduled, reason: None };
 
-    /// The transition function: where the campaign is after this event.
+    /// Returns where the campaign is after this event: the transition function.
     pub fn after(self, event: CampaignEvent) -> Result<Phase, CampaignTransitionError> {
         use CampaignEvent::*;
         let to = |status| Ok(Phase { status, reason: None });
@@ -156,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_the_invariants_hold(events in prop::collection::vec(any_event(), 0..40)) {
+        fn invariants_hold_after_any_events(events in prop::collection::vec(any_event(), 0..40)) {
             let mut at = Phase::SCHEDULED;
             for event in events {
                 let Ok(next) = at.after(event) else { continue };

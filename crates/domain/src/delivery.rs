@@ -58,17 +58,17 @@ impl DeliveryState {
     /// The states from which kabari itself still goes on; a campaign with none is completed.
     pub const OPEN: [DeliveryState; 4] = [Queued, Leased, Sending, RetryWait];
 
-    /// Whether kabari itself still has something to do.
+    /// Returns whether kabari itself still has something to do.
     pub fn is_open(self) -> bool {
         Self::OPEN.contains(&self)
     }
 
-    /// Whether WhatsApp has taken the message.
+    /// Returns whether WhatsApp has taken the message.
     pub fn is_sent(self) -> bool {
         matches!(self, Accepted | Delivered | Read)
     }
 
-    /// The name in the database and the API.
+    /// Returns the name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Queued => "queued",
@@ -87,7 +87,7 @@ impl DeliveryState {
         }
     }
 
-    /// The state of this name.
+    /// Returns the state of this name.
     pub fn from_name(name: &str) -> Option<DeliveryState> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
@@ -168,17 +168,17 @@ pub struct DeliveryTransitionError {
 }
 
 impl Progress {
-    /// A delivery nobody has touched.
+    /// Returns a delivery nobody has touched.
     pub fn queued(due_at: Timestamp) -> Progress {
         Progress { state: Queued, attempts: 0, unanswered: 0, due_at }
     }
 
-    /// Whether the message may be with the recipient although no answer said so.
+    /// Returns whether the message may be with the recipient although no answer said so.
     pub fn may_have_arrived(self) -> bool {
         self.unanswered > 0
     }
 
-    /// The transition function: where the delivery is after this event.
+    /// Returns where the delivery is after this event: the transition function.
     pub fn after(self, event: DeliveryEvent) -> Result<Progress, DeliveryTransitionError> {
         use DeliveryEvent::*;
         let to = |state| Ok(Progress { state, ..self });
@@ -239,7 +239,7 @@ impl Progress {
 }
 
 impl DeliveryEvent {
-    /// The states in which this event can apply to some delivery, for conditions in SQL.
+    /// Returns the states in which this event can apply to some delivery, for conditions in SQL.
     pub fn allowed_from(self) -> Vec<DeliveryState> {
         let anything = |state| {
             [(0, 0), (1, 0), (1, 1)].into_iter().any(|(attempts, unanswered)| {
@@ -300,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_the_invariants_hold(events in prop::collection::vec(any_event(), 0..60)) {
+        fn invariants_hold_after_any_events(events in prop::collection::vec(any_event(), 0..60)) {
             let mut at = Progress::queued(Timestamp(0));
             for event in events {
                 let Ok(next) = at.after(event) else { continue };
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_third_unanswered_send_is_for_a_person_to_decide() {
+    fn the_third_unanswered_send_is_uncertain() {
         let mut at = Progress::queued(Timestamp(0));
         for expected in [RetryWait, RetryWait, Uncertain] {
             for event in [DeliveryEvent::Lease, DeliveryEvent::Begin] {

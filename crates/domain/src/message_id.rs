@@ -13,7 +13,7 @@ pub const RANDOM_BYTES: usize = 9;
 pub struct MessageId(String);
 
 impl MessageId {
-    /// The id made from these random bytes.
+    /// Makes an id from these random bytes.
     pub fn from_random(bytes: [u8; RANDOM_BYTES]) -> Self {
         let mut id = String::with_capacity(4 + 2 * RANDOM_BYTES);
         id.push_str("3EB0");
@@ -24,12 +24,12 @@ impl MessageId {
         MessageId(id)
     }
 
-    /// An id that was stored or came over the wire, as it is.
+    /// Returns an id that was stored or came over the wire, as it is.
     pub fn from_stored(id: impl Into<String>) -> Self {
         MessageId(id.into())
     }
 
-    /// The id's text.
+    /// Returns the id's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -42,8 +42,8 @@ pub enum NoticeAudience {
 }
 
 impl Notice {
-    /// Whom this notice is for. A null or empty `affected_odp` means everybody; blank entries in
-    /// a list are ignored.
+    /// Returns whom this notice is for. A null or empty `affected_odp` means everybody; blank
+    /// entries in a list are ignored.
     pub fn audience(&self) -> NoticeAudience {
         match self.affected_odp.as_deref() {
             None | Some("") => NoticeAudience::Everybody,
@@ -53,7 +53,7 @@ impl Notice {
         }
     }
 
-    /// The WhatsApp message for this notice, placeholders still in it.
+    /// Returns the WhatsApp message for this notice, placeholders still in it.
     ///
     /// `status_page` is the address customers can follow progress at; without one, the two lines
     /// about it are left out.
@@ -78,6 +78,28 @@ impl Notice {
             ));
         }
         text.push_str("\nMohon maaf atas ketidaknyamanan ini.\nTerima kasih atas pengertiannya.\n\n_Pesan ini dikirim otomatis_");
+        text
+    }
+
+    /// The WhatsApp message that this notice is over, placeholders still in it. `status_page` is as
+    /// for [`to_message`](Notice::to_message).
+    pub fn to_restored_message(&self, status_page: Option<&str>) -> String {
+        let (heading, over) = if self.kind == "maintenance" {
+            ("MAINTENANCE SELESAI", "Maintenance yang kami beritahukan sebelumnya sudah selesai.")
+        } else {
+            (
+                "JARINGAN SUDAH PULIH",
+                "Gangguan yang kami beritahukan sebelumnya sudah selesai ditangani.",
+            )
+        };
+        let mut text = format!(
+            "✅ *{heading}* ✅\n\n*{}*\n\n{over} Bila internet Anda belum normal, matikan modem selama 1 menit, nyalakan lagi, lalu hubungi kami bila masih bermasalah.\n",
+            self.title
+        );
+        if let Some(url) = status_page {
+            text.push_str(&format!("\n👉 {url}\n"));
+        }
+        text.push_str("\nTerima kasih atas kesabarannya.\n\n_Pesan ini dikirim otomatis_");
         text
     }
 
@@ -123,6 +145,16 @@ mod tests {
             text,
             "🚨 *GANGGUAN JARINGAN* 🚨\n\n*Kabel FO Putus*\n\nKabel putus.\n\n📍 *Area Terdampak:* Jl. Merdeka\n🕐 *Mulai:* 10/01/2026 08:05\n🕐 *Estimasi Selesai:* 10/01/2026 17:30\n\nMohon maaf atas ketidaknyamanan ini.\nTerima kasih atas pengertiannya.\n\n_Pesan ini dikirim otomatis_"
         );
+    }
+
+    #[test]
+    fn the_end_of_maintenance_is_told_as_such() {
+        let outage = notice().to_restored_message(Some("https://status.example"));
+        assert!(outage.starts_with("✅ *JARINGAN SUDAH PULIH* ✅\n\n*Kabel FO Putus*\n\n"));
+        assert!(outage.contains("👉 https://status.example\n"));
+        let maintenance = Notice { kind: "maintenance".into(), ..notice() };
+        let text = maintenance.to_restored_message(None);
+        assert!(text.starts_with("✅ *MAINTENANCE SELESAI* ✅") && !text.contains("👉"));
     }
 
     #[test]

@@ -55,17 +55,17 @@ impl Phone {
         Ok(Phone(e164.trim_start_matches('+').to_owned()))
     }
 
-    /// A number that was normalized before it was stored.
+    /// Returns a number that was normalized before it was stored.
     pub fn from_stored(digits: impl Into<String>) -> Phone {
         Phone(digits.into())
     }
 
-    /// E.164 digits without `+`.
+    /// Returns the E.164 digits, without `+`.
     pub fn digits(&self) -> &str {
         &self.0
     }
 
-    /// For logs and shared screens: country, prefix and the last two digits: `62812****01`.
+    /// Returns country, prefix and the last two digits, for logs and shared screens: `62812****01`.
     pub fn masked(&self) -> String {
         let (head, tail) = (5.min(self.0.len()), self.0.len().saturating_sub(2));
         if head >= tail {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_a_number() {
+    fn impossible_numbers_are_refused() {
         for input in [
             "",
             "0",

@@ -17,7 +17,7 @@ pub struct QuietHours {
 pub struct InvalidQuietHours;
 
 impl QuietHours {
-    /// When the quiet hours around this local time end; `None` outside of them.
+    /// Returns when the quiet hours around this local time end; `None` outside of them.
     pub fn end_after(self, now: NaiveDateTime) -> Option<NaiveDateTime> {
         let time = now.time();
         let crosses_midnight = self.from > self.to;
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn may_cross_midnight() {
+    fn quiet_hours_may_cross_midnight() {
         let night = "22:00-05:00";
         assert_eq!(end(night, "2026-01-10T21:59:59"), None);
         assert_eq!(end(night, "2026-01-10T22:00:00").as_deref(), Some("2026-01-11 05:00:00"));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn may_lie_within_a_day() {
+    fn quiet_hours_may_lie_within_a_day() {
         assert_eq!(
             end("12:00-13:30", "2026-01-10T12:30:00").as_deref(),
             Some("2026-01-10 13:30:00")
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_span() {
+    fn invalid_spans_are_refused() {
         for text in ["", "22:00", "22:00-22:00", "25:00-05:00", "22-5", "a-b"] {
             assert!(text.parse::<QuietHours>().is_err(), "{text}");
         }

@@ -41,7 +41,7 @@ pub struct Usage {
 }
 
 impl Quotas {
-    /// No limit at all.
+    /// Returns quotas without any limit.
     pub fn none() -> Quotas {
         Quotas { quiet_hours: None, timezone: Tz::UTC, daily_cap: None, warm_up: false }
     }
@@ -52,7 +52,8 @@ impl Quotas {
         utc.with_timezone(&self.timezone).naive_local()
     }
 
-    /// The instant of a local time. One that a change to summer time skips is an hour later.
+    /// Returns the instant of a local time. One that a change to summer time skips is an hour
+    /// later.
     fn instant(&self, local: NaiveDateTime) -> Timestamp {
         let zoned = self.timezone.from_local_datetime(&local).earliest();
         let later = || self.timezone.from_local_datetime(&(local + chrono::TimeDelta::hours(1)));
@@ -65,6 +66,11 @@ impl Quotas {
     /// Returns the operator's day, as a number that changes at midnight.
     pub fn day(&self, now: Timestamp) -> i64 {
         i64::from(self.local_time(now).num_days_from_ce())
+    }
+
+    /// Returns the operator's last midnight.
+    pub fn midnight(&self, now: Timestamp) -> Timestamp {
+        self.instant(self.local_time(now).date().and_time(NaiveTime::MIN))
     }
 
     /// Returns the operator's next midnight.
@@ -153,7 +159,7 @@ impl Quotas {
         None
     }
 
-    /// The next midnight or beginning of quiet hours.
+    /// Returns the next midnight or beginning of quiet hours.
     fn next_change(&self, now: Timestamp, urgent: bool) -> Timestamp {
         let midnight = self.next_day(now);
         let quiet = self.quiet_hours.filter(|_| !urgent);
@@ -218,6 +224,7 @@ mod tests {
         let day = |utc| quotas().day(at(utc));
         assert_eq!(day("2026-01-10T16:59:59Z") + 1, day("2026-01-10T17:00:00Z"));
         assert_eq!(quotas().next_day(at("2026-01-10T01:00:00Z")), at("2026-01-10T17:00:00Z"));
+        assert_eq!(quotas().midnight(at("2026-01-10T01:00:00Z")), at("2026-01-09T17:00:00Z"));
     }
 
     #[test]
@@ -236,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_a_forecast_is_the_pace() {
+    fn a_forecast_without_limits_follows_the_pace() {
         let start = at("2026-01-10T01:00:00Z");
         let end = |numbers: &[Capacity], messages| {
             Quotas::none().forecast(numbers, start, messages, false).unwrap().since(start)

@@ -48,7 +48,7 @@ pub fn fill<'a>(template: &str, value: impl Fn(&str) -> Option<&'a str>) -> Stri
     text
 }
 
-/// Whether [`render`] would change anything in this text.
+/// Returns whether [`render`] would change anything in this text.
 pub fn has_placeholders(template: &str) -> bool {
     PLACEHOLDERS.iter().any(|placeholder| template.contains(placeholder))
 }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_what_it_does_not_know() {
+    fn unknown_placeholders_are_kept() {
         for text in ["{Nama}", "{ nama }", "{", "}", "{{}", "{namaa", "{tanggal}", "$& {$1}", ""] {
             assert_eq!(render(text, BUDI), text);
         }
@@ -95,7 +95,7 @@ mod tests {
         }
 
         #[test]
-        fn unchanged_exactly_when_there_is_no_placeholder(
+        fn only_texts_with_placeholders_change(
             before in "[a-z{} ]{0,12}",
             placeholder in "(\\{(nama|name|odp|id|x)\\})?",
             after in "[a-z{} ]{0,12}",

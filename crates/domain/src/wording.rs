@@ -1,4 +1,4 @@
-//! What customers of the API read, in Indonesian. Clients match on these texts: the first group
+//! The Indonesian texts of the API. Clients match on these texts: the first group
 //! is a contract with programs written for the replaced system.
 
 /// A customer without a usable number.
@@ -56,22 +56,22 @@ pub const CLOCK_OFF: &str =
 /// The gateway wants another key, or serves under other names only.
 pub const GATEWAY_DENIED: &str = "WhatsApp Gateway menolak kunci. Isi WA_GATEWAY_KEY dengan API_KEY milik gateway, lalu mulai ulang kabari";
 
-/// A send whose ODP has no active customer.
+/// Returns the answer to a send whose ODP has no active customer.
 pub fn no_recipients_at(odp: &str) -> String {
     format!("Tidak ada pelanggan aktif di ODP {odp}")
 }
 
-/// The result of `POST /api/send/notification`.
+/// Returns the result of `POST /api/send/notification`.
 pub fn notification_processed(customers: u64) -> String {
     format!("Notifikasi berhasil diproses untuk {customers} pelanggan")
 }
 
-/// The result of `POST /api/send/by-odp/{odp}`.
+/// Returns the result of `POST /api/send/by-odp/{odp}`.
 pub fn notification_processed_at(customers: u64, odp: &str) -> String {
     format!("{} di ODP {odp}", notification_processed(customers))
 }
 
-/// The result of `POST /api/send/custom`.
+/// Returns the result of `POST /api/send/custom`.
 pub fn message_processed(customers: u64) -> String {
     format!("Pesan berhasil diproses untuk {customers} pelanggan")
 }
@@ -133,41 +133,51 @@ pub const NOT_UNCERTAIN: &str = "Penerima ini tidak menunggu keputusan";
 /// A `send_again` for a campaign whose time has run out.
 pub const CAMPAIGN_EXPIRED: &str = "Masa berlaku pengiriman ini sudah habis, jadi tidak ada yang dikirim lagi. Anggap terkirim, atau buat pengiriman baru";
 
-/// A control that means nothing in this status.
+/// A text with `{odp}` to those whom a notice has reached.
+pub const ODP_UNKNOWN: &str =
+    "Tulis pesan tanpa {odp}: ODP penerima saat gangguan tidak disimpan. Pakai {nama} bila perlu";
+
+/// Returns the name of a campaign that tells that a notice is over.
+pub fn restored_subject(title: &str) -> String {
+    format!("Pulih: {title}")
+}
+
+/// Returns the answer to a control that means nothing in this status.
 pub fn not_allowed(status: &str) -> String {
     format!("Tidak bisa dilakukan: status pengiriman sekarang {status}")
 }
 
-/// A database that does not answer. `settings` are the variables that say where it is.
+/// Returns the fault of a database that does not answer. `settings` are the variables that say
+/// where it is.
 pub fn database_unreachable(database: &str, settings: &str) -> String {
     format!(
         "Database {database} tidak dapat dihubungi. Pastikan server database berjalan dan {settings} benar, lalu coba lagi"
     )
 }
 
-/// A database that refuses the account.
+/// Returns the fault of a database that refuses the account.
 pub fn database_denied(database: &str, settings: &str) -> String {
     format!("Database {database} menolak akses. Periksa {settings} dan hak akses akunnya")
 }
 
-/// A database without some tables or columns.
+/// Returns the fault of a database without some tables or columns.
 pub fn database_lacks(database: &str, what: &str, settings: &str) -> String {
     format!(
         "Database {database} tidak memiliki {what}. Pastikan {settings} menunjuk database yang benar"
     )
 }
 
-/// A database whose disk is full.
+/// Returns the fault of a database whose disk is full.
 pub fn database_full(database: &str) -> String {
     format!("Disk untuk database {database} penuh. Kosongkan ruang, lalu coba lagi")
 }
 
-/// A database that can only be read.
+/// Returns the fault of a database that can only be read.
 pub fn database_read_only(database: &str) -> String {
     format!("Database {database} hanya bisa dibaca. Izinkan kabari menulis, lalu coba lagi")
 }
 
-/// A database whose rows others hold.
+/// Returns the fault of a database whose rows others hold.
 pub fn database_busy(database: &str) -> String {
     format!("Database {database} sedang sibuk. Coba lagi sebentar lagi")
 }

@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_state_survives_the_wire() {
+    fn every_link_state_round_trips_as_json() {
         for state in [
             LinkState::Starting,
             LinkState::NotLinked,
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_send_error_survives_the_wire() {
+    fn every_send_error_round_trips_as_json() {
         let reason = String::from("x");
         for error in [
             SendError::NotLinked,
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_survives_the_wire() {
+    fn every_event_round_trips_as_json() {
         let message_id = MessageId::from_stored("3EB0AA");
         let at = Timestamp(1_700_000_000_000);
         for event in [
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_only_says_not_ready_is_not_linked_and_knows_no_ids() {
+    fn a_gateway_that_is_not_ready_counts_as_not_linked() {
         let status = r#"{"ready": false, "phone": null, "hasQR": false, "error": null}"#;
         let status: StatusBody = serde_json::from_str(status).unwrap();
         assert_eq!((status.link_state(), status.message_ids), (LinkState::NotLinked, false));

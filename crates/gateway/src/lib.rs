@@ -1,4 +1,4 @@
-//! The way to WhatsApp.
+//! The ways to WhatsApp.
 //!
 //! [`Gateway`] is what the rest of kabari knows of it. Two things here implement it: `embedded`,
 //! the WhatsApp client in this process, and `remote`, an HTTP client of another gateway, ours or
@@ -27,20 +27,20 @@ use tokio::sync::{mpsc, watch};
 /// One WhatsApp number, however it is reached. Every call has a time limit of its own.
 #[async_trait]
 pub trait Gateway: Send + Sync {
-    /// How the link to WhatsApp is, now and at every change.
+    /// Returns how the link to WhatsApp is, now and at every change.
     fn link(&self) -> watch::Receiver<Link>;
 
-    /// How the link is, asked anew where [`link`](Gateway::link) lags behind.
+    /// Returns how the link is, asked anew where [`link`](Gateway::link) lags behind.
     async fn look(&self) -> Link {
         self.link().borrow().clone()
     }
 
-    /// Whether a message that is sent again under its id arrives once, and receipts are told.
-    /// `false` for gateways of others, which make a second message of a repeat.
+    /// Returns whether a message that is sent again under its id arrives once, and receipts are
+    /// told. `false` for gateways of others, which make a second message of a repeat.
     fn knows_ids(&self) -> bool;
 
-    /// How many milliseconds WhatsApp's clock is ahead of this machine's, by its last ack; `None`
-    /// where that is not known.
+    /// Returns how many milliseconds WhatsApp's clock is ahead of this machine's, by its last ack;
+    /// `None` where that is not known.
     fn clock_offset(&self) -> Option<i64> {
         None
     }
@@ -49,18 +49,18 @@ pub trait Gateway: Send + Sync {
     /// stream: the first call gets it, every later one `None`.
     fn take_events(&self) -> Option<mpsc::UnboundedReceiver<Event>>;
 
-    /// Which of these numbers are on WhatsApp, in the order given. A gateway that can only tell by
-    /// sending answers [`Registration::Unknown`].
+    /// Returns which of these numbers are on WhatsApp, in the order given. A gateway that can only
+    /// tell by sending answers [`Registration::Unknown`].
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError>;
 
     /// Sends one message and waits for the server's word. `Ok` means that the server has
     /// acknowledged it without an error.
     async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError>;
 
-    /// What WhatsApp itself says about the limits of this number.
+    /// Returns what WhatsApp itself says about the limits of this number.
     async fn limits(&self) -> Result<Limits, GatewayError>;
 
-    /// A code to type into the phone with this number instead of scanning the QR.
+    /// Returns a code to type into the phone with this number instead of scanning the QR.
     async fn pair(&self, phone: &Phone) -> Result<String, GatewayError>;
 
     /// Gives WhatsApp a browser's answer to its request for a passkey. `Ok` means that WhatsApp has
@@ -125,7 +125,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link about which nothing is known yet.
+    /// Returns a link about which nothing is known yet.
     pub fn starting() -> Link {
         Link {
             state: LinkState::Starting,
@@ -137,7 +137,7 @@ impl Link {
         }
     }
 
-    /// Whether messages can be sent.
+    /// Returns whether messages can be sent.
     pub fn is_connected(&self) -> bool {
         self.state == LinkState::Connected
     }

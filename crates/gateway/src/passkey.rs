@@ -158,7 +158,7 @@ impl std::fmt::Debug for Assertion {
     }
 }
 
-/// The bytes of a field that must be there.
+/// Returns the bytes of a field that must be there.
 fn bytes(json: &Value, pointer: &str, name: &'static str) -> Result<Vec<u8>, InvalidAssertion> {
     let text = json.pointer(pointer).and_then(Value::as_str);
     let text = text.ok_or(InvalidAssertion::Field(name))?.trim_end_matches('=');
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_answer_is_named() {
+    fn invalid_answers_name_the_fault() {
         let refusal = |change: fn(&mut Value)| {
             let mut answer = answer();
             change(&mut answer);

@@ -20,7 +20,7 @@ pub fn terminal(text: &str) -> Option<String> {
     Some(drawing)
 }
 
-/// The code as `data:image/png;base64,...`. `None` if the text is too long for a QR code.
+/// Returns the code as `data:image/png;base64,...`. `None` if the text is too long for a QR code.
 pub fn png_data_url(text: &str) -> Option<String> {
     let code = encode(text)?;
     let file = png(&bitmap(&code)).expect("writing into memory does not fail");
@@ -55,12 +55,12 @@ fn bitmap(code: &QrCode) -> Bitmap {
     Bitmap { side, bits }
 }
 
-/// The module a pixel shows, unless it lies in the quiet zone.
+/// Returns the module a pixel shows, unless it lies in the quiet zone.
 fn module_at(pixel: usize, modules: usize) -> Option<usize> {
     (pixel / PIXELS_PER_MODULE).checked_sub(QUIET_ZONE_MODULES).filter(|module| *module < modules)
 }
 
-/// A PNG with one grey bit to a pixel.
+/// Returns a PNG with one grey bit to a pixel.
 fn png(bitmap: &Bitmap) -> Result<Vec<u8>, png::EncodingError> {
     let side = u32::try_from(bitmap.side).unwrap_or(u32::MAX);
     let mut file = vec![];
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_text_is_no_code() {
+    fn a_text_too_long_for_a_qr_gives_none() {
         assert_eq!(terminal(&"x".repeat(10_000)), None);
     }
 }

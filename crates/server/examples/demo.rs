@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use kabari::app::{App, Role};
+use kabari::app::{App, NodeRole};
 use kabari::cli::client::ApiClient;
 use kabari::cli::send;
 use kabari::clock::Clock;
@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     }
 
     let api_key = settings.api_key.clone();
-    let app = App::start(settings.clone(), Role::Serve, Clock::System).await?;
+    let app = App::start(settings.clone(), NodeRole::Serve, Clock::System).await?;
     tokio::time::timeout(LINK_TIMEOUT, link(&app, &simulator))
         .await
         .context("the simulated phone was not linked in time")??;
@@ -145,7 +145,7 @@ async fn link(app: &App, simulator: &Simulator) -> anyhow::Result<()> {
 
 fn page(app: &App) -> String {
     app.api.map_or_else(String::new, |api| {
-        format!("This page leads through it: http://{api}/api/whatsapp/qr")
+        format!("This page leads through it: http://{api}/app/whatsapp")
     })
 }
 
@@ -166,6 +166,7 @@ fn print_next_steps(api: SocketAddr, simulator: &Simulator, settings: &Settings)
         "
 It keeps running; end it with Ctrl-C. Look around:
 
+  http://{api}/                   the operator's page: link, send, watch
   http://{api}/docs               the API, to try in the browser
   http://{simulator}/                   the simulated phones, and faults to try
   curl -X POST http://{api}/api/send/phone \\

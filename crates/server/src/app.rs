@@ -25,13 +25,10 @@ use tokio_util::sync::CancellationToken;
 /// How long open requests may hold up the end: a waiting send comes back for its report.
 pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A running kabari.
 pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
-    /// The state database.
     pub state: StateStore,
-    /// The billing database.
     pub billing: Billing,
     /// The sessions that are open here.
     pub sessions: Sessions,
@@ -44,7 +41,7 @@ pub struct App {
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum NodeRole {
     /// Answers the API and sends.
     Serve,
     /// Only sends.
@@ -54,7 +51,7 @@ pub enum Role {
 impl App {
     /// Starts everything. Fails if the data directory or the state database cannot be used, or
     /// the port is taken; a billing database or WhatsApp that is down is waited for.
-    pub async fn start(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<App> {
+    pub async fn start(settings: Settings, role: NodeRole, clock: Clock) -> anyhow::Result<App> {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let state = open_state(&settings, clock.clone()).await?;
         make_embedded_billing(&settings).await?;
@@ -78,7 +75,7 @@ impl App {
         let metrics = Metrics::default();
         let stopping = CancellationToken::new();
         let (api, server) = match role {
-            Role::Serve => {
+            NodeRole::Serve => {
                 let api = Api {
                     billing: billing.clone(),
                     state: state.clone(),
@@ -101,7 +98,7 @@ impl App {
                     serve(settings.api, api::router(api), stopping.clone()).await?;
                 (Some(addr), Some(server))
             }
-            Role::Worker => (None, None),
+            NodeRole::Worker => (None, None),
         };
         let dispatcher = Dispatcher::spawn(
             state.clone(),
@@ -152,17 +149,17 @@ pub async fn serve(
     Ok((address, tokio::spawn(server.into_future())))
 }
 
-/// The state database of these settings.
+/// Returns the state database of these settings.
 pub async fn open_state(settings: &Settings, clock: Clock) -> anyhow::Result<StateStore> {
     Ok(StateStore::open(state_target(settings), clock).await?)
 }
 
-/// Where these settings keep the state.
+/// Returns where these settings keep the state.
 pub fn state_target(settings: &Settings) -> StateTarget {
     StateTarget::of(settings.state_database_url.as_deref(), &settings.data_dir)
 }
 
-/// The billing database of these settings; connects when first used.
+/// Returns the billing database of these settings; connects when first used.
 pub fn open_billing(settings: &Settings) -> anyhow::Result<Billing> {
     let target = match &settings.billing {
         BillingDatabase::MySql { host, port, database, username, password } => {
@@ -194,12 +191,12 @@ async fn make_embedded_billing(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the embedded billing database is.
+/// Returns where the embedded billing database is.
 pub fn embedded_billing(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("billing.db")
 }
 
-/// How these settings open the sessions that this node holds.
+/// Returns how these settings open the sessions that this node holds.
 fn connector(
     settings: &Settings,
     state: &StateStore,
@@ -236,7 +233,7 @@ async fn open_remote(
     Ok(Arc::new(remote))
 }
 
-/// How these settings open sessions with the client in this process.
+/// Returns how these settings open sessions with the client in this process.
 pub fn embedded(settings: &Settings, state: &StateStore, key: SessionKey) -> OpenGateway {
     let (settings, state) = (settings.clone(), state.clone());
     Box::new(move |lease| {

@@ -1,4 +1,4 @@
-//! Where "now" comes from.
+//! The clock of this process, which tests can turn.
 
 use kabari_domain::Timestamp;
 use std::sync::LazyLock;
@@ -15,12 +15,11 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A clock that stands at this time.
+    /// Returns a clock that stands at this time.
     pub fn manual(start: Timestamp) -> Clock {
         Clock::Manual(watch::Sender::new(start.0))
     }
 
-    /// The time.
     pub fn now(&self) -> Timestamp {
         match self {
             Clock::System => {
@@ -31,8 +30,8 @@ impl Clock {
         }
     }
 
-    /// Time since some fixed moment, on a clock that nobody can set: for measuring, not for
-    /// storing.
+    /// Returns the time since some fixed moment, on a clock that nobody can set: for measuring, not
+    /// for storing.
     pub fn monotonic(&self) -> Duration {
         match self {
             Clock::System => {
@@ -77,7 +76,7 @@ impl Clock {
     }
 }
 
-/// How fast the clock runs.
+/// Returns how fast the clock runs.
 ///
 /// Tests make hours pass in minutes: with `CLOCK_SPEED=n` in the environment, time runs n times as
 /// fast from the moment on that `CLOCK_BASE` names, in milliseconds since 1970, the same for all
@@ -88,7 +87,7 @@ pub fn speed() -> u32 {
     *SPEED
 }
 
-/// The clock runs as fast as time.
+/// Returns 1: in a release build the clock runs as fast as time.
 #[cfg(not(debug_assertions))]
 pub fn speed() -> u32 {
     1
@@ -99,7 +98,8 @@ fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
-/// A time that was read from a clock which somebody may have set since, or which runs faster.
+/// Returns a time that was read from a clock which somebody may have set since, or which runs
+/// faster.
 ///
 /// Tests set it: with `CLOCK_STEP_FILE=path` in the environment, that file says by how many
 /// milliseconds the clock is off now. The released program never looks.
@@ -117,7 +117,7 @@ pub fn stepped(time: Timestamp) -> Timestamp {
     Timestamp(base + (time.0 - base) * i64::from(speed()) + step.unwrap_or(0))
 }
 
-/// The same time.
+/// Returns the same time: a release build has no stepped clock.
 #[cfg(not(debug_assertions))]
 pub fn stepped(time: Timestamp) -> Timestamp {
     time

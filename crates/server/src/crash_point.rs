@@ -1,4 +1,4 @@
-//! Named instants at which tests let the process die.
+//! Named points at which tests end the process.
 //!
 //! With `CRASH_AT=name` in the environment the process ends the moment it comes to the point of
 //! that name, or with `CRASH_ON_HIT=n` when it comes there for the nth time. It ends by `kill -9`:
@@ -32,7 +32,8 @@ pub fn crash_point(name: &str) {
     }
 }
 
-/// The standard library can only `abort`, which is another signal and may leave a core dump.
+/// Kills this process. The standard library can only `abort`, which is another signal and may leave
+/// a core dump.
 #[cfg(debug_assertions)]
 fn kill_this_process() -> ! {
     let id = std::process::id().to_string();

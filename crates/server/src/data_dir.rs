@@ -62,7 +62,7 @@ impl DataDir {
         Ok(DataDir { node: node.trim().to_owned(), _lock: lock })
     }
 
-    /// The node's name: the same after every restart on this directory.
+    /// Returns the node's name: the same after every restart on this directory.
     pub fn node(&self) -> &str {
         &self.node
     }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_used_by_one_at_a_time_and_keeps_its_name() {
+    fn the_directory_has_one_user_and_keeps_its_node_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("deep/data");
         let first = DataDir::open(&path).unwrap();
@@ -115,7 +115,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn is_made_private_unless_others_use_it_too() {
+    fn the_directory_is_made_private_unless_shared() {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();

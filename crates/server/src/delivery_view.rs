@@ -1,4 +1,4 @@
-//! What became of a delivery, in the words that callers of the API and of the gateway read.
+//! What reports of the API and of the gateway say of a delivery.
 
 use crate::store::state::Delivery;
 use kabari_domain::{DeliveryState, wording};

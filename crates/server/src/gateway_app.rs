@@ -22,7 +22,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A running gateway.
 pub struct GatewayApp {
     /// Where it listens, with the port it really got.
     pub address: SocketAddr,

@@ -1,4 +1,4 @@
-//! One message at a time, and never too soon after the one before.
+//! A gateway that sends one message at a time, with a pause between them.
 //!
 //! Each kabari in front of a gateway keeps the pace of the number, which they hand to each other
 //! by lease. But one that was stopped, or killed with a request under way, cannot take back what

@@ -46,15 +46,10 @@ impl SessionKey {
             return Ok(key);
         }
         let key = SessionKey::random();
-        key.keep(data_dir)?;
-        Ok(key)
-    }
-
-    /// Keeps this key in the data directory, which has none.
-    pub fn keep(&self, data_dir: &Path) -> anyhow::Result<()> {
-        self.write(data_dir).with_context(|| {
+        key.write(data_dir).with_context(|| {
             format!("cannot make {FILE} in {}: check its owner and mode", data_dir.display())
-        })
+        })?;
+        Ok(key)
     }
 
     /// Half a key would lock a session away for ever: it has its name only when it is whole.

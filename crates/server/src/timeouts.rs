@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_they_are_those_of_production() {
+    fn the_defaults_are_those_of_production() {
         assert_eq!(Cli::parse_from(["kabari"]).timeouts, Timeouts::default());
         let shorter = Cli::parse_from(["kabari", "--lease-ms=1500"]).timeouts;
         assert_eq!(shorter, Timeouts { lease: Duration::from_millis(1500), ..Timeouts::default() });

@@ -8,16 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use buffa::Message;
 pub(crate) use saved::SavedAccount;
 use serde::{Deserialize, Serialize};
-use wacore_binary::Jid;
-use wacore_libsignal::protocol::{DeviceId, IdentityKey, PreKeyBundle, ProtocolAddress, PublicKey};
+use wacore_libsignal::protocol::{DeviceId, IdentityKey, PreKeyBundle, PublicKey};
 use waproto::whatsapp as wa;
 
+use crate::device::{PRIMARY, lid_of};
 use crate::outbox::Outbox;
 use crate::phone::{Phone, PublicPreKey, PublishedKeys};
 use crate::seed::Seed;
 
-/// The device number of the phone itself.
-pub(crate) const PRIMARY: u16 = 0;
 /// What a signature over a list of key indexes starts with.
 const KEY_INDEX_PREFIX: &[u8] = &[6, 2];
 
@@ -44,7 +42,8 @@ pub struct NumberSettings {
 }
 
 impl NumberSettings {
-    /// What holds for a number nobody has set: registered unless it ends in 9, receipts `read`.
+    /// Returns what holds for a number nobody has set: registered unless it ends in 9, receipts
+    /// `read`.
     pub fn default_for(number: &str) -> Self {
         Self { registered: !number.ends_with('9'), receipts: Receipts::Read }
     }
@@ -77,7 +76,7 @@ pub(crate) struct Companion {
 }
 
 impl Companion {
-    /// The keys others need to write to this device. Each call uses up a one-time key.
+    /// Returns the keys others need to write to this device. Each call uses up a one-time key.
     pub fn publish(&mut self, one_time: bool) -> PublishedKeys {
         if let Some(keys) =
             self.simulated.as_ref().and_then(|phone| lock(phone).publish(one_time).ok())
@@ -147,12 +146,12 @@ impl Account {
         Ok(())
     }
 
-    /// Whether a device shows this message, as it has not seen it before.
+    /// Returns whether a device shows this message, as it has not seen it before.
     pub fn shows(&mut self, device: u16, from: &str, id: &str) -> bool {
         self.shown.insert((device, from.to_owned(), id.to_owned()))
     }
 
-    /// The Signal state of a device, if it is simulated.
+    /// Returns the Signal state of a device, if it is simulated.
     pub fn simulated(&self, device: u16) -> Option<Arc<Mutex<Phone>>> {
         if device == PRIMARY {
             Some(self.phone())
@@ -165,7 +164,7 @@ impl Account {
         std::iter::once(PRIMARY).chain(self.companions.keys().copied())
     }
 
-    /// The devices that are clients at the other end of a connection.
+    /// Returns the devices that are clients at the other end of a connection.
     pub fn clients(&self) -> impl Iterator<Item = u16> {
         self.companions
             .iter()
@@ -173,7 +172,7 @@ impl Account {
             .map(|(&id, _)| id)
     }
 
-    /// The signed list of valid key indexes that goes with a device list.
+    /// Returns the signed list of valid key indexes that goes with a device list.
     pub fn key_index_list(&self, seed: Seed) -> anyhow::Result<Vec<u8>> {
         let details = wa::ADVKeyIndexList {
             raw_id: Some(self.raw_id(seed)),
@@ -195,33 +194,17 @@ impl Account {
         .encode_to_vec())
     }
 
-    /// The number that names this installation in signed device lists.
+    /// Returns the number that names this installation in signed device lists.
     pub fn raw_id(&self, seed: Seed) -> u32 {
         let bytes = seed.bytes(&format!("raw id {} {}", self.number, self.installation));
         u32::from_be_bytes([bytes[0] & 0x7f, bytes[1], bytes[2], bytes[3]])
     }
 }
 
-/// A mutex whose holder panicked still guards sound data here: every change is one assignment.
+/// Locks a mutex. If its holder panicked, the data is sound all the same: every change is one
+/// assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The hidden id of a number: 15 digits that do not give the number away.
-pub(crate) fn lid_of(seed: Seed, number: &str) -> String {
-    let bytes = seed.bytes(&format!("lid {number}"));
-    let value =
-        u64::from_be_bytes([0, 0, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]]);
-    format!("{}", 100_000_000_000_000 + value % 900_000_000_000_000)
-}
-
-/// The name of a device in a phone's Signal store: one per device, by whichever id it came.
-pub(crate) fn address(number: &str, device: u16) -> ProtocolAddress {
-    ProtocolAddress::new(number, DeviceId::from(u32::from(device)))
-}
-
-pub(crate) fn pn(number: &str, device: u16) -> Jid {
-    Jid::pn_device(number, device)
 }
 
 /// Turns published keys into what the Signal library starts a session from.

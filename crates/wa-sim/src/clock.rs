@@ -23,23 +23,23 @@ impl Clock {
         }
     }
 
-    /// Unix time in nanoseconds for measuring: monotonic, never turned.
+    /// Returns the Unix time in nanoseconds for measuring: monotonic, never turned.
     pub fn wire_ns(&self) -> u64 {
         self.epoch_ns + u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Simulated Unix time in milliseconds.
+    /// Returns the simulated Unix time in milliseconds.
     pub fn now_ms(&self) -> u64 {
         let turned = u64::try_from(self.turned.borrow().as_millis()).unwrap_or(u64::MAX);
         self.wire_ns() / 1_000_000 + turned
     }
 
-    /// Simulated Unix time in seconds, the unit of `t` attributes.
+    /// Returns the simulated Unix time in seconds, the unit of `t` attributes.
     pub fn now_s(&self) -> u64 {
         self.now_ms() / 1000
     }
 
-    /// How far the clock was turned forward in all.
+    /// Returns how far the clock was turned forward in all.
     pub fn turned(&self) -> Duration {
         *self.turned.borrow()
     }

@@ -14,12 +14,15 @@ use wacore_binary::{Node, OwnedNodeRef};
 use wacore_noise::framing::{FrameDecoder, encode_frame};
 
 use crate::core::Core;
+use crate::device::DeviceId;
 use crate::faults::{Action, Facts, Stanza};
 use crate::noise::{Hello, Peer, Transport};
 use crate::stanza;
-use crate::state::{ConnectionCommand, DeviceId};
+use crate::state::ConnectionCommand;
 use crate::violations::ViolatedRule;
 
+/// Where clients connect.
+pub(crate) const WEBSOCKET_PATH: &str = "/ws/chat";
 /// What may precede the connection header: `ED 00 01`, a 3-byte length, and routing bytes.
 const EDGE_ROUTING: &[u8] = b"ED\0\x01";
 /// How long a client may take to close a connection whose stream the server has ended.
@@ -173,7 +176,7 @@ impl ClientConnection {
         }
     }
 
-    /// The first stanzas after the handshake: a login, or the start of a pairing.
+    /// Sends the first stanzas after the handshake: those of a login, or the start of a pairing.
     fn greet(&mut self, peer: &Peer) -> Flow {
         if peer.payload.device_pairing_data.is_set() {
             self.offer_pairing(peer)
@@ -250,7 +253,7 @@ impl ClientConnection {
         }
     }
 
-    /// From here on what is for this client waits for its next connection.
+    /// Detaches the client: what is for it waits for its next connection.
     pub fn detach(&self) {
         let mut state = self.core.state();
         if let Some(device) = &self.device

@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::NumberSettings;
+use crate::chat::HistoryChat;
 use crate::core::Core;
+use crate::device::DeviceId;
 use crate::faults::FaultRule;
-use crate::history::HistoryChat;
 use crate::limits::AccountLimits;
+use crate::message::{Message, MessageFilter};
 use crate::pairing::{PairError, PairingOutcome};
 use crate::phone_actions::{WriteError, WrittenMessage};
-use crate::state::{DeviceId, Message, MessageFilter};
+use crate::reports::AccountInfo;
 use crate::violations::Violation;
 
 pub(crate) fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
@@ -42,7 +44,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Router<Arc<Core>> {
         .layer(kept)
 }
 
-/// What is answered is on the disk, where there is one.
+/// Writes to the data directory before anything is answered.
 async fn keep(State(core): State<Arc<Core>>, answer: Response) -> Result<Response, Refused> {
     core.keep_all()
         .map(|()| answer)
@@ -98,7 +100,7 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<
     }
 }
 
-/// A phone number as digits, whatever else was written around them.
+/// Reads a phone number as digits, whatever else was written around them.
 fn digits(phone: &str) -> Result<String, Refused> {
     let number = crate::stanza::digits(phone);
     if (5..=15).contains(&number.len()) {
@@ -111,7 +113,7 @@ fn digits(phone: &str) -> Result<String, Refused> {
     }
 }
 
-/// The key that a client has to trust in place of WhatsApp's.
+/// Returns the key that a client has to trust in place of WhatsApp's.
 async fn root(State(core): State<Arc<Core>>) -> Json<Value> {
     let digits: String = core.identity.root().iter().map(|byte| format!("{byte:02x}")).collect();
     Json(json!({ "public_key": digits }))
@@ -152,7 +154,7 @@ struct PasskeyQuestion {
     options: Value,
 }
 
-/// The browser of this number's owner answers with the passkey.
+/// Lets the browser of this number's owner answer with the passkey.
 async fn passkey(
     State(core): State<Arc<Core>>,
     Body(body): Body<PasskeyQuestion>,
@@ -161,7 +163,7 @@ async fn passkey(
     Ok(Json(core.answer_with_passkey(&number, &body.options)?))
 }
 
-/// The passkey of a number, for the DevTools of a browser.
+/// Returns the passkey of a number, for the DevTools of a browser.
 async fn credential(
     State(core): State<Arc<Core>>,
     Path(phone): Path<String>,
@@ -255,34 +257,6 @@ async fn write(
     Ok(Json(core.write(&from, &to, &body.text)?))
 }
 
-/// An account, as the control API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AccountInfo {
-    /// Its number, digits only.
-    pub phone: String,
-    /// Its hidden id.
-    pub lid: String,
-    /// Whether its phone can be reached now.
-    pub online: bool,
-    /// Its linked clients.
-    pub devices: Vec<DeviceInfo>,
-}
-
-/// A linked client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeviceInfo {
-    /// The number of the device; the phone itself is 0 and not listed.
-    pub device: u16,
-    /// What it calls itself.
-    pub platform: String,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// How many one-time keys the server has of it.
-    pub prekeys: usize,
-    /// How many stanzas it has not acknowledged.
-    pub unacknowledged: usize,
-}
-
 async fn accounts(State(core): State<Arc<Core>>) -> Json<Vec<AccountInfo>> {
     Json(core.account_infos())
 }
@@ -294,7 +268,7 @@ struct Change {
     ms: Option<u64>,
 }
 
-/// What can befall an account from outside: `reinstall`, `offline`, `link`, `unlink`.
+/// Does something to an account from outside: `reinstall`, `offline`, `link`, `unlink`.
 async fn change(
     State(core): State<Arc<Core>>,
     Path((phone, change)): Path<(String, String)>,
@@ -386,7 +360,7 @@ struct LedgerQuery {
 /// How many entries are rendered at a time, so that a long ledger is not held twice.
 const LEDGER_PAGE: usize = 1000;
 
-/// The ledger as one JSON object a line, streamed.
+/// Returns the ledger as one JSON object a line, streamed.
 async fn ledger(State(core): State<Arc<Core>>, Query(query): Query<LedgerQuery>) -> Response {
     let changed = core.subscribe();
     let start = (core, changed, query.after);

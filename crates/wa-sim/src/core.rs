@@ -1,7 +1,7 @@
 //! What all parts of the simulator share.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,9 +11,13 @@ use wacore_binary::Node;
 use crate::account::lock;
 use crate::clock::Clock;
 use crate::data_directory::DataDirectory;
+use crate::device::DeviceId;
 use crate::noise::ServerIdentity;
-use crate::state::{DeviceId, ServerState};
+use crate::state::ServerState;
 use crate::violations::{ViolatedRule, Violation};
+
+/// How long changes that nobody is told of are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(200);
 
 pub(crate) struct Core {
     pub identity: ServerIdentity,
@@ -45,7 +49,7 @@ impl Core {
         })
     }
 
-    /// Where clients are told to download files.
+    /// Returns where clients are told to download files.
     pub fn media_host(&self) -> String {
         self.address.get().map(ToString::to_string).unwrap_or_default()
     }
@@ -53,7 +57,7 @@ impl Core {
     /// Writes what a client is about to be told, so that a kill cannot make it untrue.
     pub fn keep_accounts(&self) {
         if let Some(data) = &self.data
-            && let Err(error) = data.write_accounts(self)
+            && let Err(error) = data.write_accounts(&self.state)
         {
             tracing::error!("could not write the data directory: {error:#}");
         }
@@ -61,10 +65,10 @@ impl Core {
 
     /// Writes all that is not written as it happens.
     pub fn keep_all(&self) -> anyhow::Result<()> {
-        self.data.as_ref().map_or(Ok(()), |data| data.write_all(self))
+        self.data.as_ref().map_or(Ok(()), |data| data.write_all(&self.state, self.clock.turned()))
     }
 
-    /// The state. Never hold it across an await, nor take it while holding a phone's lock.
+    /// Returns the state. Never hold it across an await, nor take it while holding a phone's lock.
     pub fn state(&self) -> MutexGuard<'_, ServerState> {
         lock(&self.state)
     }
@@ -109,6 +113,17 @@ impl Core {
         companion.outbox.push(node.clone(), connection.map(|id| (id, now)));
         if let Some(connection) = connection {
             state.send(connection, node);
+        }
+    }
+}
+
+/// Writes the data directory after every change, until it is aborted.
+pub(crate) async fn keep_written(core: Arc<Core>) {
+    let mut changed = core.subscribe();
+    while changed.changed().await.is_ok() {
+        tokio::time::sleep(GATHER).await;
+        if let Err(error) = core.keep_all() {
+            tracing::error!("could not write the data directory: {error:#}");
         }
     }
 }

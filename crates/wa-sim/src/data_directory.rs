@@ -6,10 +6,10 @@
 //! is.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,77 +17,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, NumberSettings, SavedAccount, lock};
-use crate::core::Core;
-use crate::history::HistoryChat;
+use crate::chat::HistoryChat;
+use crate::journal::{Journal, LEDGER, LIDS, MESSAGES, TOKENS};
 use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::limits::AccountLimits;
+use crate::message::Message;
 use crate::passkey::Passkey;
 use crate::seed::Seed;
-use crate::state::{Message, ServerState};
+use crate::state::ServerState;
 
 const ACCOUNTS: &str = "accounts";
 const SIMULATOR: &str = "simulator.json";
-const LEDGER: &str = "ledger.jsonl";
-const MESSAGES: &str = "messages.jsonl";
-const LIDS: &str = "lids.jsonl";
-const TOKENS: &str = "tokens.jsonl";
-
-/// How long changes that nobody is told of are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(200);
-
-/// The files that are appended to.
-pub(crate) struct Journal {
-    ledger: File,
-    messages: File,
-    lids: File,
-    tokens: File,
-}
-
-impl Journal {
-    fn open(directory: &Path) -> anyhow::Result<Self> {
-        let open = |name: &str| {
-            let path = directory.join(name);
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .with_context(|| format!("cannot write {}", path.display()))
-        };
-        Ok(Self {
-            ledger: open(LEDGER)?,
-            messages: open(MESSAGES)?,
-            lids: open(LIDS)?,
-            tokens: open(TOKENS)?,
-        })
-    }
-
-    pub fn entry(&mut self, entry: &LedgerEntry) {
-        append(&mut self.ledger, entry);
-    }
-
-    pub fn message(&mut self, message: &Message) {
-        append(&mut self.messages, message);
-    }
-
-    pub fn lid(&mut self, number: &str) {
-        append(&mut self.lids, &number);
-    }
-
-    pub fn token(&mut self, giver: &str, holder: &str, given_at: u64) {
-        append(&mut self.tokens, &(giver, holder, given_at));
-    }
-}
-
-fn append(file: &mut File, value: &impl Serialize) {
-    let line = serde_json::to_string(value).map(|line| line + "\n");
-    let written =
-        line.map_err(std::io::Error::from).and_then(|line| file.write_all(line.as_bytes()));
-    if let Err(error) = written {
-        tracing::error!(
-            "the data directory cannot be written, and this run will not be whole in it: {error}"
-        );
-    }
-}
 
 /// What is no account's.
 #[derive(Default, Serialize, Deserialize)]
@@ -167,9 +107,9 @@ impl DataDirectory {
     }
 
     /// Writes the accounts that differ from their files.
-    pub fn write_accounts(&self, core: &Core) -> anyhow::Result<()> {
+    pub fn write_accounts(&self, state: &Mutex<ServerState>) -> anyhow::Result<()> {
         let _writing = lock(&self.writing);
-        let mut state = core.state();
+        let mut state = lock(state);
         let changed = std::mem::take(&mut state.changed_accounts);
         let accounts = changed
             .iter()
@@ -185,14 +125,14 @@ impl DataDirectory {
     }
 
     /// Writes the accounts, and what is no account's.
-    pub fn write_all(&self, core: &Core) -> anyhow::Result<()> {
-        self.write_accounts(core)?;
+    pub fn write_all(&self, state: &Mutex<ServerState>, turned: Duration) -> anyhow::Result<()> {
+        self.write_accounts(state)?;
         let _writing = lock(&self.writing);
-        let state = core.state();
+        let state = lock(state);
         let world = SavedState {
             seed: state.seed.0,
             run: self.run,
-            turned_ms: u64::try_from(core.clock.turned().as_millis()).unwrap_or(u64::MAX),
+            turned_ms: u64::try_from(turned.as_millis()).unwrap_or(u64::MAX),
             numbers: state.numbers.clone(),
             passkeys: state.passkeys.clone(),
             limits: state.limits.clone(),
@@ -200,17 +140,6 @@ impl DataDirectory {
         };
         drop(state);
         write(&self.directory.join(SIMULATOR), &world)
-    }
-}
-
-/// Keeps writing, until it is aborted.
-pub(crate) async fn keep(core: Arc<Core>) {
-    let mut changed = core.subscribe();
-    while changed.changed().await.is_ok() {
-        tokio::time::sleep(GATHER).await;
-        if let Err(error) = core.keep_all() {
-            tracing::error!("could not write the data directory: {error:#}");
-        }
     }
 }
 
@@ -241,7 +170,7 @@ fn write(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The values of a file of JSON lines. A last line that was cut off by a kill is left out.
+/// Returns the values of a file of JSON lines. A last line that was cut off by a kill is left out.
 fn lines<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());

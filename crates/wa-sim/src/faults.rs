@@ -1,4 +1,4 @@
-//! Faults on order: rules that say which stanza goes wrong, and how.
+//! Fault rules: which stanza goes wrong, and how.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -43,7 +43,7 @@ pub struct Match {
     /// The stanza's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Only the nth stanza that matches the fields above, counted from 1.
+    /// Limits the rule to the nth stanza that matches, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u32>,
 }
@@ -184,7 +184,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether the action makes sense for this kind of stanza.
+    /// Returns whether the action makes sense for this kind of stanza.
     fn applies_to(&self, stanza: Stanza) -> bool {
         use Stanza::{
             AccountLimits, Connect, History, Iq, Login, Media, Message, Passkey, PasskeyRequest,
@@ -259,12 +259,13 @@ impl Faults {
         self.rules.iter().map(|active| active.rule.clone()).collect()
     }
 
-    /// The rules, with how often each has struck.
+    /// Returns the rules, with how often each has struck.
     pub fn struck(&self) -> impl Iterator<Item = (&FaultRule, u32)> {
         self.rules.iter().map(|active| (&active.rule, active.fired))
     }
 
-    /// The action that strikes this stanza, if one does. The one place where faults are decided.
+    /// Returns the action that strikes this stanza, if one does. The one place where faults are
+    /// decided.
     pub fn strike(&mut self, facts: Facts<'_>) -> Option<Action> {
         for active in &mut self.rules {
             let rule = &active.rule;
@@ -286,7 +287,7 @@ impl Faults {
         None
     }
 
-    /// How long a delay lasts, in milliseconds.
+    /// Returns how long a delay lasts, in milliseconds.
     pub fn jittered(&mut self, ms: u64, jitter_ms: u64) -> u64 {
         if jitter_ms == 0 { ms } else { ms + self.dice.random_range(0..=jitter_ms) }
     }
@@ -303,43 +304,43 @@ fn matches(when: &Match, facts: Facts<'_>) -> bool {
 }
 
 impl FaultRule {
-    /// A rule that strikes every stanza of this kind.
+    /// Returns a rule that strikes every stanza of this kind.
     pub fn on(stanza: Stanza, action: Action) -> Self {
         let when = Match { stanza: Some(stanza), ..Match::default() };
         Self { when, action, probability: 1.0, times: None }
     }
 
-    /// Only stanzas for this number.
+    /// Limits the rule to stanzas for this number.
     pub fn to(mut self, number: impl Into<String>) -> Self {
         self.when.to = Some(number.into());
         self
     }
 
-    /// Only stanzas from this number.
+    /// Limits the rule to stanzas from this number.
     pub fn from(mut self, number: impl Into<String>) -> Self {
         self.when.from = Some(number.into());
         self
     }
 
-    /// Only the stanza with this id.
+    /// Limits the rule to the stanza with this id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.when.id = Some(id.into());
         self
     }
 
-    /// Only the nth stanza that matches, counted from 1.
+    /// Limits the rule to the nth stanza that matches, counted from 1.
     pub fn nth(mut self, nth: u32) -> Self {
         self.when.nth = Some(nth);
         self
     }
 
-    /// At most this often.
+    /// Limits how often the rule strikes.
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// With this probability, from 0 to 1.
+    /// Sets how likely the rule strikes, from 0 to 1.
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
@@ -385,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dice_fall_the_same_for_the_same_seed() {
+    fn the_same_seed_gives_the_same_faults() {
         let run = |seed| {
             let mut faults = Faults::new(Seed(seed));
             faults.set(vec![FaultRule::on(Stanza::Message, Action::NoAck).probability(0.5)]);

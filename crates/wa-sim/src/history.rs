@@ -7,16 +7,17 @@ use std::sync::Arc;
 use buffa::{Message as _, MessageField};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use serde::{Deserialize, Serialize};
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 
-use crate::account::lid_of;
+use crate::chat::{ChatToken, HistoryChat};
 use crate::core::Core;
+use crate::device::DeviceId;
+use crate::device::lid_of;
 use crate::faults::{Action, Facts, Stanza};
 use crate::media::{self, File};
 use crate::seed::Seed;
-use crate::state::{DeviceId, ServerState};
+use crate::state::ServerState;
 
 /// The most chats of one part.
 const CHATS_PER_PART: usize = 5000;
@@ -24,33 +25,6 @@ const DAY_S: u64 = 24 * 3600;
 /// How old a token is that holds, and one that does not any more.
 const VALID_AGE_S: u64 = DAY_S;
 const EXPIRED_AGE_S: u64 = 60 * DAY_S;
-
-/// A chat from before a client was linked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HistoryChat {
-    /// The number of the other person, digits only.
-    pub with: String,
-    /// Whether that person has written; if not, only the account itself has.
-    #[serde(default)]
-    pub wrote: bool,
-    /// Whether that person has given the account a token.
-    #[serde(default)]
-    pub token: ChatToken,
-}
-
-/// The token of a chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChatToken {
-    /// There is none.
-    #[default]
-    None,
-    /// It was given a day ago.
-    Valid,
-    /// It is too old.
-    Expired,
-}
 
 impl ServerState {
     /// Sets the chats that a number's phone tells of when it is linked.
@@ -68,7 +42,7 @@ impl ServerState {
         self.restore_history(number, chats);
     }
 
-    /// The same for chats whose tokens were noted before.
+    /// Does the same for chats whose tokens were noted before.
     pub fn restore_history(&mut self, number: &str, chats: Vec<HistoryChat>) {
         for chat in &chats {
             self.lid(&chat.with);
@@ -84,7 +58,7 @@ impl ServerState {
 }
 
 impl Core {
-    /// The phone tells a client of its chats, part by part.
+    /// Tells a client of the phone's chats, part by part.
     pub(crate) fn send_history(self: &Arc<Self>, to: &DeviceId) -> anyhow::Result<()> {
         let chats = self.state().histories.get(&to.number).map_or(0, Vec::len);
         for part in 0..chats.div_ceil(CHATS_PER_PART) {
@@ -144,7 +118,7 @@ impl Core {
         self.tell_companion(to, &message)
     }
 
-    /// A part of what the phone of a number tells of its chats; none beyond the last one.
+    /// Returns a part of what the phone of a number tells of its chats; none beyond the last one.
     fn history_part(&self, number: &str, index: usize) -> Option<Part> {
         let now_s = self.clock.now_s();
         let state = self.state();
@@ -183,12 +157,12 @@ struct Part {
 }
 
 impl Part {
-    /// Whether it is one of those that end a history: all but the first of several.
+    /// Returns whether it is one of those that end a history: all but the first of several.
     fn is_recent(&self) -> bool {
         self.index > 0 || self.progress == 100
     }
 
-    /// The part as the client downloads it.
+    /// Returns the part as the client downloads it.
     fn file(&self, seed: Seed) -> anyhow::Result<File> {
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
         zlib.write_all(&self.history(seed).encode_to_vec())?;
@@ -236,7 +210,7 @@ impl Part {
         }
     }
 
-    /// A group in which somebody wrote: no chat of one person with another.
+    /// Returns a group in which somebody wrote: no chat of one person with another.
     fn group(&self) -> wa::Conversation {
         let id = "120363000000000001@g.us".to_owned();
         wa::Conversation { messages: vec![self.message(&id, false)], id, ..Default::default() }
@@ -252,7 +226,7 @@ impl Part {
         wa::HistorySyncMsg { message: MessageField::some(message), ..Default::default() }
     }
 
-    /// What every chat begins with. Nobody has written it.
+    /// Returns the notice that every chat begins with. Nobody has written it.
     fn security_notice(&self, chat: &str) -> wa::HistorySyncMsg {
         let mut notice = self.bare_message(chat, false);
         notice.message_stub_type = Some(wa::web_message_info::StubType::E2E_ENCRYPTED);

@@ -94,7 +94,8 @@ async fn show(
     (head, Html(page::whole(&place, &parts))).into_response()
 }
 
-/// The parts that changed, each time some did, as one JSON object. The first event has them all.
+/// Returns the parts that changed, each time some did, as one JSON object. The first event has them
+/// all.
 async fn live(
     State(core): State<Arc<Core>>,
     Query(place): Query<Place>,

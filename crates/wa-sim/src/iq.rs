@@ -88,7 +88,7 @@ impl ClientConnection {
         Flow::Continue
     }
 
-    /// What the server says to a request. The first stanza answers it, others may follow.
+    /// Returns what the server says to a request. The first stanza answers it, others may follow.
     fn answer(&mut self, node: &Node, action: Option<&Action>) -> Vec<Node> {
         let namespace = stanza::attr(node, "xmlns").unwrap_or_default();
         if self.device.is_none() && !matches!(namespace.as_str(), "md" | "w:p" | "encrypt") {
@@ -134,7 +134,8 @@ impl ClientConnection {
         }
     }
 
-    /// Namespace `md`: linking by code or with a passkey, and a device that leaves.
+    /// Answers requests of the namespace `md`: linking by code or with a passkey, and a device that
+    /// leaves.
     fn link(&mut self, node: &Node) -> Vec<Node> {
         if let Some(registration) = node.get_optional_child("link_code_companion_reg") {
             self.link_code(node, registration);
@@ -165,7 +166,7 @@ fn kind(node: &Node) -> Stanza {
     }
 }
 
-/// The number of the first user a request is about, be it named by address or as a contact.
+/// Returns the number of the first user a request is about, be it named by address or as a contact.
 fn first_number(state: &ServerState, node: &Node) -> Option<String> {
     let list = node
         .get_optional_child("key")

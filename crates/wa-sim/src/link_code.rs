@@ -8,6 +8,7 @@ use wacore_binary::{Node, SERVER_JID};
 use wacore_libsignal::crypto::aes_256_gcm_decrypt;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
+use crate::candidate::LinkCode;
 use crate::connection::ClientConnection;
 use crate::core::Core;
 use crate::pairing::{Linked, PairError};
@@ -22,18 +23,8 @@ const NONCE: usize = 12;
 /// The sealed keys: the companion's identity, the phone's, and 32 random bytes.
 const BUNDLE: usize = 96;
 
-/// A client that waits for its code to be typed into a phone.
-pub(crate) struct LinkCode {
-    number: String,
-    /// The client's ephemeral key, sealed with the code.
-    wrapped: Vec<u8>,
-    reference: Vec<u8>,
-    /// Once the code was typed: the phone's ephemeral key, and the client's.
-    exchange: Option<(KeyPair, [u8; 32])>,
-}
-
 impl ClientConnection {
-    /// `<link_code_companion_reg>`: the client's side of linking by code.
+    /// Handles `<link_code_companion_reg>`: the client's side of linking by code.
     pub(crate) fn link_code(&mut self, node: &Node, registration: &Node) {
         let done = match stanza::attr(registration, "stage").as_deref() {
             Some("companion_hello") => self.companion_hello(node, registration),
@@ -102,7 +93,7 @@ impl ClientConnection {
 }
 
 impl Core {
-    /// The user of `number` types a code into the phone.
+    /// Types a code into the phone of `number`.
     pub(crate) fn type_code(&self, code: &str, number: &str) -> Result<(), PairError> {
         let code: String = code.chars().filter(|c| *c != '-').collect::<String>().to_uppercase();
         let now_s = self.clock.now_s();
@@ -152,13 +143,13 @@ impl Core {
 }
 
 impl ServerState {
-    /// The device of `number` that was linked last, once there is one newer than `after`.
+    /// Returns the device of `number` that was linked last, once there is one newer than `after`.
     pub fn newest_device(&self, number: &str, after: u16) -> Option<Linked> {
         let device = *self.accounts.get(number)?.companions.keys().next_back()?;
         (device > after).then(|| Linked {
             phone: number.to_owned(),
             device,
-            jid: crate::account::pn(number, device).to_string(),
+            jid: crate::device::pn(number, device).to_string(),
         })
     }
 }

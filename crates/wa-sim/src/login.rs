@@ -8,12 +8,13 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
-use crate::account::{PRIMARY, address, bundle, lock, pn};
+use crate::account::{bundle, lock};
 use crate::connection::{ClientConnection, Flow, failure, stream_error};
 use crate::core::Core;
+use crate::device::DeviceId;
+use crate::device::{PRIMARY, address, pn};
 use crate::faults::{Facts, Stanza};
 use crate::noise::Peer;
-use crate::state::DeviceId;
 
 /// Refused: this device is not linked (any more).
 const LOGGED_OUT: u16 = 401;
@@ -56,7 +57,7 @@ impl ClientConnection {
         Flow::Continue
     }
 
-    /// The client is ready: it gets what waited for it, and from now on whatever comes.
+    /// Sends a client that is ready what waited for it, and from now on whatever comes.
     pub(crate) fn activate(&self) {
         let Some(device) = &self.device else { return };
         let now = self.core.clock.wire_ns();
@@ -86,8 +87,8 @@ fn ib(child: Node) -> Node {
 }
 
 impl Core {
-    /// The phone gives a new companion the key to the account's app state, and tells it of the
-    /// chats there are.
+    /// Gives a new companion the key to the account's app state, and tells it of the chats there
+    /// are.
     pub(crate) fn welcome(self: &Arc<Self>, to: &DeviceId) -> anyhow::Result<()> {
         let mut state = self.state();
         let Some(companion) = state.companion(to) else { return Ok(()) };
@@ -142,7 +143,7 @@ impl Core {
         self.tell_companion(to, &message)
     }
 
-    /// The phone tells one of its companions something that nobody else is to know.
+    /// Tells one of the phone's companions something that nobody else is to know.
     pub(crate) fn tell_companion(
         &self,
         to: &DeviceId,

@@ -1,19 +1,7 @@
-//! The media host: files that clients download over HTTP, encrypted for whoever was told the key.
+//! Files that clients download, encrypted for whoever was told the key.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use wacore::crypto::hkdf_sha256;
 use wacore_libsignal::crypto::{CryptographicHash, aes_256_cbc_encrypt_into, hmac_sha256_two_part};
-
-use crate::core::Core;
-use crate::faults::{Action, Facts, Stanza};
 
 /// What clients show for being let in, as the server told them with the name of the host.
 pub(crate) const AUTH: &str = "sim";
@@ -59,51 +47,7 @@ fn sha256(bytes: &[u8]) -> anyhow::Result<[u8; 32]> {
     Ok(crate::phone::raw(&hash.finalize()))
 }
 
-pub(crate) fn routes() -> Router<Arc<Core>> {
-    Router::new().route("/media/history/{phone}/{part}", get(history))
-}
-
-/// Where a part of a history is.
+/// Returns where a part of a history is.
 pub(crate) fn direct_path(number: &str, part: usize) -> String {
     format!("/media/history/{number}/{part}")
-}
-
-#[derive(Deserialize)]
-struct Download {
-    /// The hash of the file.
-    token: String,
-    auth: Option<String>,
-}
-
-async fn history(
-    State(core): State<Arc<Core>>,
-    Path((number, part)): Path<(String, usize)>,
-    Query(download): Query<Download>,
-) -> Result<Vec<u8>, StatusCode> {
-    let facts = Facts { stanza: Stanza::Media, from: None, to: Some(&number), id: None };
-    let action = core.state().faults.strike(facts);
-    match action {
-        Some(Action::Error { code, .. }) => {
-            return Err(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-        }
-        Some(Action::Swallow) => std::future::pending().await,
-        Some(Action::Delay { ms, jitter_ms }) => {
-            let until = core.clock.now_ms() + core.state().faults.jittered(ms, jitter_ms);
-            core.clock.sleep_until(until).await;
-        }
-        _ => {}
-    }
-    if download.auth.as_deref() != Some(AUTH) {
-        return Err(StatusCode::UNAUTHORIZED);
-    }
-    let file = core.state().files.get(&(number, part)).cloned().ok_or(StatusCode::NOT_FOUND)?;
-    if download.token != URL_SAFE_NO_PAD.encode(file.sha256) {
-        return Err(StatusCode::FORBIDDEN);
-    }
-    let mut bytes = file.bytes.clone();
-    if action == Some(Action::Corrupt) {
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-    }
-    Ok(bytes)
 }

@@ -51,12 +51,13 @@ impl ServerIdentity {
         Ok(Self { key, certificates: chain.encode_to_vec(), root, seed })
     }
 
-    /// The public key under which the certificates are signed.
+    /// Returns the public key under which the certificates are signed.
     pub fn root(&self) -> [u8; 32] {
         self.root
     }
 
-    /// A responder for one connection. `connection` makes its ephemeral key differ from others.
+    /// Returns a responder for one connection. `connection` makes its ephemeral key differ from
+    /// others.
     pub fn responder(&self, connection: u64) -> Responder<'_> {
         Responder {
             server: self,

@@ -6,9 +6,10 @@ use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, SERVER_JID};
 
-use crate::account::PRIMARY;
 use crate::core::Core;
-use crate::state::{DeviceId, ServerState};
+use crate::device::DeviceId;
+use crate::device::PRIMARY;
+use crate::state::ServerState;
 
 /// When a client is asked for more one-time keys. Each new session with it takes one.
 const FEW_PREKEYS: usize = 5;
@@ -104,12 +105,12 @@ impl Core {
     }
 }
 
-/// What a client compares its own list of these devices with.
+/// Returns what a client compares its own list of these devices with.
 fn device_hash(devices: impl Iterator<Item = Jid>) -> anyhow::Result<String> {
     MessageUtils::participant_list_hash(&devices.collect::<Vec<_>>())
 }
 
-/// The linked clients of all who have written with a number, and of its own account.
+/// Returns the linked clients of all who have written with a number, and of its own account.
 fn clients_of(state: &ServerState, number: &str) -> Vec<DeviceId> {
     let mut people: BTreeSet<&str> = [number].into();
     for (from, to) in &state.chats {

@@ -38,7 +38,7 @@ impl Outbox {
         found.and_then(|index| self.0.remove(index)).is_some()
     }
 
-    /// Everything that waits, marked as sent on this connection.
+    /// Returns everything that waits, marked as sent on this connection.
     pub fn resend(&mut self, connection: u64, now_ns: u64) -> Vec<Node> {
         self.0
             .iter_mut()
@@ -51,7 +51,7 @@ impl Outbox {
             .collect()
     }
 
-    /// What has waited too long on a connection that works.
+    /// Returns what has waited too long on a connection that works.
     pub fn overdue(&self, connection: u64, now_ns: u64) -> impl Iterator<Item = &Node> {
         self.0.iter().filter_map(move |item| match item.sent {
             Some((on, at)) if on == connection && now_ns.saturating_sub(at) > UNACKED_NS => {
@@ -61,7 +61,7 @@ impl Outbox {
         })
     }
 
-    /// The stanzas as base64 of their wire form.
+    /// Returns the stanzas as base64 of their wire form.
     pub fn save(&self) -> anyhow::Result<Vec<String>> {
         self.0.iter().map(|item| Ok(encode(&marshal(&item.node)?))).collect()
     }

@@ -10,63 +10,26 @@ use wacore_libsignal::crypto::hmac_sha256;
 use wacore_libsignal::protocol::PublicKey;
 use waproto::whatsapp as wa;
 
-use crate::account::{Account, Companion, pn};
+use crate::account::Companion;
+use crate::candidate::{Candidate, ClientRegistration, Offer};
 use crate::connection::{ClientConnection, Flow, failure, stream_error};
 use crate::core::Core;
-use crate::link_code::LinkCode;
+use crate::device::DeviceId;
+use crate::device::pn;
+use crate::device_identity;
 use crate::noise::Peer;
 use crate::notifications::DeviceChange;
 use crate::outbox::Outbox;
 use crate::phone::{Phone, PublicPreKey, raw};
-use crate::seed::Seed;
-use crate::shortcake::Shortcake;
-use crate::state::DeviceId;
 use crate::violations::ViolatedRule;
 
 /// How many QR codes a client gets to show, one after the other.
 const REFS: usize = 6;
-const ACCOUNT_SIGNATURE_PREFIX: &[u8] = &[6, 0];
-const DEVICE_SIGNATURE_PREFIX: &[u8] = &[6, 1];
 /// How long the server waits after a pairing before it asks the client to log in, in
 /// milliseconds. At once made clients reconnect twice.
 const RESTART_AFTER_MS: u64 = 60;
 /// Where some clients let their QR's fields begin: after the `#` of a link.
 const LINK_END: char = '#';
-
-/// An unpaired client.
-pub(crate) struct Candidate {
-    refs: Vec<String>,
-    noise_key: [u8; 32],
-    registration: ClientRegistration,
-    pub link_code: Option<LinkCode>,
-    /// The passkey that the server has asked it for.
-    pub shortcake: Option<Shortcake>,
-    /// What it becomes once it has signed its device identity.
-    offered: Option<Offer>,
-}
-
-/// What a client says about itself when it registers.
-#[derive(Clone)]
-struct ClientRegistration {
-    id: u32,
-    identity: [u8; 32],
-    signed_prekey: PublicPreKey,
-    signature: Vec<u8>,
-    platform: String,
-}
-
-impl Candidate {
-    /// Its keys for the connection and for its identity.
-    pub fn keys(&self) -> ([u8; 32], [u8; 32]) {
-        (self.noise_key, self.registration.identity)
-    }
-}
-
-struct Offer {
-    iq: String,
-    device: DeviceId,
-    key_index: u32,
-}
 
 /// A client that has been linked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,7 +48,7 @@ pub struct Linked {
 pub enum PairingOutcome {
     /// The client is linked.
     Linked(Linked),
-    /// The client has been asked for the account's passkey first.
+    /// Links a client that has signed its device identity. It has to log in now.
     PasskeyAsked {
         /// Until when it may answer, in simulated Unix milliseconds.
         expires_at: u64,
@@ -152,7 +115,7 @@ impl ClientConnection {
         Flow::Continue
     }
 
-    /// The client has signed its device identity: it is linked, and has to log in now.
+    /// Links a client that has signed its device identity. It has to log in now.
     pub(crate) fn finish_pairing(&mut self, node: &Node) {
         let core = &self.core;
         let mut state = core.state();
@@ -172,7 +135,7 @@ impl ClientConnection {
             .map(|account| account.lock_phone().identity_public())
             .unwrap_or_default();
         let Some(device_identity) =
-            countersigned(signed, &candidate.registration.identity, &signer)
+            device_identity::countersigned(signed, &candidate.registration.identity, &signer)
         else {
             drop(state);
             self.violation(node, ViolatedRule::BadSignature, "device identity of a new companion");
@@ -216,8 +179,8 @@ impl ClientConnection {
 }
 
 impl Core {
-    /// The phone of `number` scans a QR. Returns once the client has been told, or asked for the
-    /// passkey; it is linked when it shows up among the account's devices.
+    /// Scans a QR with the phone of `number`. Returns once the client has been told, or asked for
+    /// the passkey; it is linked when it shows up among the account's devices.
     pub(crate) fn scan(&self, qr: &str, number: &str) -> Result<PairingOutcome, PairError> {
         let body = qr.rsplit(LINK_END).next().unwrap_or(qr).trim();
         let fields: Vec<&str> = body.split(',').collect();
@@ -248,7 +211,7 @@ impl Core {
         self.take_on(connection, number, &secret)
     }
 
-    /// The phone of `number` vouches for a client with the secret the two share.
+    /// Vouches for a client with the secret that it and the phone of `number` share.
     pub(crate) fn vouch(
         &self,
         connection: u64,
@@ -273,9 +236,10 @@ impl Core {
         account.next_key_index += 1;
         let lid = account.lid.clone();
 
-        let signed_identity = signed_identity(account, seed, key_index, &identity, now_s)
-            .map_err(|error| PairError::Failed(error.to_string()))?
-            .encode_to_vec();
+        let signed_identity =
+            device_identity::signed_by_account(account, seed, key_index, &identity, now_s)
+                .map_err(|error| PairError::Failed(error.to_string()))?
+                .encode_to_vec();
         let container = wa::ADVSignedDeviceIdentityHMAC {
             hmac: Some(hmac_sha256(secret, &signed_identity).to_vec()),
             details: Some(signed_identity),
@@ -315,15 +279,9 @@ impl Core {
         account.next_key_index += 1;
         let mut phone = Phone::new(seed, &format!("{number} device {device}"), 0)?;
         let identity = phone.identity_public();
-        let mut signed = signed_identity(account, seed, key_index, &identity, now_s)?;
-        let message = [
-            DEVICE_SIGNATURE_PREFIX,
-            signed.details.as_deref().unwrap_or_default(),
-            &identity,
-            signed.account_signature_key.as_deref().unwrap_or_default(),
-        ]
-        .concat();
-        signed.device_signature = Some(phone.sign(&message)?);
+        let mut signed =
+            device_identity::signed_by_account(account, seed, key_index, &identity, now_s)?;
+        device_identity::sign(&mut signed, &mut phone)?;
         let keys = phone.publish(false)?;
         account.devices_changed = now_s;
         account.companions.insert(
@@ -352,7 +310,7 @@ impl Core {
         Ok(Some(device))
     }
 
-    /// The phone unlinks one of its devices, which is logged out at once or when it comes back.
+    /// Unlinks a device from its phone: it is logged out at once or when it comes back.
     pub(crate) fn unlink(&self, id: &DeviceId) -> bool {
         let now_s = self.clock.now_s();
         let mut state = self.state();
@@ -367,31 +325,6 @@ impl Core {
         self.notify();
         true
     }
-}
-
-/// The account's word for a device with this identity. The device's own signature is to be added.
-fn signed_identity(
-    account: &Account,
-    seed: Seed,
-    key_index: u32,
-    identity: &[u8; 32],
-    now_s: u64,
-) -> anyhow::Result<wa::ADVSignedDeviceIdentity> {
-    let details = wa::ADVDeviceIdentity {
-        raw_id: Some(account.raw_id(seed)),
-        timestamp: Some(now_s),
-        key_index: Some(key_index),
-        ..Default::default()
-    }
-    .encode_to_vec();
-    let mut phone = account.lock_phone();
-    let signature = phone.sign(&[ACCOUNT_SIGNATURE_PREFIX, &details, identity].concat())?;
-    Ok(wa::ADVSignedDeviceIdentity {
-        details: Some(details),
-        account_signature_key: Some(phone.identity_public().to_vec()),
-        account_signature: Some(signature),
-        ..Default::default()
-    })
 }
 
 fn server_iq(id: &str, child: Node) -> Node {
@@ -427,18 +360,4 @@ fn registration(
     let signer = PublicKey::from_djb_public_key_bytes(&registration.identity).ok()?;
     let signed = PublicKey::from_djb_public_key_bytes(&registration.signed_prekey.key).ok()?;
     signer.verify_signature(&signed.serialize(), &registration.signature).then_some(registration)
-}
-
-/// The identity an account gave a companion, if the companion has signed it. The account's key is
-/// filled in where the companion left it out, as some do.
-fn countersigned(bytes: &[u8], companion: &[u8; 32], account: &[u8; 32]) -> Option<Vec<u8>> {
-    let mut signed = wa::ADVSignedDeviceIdentity::decode_from_slice(bytes).ok()?;
-    let details = signed.details.as_deref()?;
-    let message = [DEVICE_SIGNATURE_PREFIX, details, companion, account].concat();
-    let key = PublicKey::from_djb_public_key_bytes(companion).ok()?;
-    if !key.verify_signature(&message, signed.device_signature.as_deref()?) {
-        return None;
-    }
-    signed.account_signature_key = Some(account.to_vec());
-    Some(signed.encode_to_vec())
 }

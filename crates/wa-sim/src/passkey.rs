@@ -100,7 +100,7 @@ impl Passkey {
         })
     }
 
-    /// The passkey as the DevTools of browsers import it (`WebAuthn.addCredential`).
+    /// Returns the passkey as the DevTools of browsers import it (`WebAuthn.addCredential`).
     pub fn credential(&self) -> Value {
         let base64 = |text: &str| {
             BASE64_URL.decode(text).map(|bytes| base64_bytes::encode(&bytes)).unwrap_or_default()
@@ -200,7 +200,7 @@ impl Passkey {
     }
 }
 
-/// What an authenticator signs.
+/// Returns what an authenticator signs.
 fn signed_bytes(authenticator_data: &[u8], client_data: &[u8]) -> Vec<u8> {
     [authenticator_data, digest(&SHA256, client_data).as_ref()].concat()
 }

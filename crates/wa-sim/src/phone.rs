@@ -101,7 +101,8 @@ impl Phone {
         Ok(signature.to_vec())
     }
 
-    /// A bundle for someone who wants to write. Each takes a one-time key away, if `one_time`.
+    /// Returns a bundle for someone who wants to write. Each takes a one-time key away, if
+    /// `one_time`.
     pub fn publish(&mut self, one_time: bool) -> anyhow::Result<PublishedKeys> {
         let one_time = if one_time { Some(self.prekeys.issue(&mut self.rng)) } else { None };
         let signed = self.signed_prekey.0.public_key()?;
@@ -198,7 +199,7 @@ pub(crate) fn raw(bytes: &[u8]) -> [u8; 32] {
     key
 }
 
-/// The stores below answer at once, so the library's futures never have to wait.
+/// Runs a future of the library, which never has to wait: the stores below answer at once.
 fn ready<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     future.now_or_never().context("a store in memory made the Signal library wait")
 }

@@ -9,15 +9,17 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
-use crate::account::{PRIMARY, Receipts, address, bundle, lock, pn};
+use crate::account::{Receipts, bundle, lock};
 use crate::core::Core;
+use crate::device::DeviceId;
+use crate::device::{PRIMARY, address, pn};
 use crate::faults::Action;
 use crate::iq::{KEY_TYPE, key_node, skey_node};
 use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::message::Arrival;
+use crate::message::{Message, MessageStatus};
 use crate::phone::Phone;
 use crate::stanza;
-use crate::state::{DeviceId, Message, MessageStatus};
 use crate::violations::ViolatedRule;
 
 /// The padding that `<enc v="2">` stands for.
@@ -44,7 +46,7 @@ pub enum WriteError {
 }
 
 impl Core {
-    /// A copy reaches a simulated phone.
+    /// Receives a copy on a simulated phone.
     pub(crate) fn phone_receives(self: &Arc<Self>, copy: Arrival, phone: &Mutex<Phone>) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
@@ -81,7 +83,7 @@ impl Core {
         }
     }
 
-    /// Whether a new session comes with the account's word for the device that starts it.
+    /// Returns whether a new session comes with the account's word for the device that starts it.
     fn vouched_for(&self, copy: &Arrival) -> bool {
         if stanza::attr(&copy.enc, "type").as_deref() != Some("pkmsg") {
             return true;
@@ -136,7 +138,7 @@ impl Core {
         self.notify();
     }
 
-    /// The phone tells the sender that it could not read a copy. The keys go with it, so that the
+    /// Tells the sender that the phone could not read a copy. The keys go with it, so that the
     /// sender can start a new session.
     fn ask_retry(&self, copy: &Arrival) {
         let now_s = self.clock.now_s();
@@ -167,7 +169,7 @@ impl Core {
         self.notify();
     }
 
-    /// A receipt for a message, without its children. No kind means that it has arrived.
+    /// Returns a receipt for a message, without its children. No kind means that it has arrived.
     pub(crate) fn receipt(&self, copy: &Arrival, kind: Option<&str>) -> NodeBuilder {
         // Receipts come from the address the sender wrote to.
         let from = if copy.chat.is_lid() {
@@ -185,7 +187,7 @@ impl Core {
         }
     }
 
-    /// Fault rules about the recipient take effect before its message arrives.
+    /// Applies fault rules about the recipient, before its message arrives.
     pub(crate) fn change_recipient(self: &Arc<Self>, action: &Action, number: &str) {
         match action {
             Action::Reinstall => {
@@ -211,7 +213,7 @@ impl Core {
         }
     }
 
-    /// The phone's app is installed anew: other keys, no sessions, no linked devices. False if
+    /// Installs the phone's app anew: other keys, no sessions, no linked devices. Returns false if
     /// there is no account.
     pub(crate) fn reinstall(&self, number: &str) -> bool {
         let mut state = self.state();
@@ -231,7 +233,7 @@ impl Core {
         true
     }
 
-    /// The phone is out of reach for so many simulated milliseconds; what comes meanwhile waits.
+    /// Puts the phone out of reach for so many simulated milliseconds; what comes meanwhile waits.
     pub(crate) fn go_offline(self: &Arc<Self>, number: &str, ms: u64) {
         let until = self.clock.now_ms() + ms;
         let now_s = self.clock.now_s();
@@ -262,7 +264,7 @@ impl Core {
         self.notify();
     }
 
-    /// A simulated phone writes to somebody. Linked clients of both sides get their copies.
+    /// Returns a simulated phone writes to somebody. Linked clients of both sides get their copies.
     pub(crate) fn write(
         &self,
         from: &str,
@@ -386,7 +388,7 @@ fn decrypt(phone: &mut Phone, copy: &Arrival) -> anyhow::Result<wa::Message> {
     decode_plaintext(&plaintext, PADDING_VERSION)
 }
 
-/// The text of a message, or none for what is not shown as a bubble.
+/// Returns the text of a message, or none for what is not shown as a bubble.
 fn text_of(message: &wa::Message) -> Option<String> {
     if let Some(text) = &message.conversation {
         return Some(text.clone());
@@ -394,7 +396,7 @@ fn text_of(message: &wa::Message) -> Option<String> {
     message.extended_text_message.as_option().and_then(|extended| extended.text.clone())
 }
 
-/// The stanza a copy came in, as violations name it.
+/// Returns the stanza a copy came in, as violations name it.
 fn name(copy: &Arrival) -> Node {
     NodeBuilder::new("message").attr("id", &copy.id).build()
 }

@@ -1,22 +1,24 @@
-//! Receipts and acks: of simulated phones to clients, and of clients to anybody.
+//! Receipts and acks, from simulated phones to clients and from clients to others.
 
 use std::sync::Arc;
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::account::{PRIMARY, address};
 use crate::connection::{ClientConnection, Flow};
 use crate::core::Core;
+use crate::device::DeviceId;
+use crate::device::{PRIMARY, address};
 use crate::faults::{Action, Facts, Stanza};
 use crate::ledger::{CopyOutcome, LedgerEntry};
 use crate::message::Arrival;
+use crate::message::{MessageKey, MessageStatus};
 use crate::stanza;
-use crate::state::{DeviceId, MessageKey, MessageStatus, ServerState};
+use crate::state::ServerState;
 use crate::violations::ViolatedRule;
 
 impl Core {
-    /// A simulated phone tells the sender's clients how far a message got: arrived, or `read`.
+    /// Tells the sender's clients how far a message got on a simulated phone: arrived, or `read`.
     pub(crate) fn phone_receipt(self: &Arc<Self>, copy: &Arrival, kind: Option<&str>) {
         let status =
             if kind == Some("read") { MessageStatus::Read } else { MessageStatus::Delivered };
@@ -79,7 +81,7 @@ impl Core {
 }
 
 impl ClientConnection {
-    /// An `<ack>`: the client has what the server sent.
+    /// Returns an `<ack>`: the client has what the server sent.
     pub(crate) fn handle_ack(&mut self, node: &Node) -> Flow {
         let (Some(device), Some(id)) = (&self.device, stanza::attr(node, "id")) else {
             return Flow::Continue;
@@ -99,7 +101,7 @@ impl ClientConnection {
         Flow::Continue
     }
 
-    /// A `<receipt>`: it acknowledges messages, and goes on to whoever wrote them.
+    /// Returns a `<receipt>`: it acknowledges messages, and goes on to whoever wrote them.
     pub(crate) fn handle_receipt(&mut self, node: &Node) -> Flow {
         let Some(device) = self.device.clone() else { return Flow::Continue };
         let kind = stanza::attr(node, "type");
@@ -202,8 +204,8 @@ impl ClientConnection {
         }
     }
 
-    /// The client could not decrypt a message. A simulated phone writes it again under the same
-    /// id in a new session; another client is told.
+    /// Handles a message that the client could not decrypt. A simulated phone writes it again under
+    /// the same id in a new session; another client is told.
     fn retry(&self, node: &Node, reader: &DeviceId, writer: &DeviceId, ids: &[String]) {
         if writer.device != PRIMARY {
             self.pass_on(node, reader, writer, stanza::jid(node, "to").as_ref());

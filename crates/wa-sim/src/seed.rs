@@ -9,12 +9,12 @@ use wacore_libsignal::crypto::hmac_sha256;
 pub(crate) struct Seed(pub u64);
 
 impl Seed {
-    /// 32 bytes that depend on the seed and the label only.
+    /// Returns 32 bytes that depend on the seed and the label only.
     pub fn bytes(self, label: &str) -> [u8; 32] {
         hmac_sha256(&self.0.to_be_bytes(), label.as_bytes())
     }
 
-    /// A generator of its own for whatever the label names.
+    /// Returns a generator of its own for whatever the label names.
     pub fn rng(self, label: &str) -> StdRng {
         StdRng::from_seed(self.bytes(label))
     }

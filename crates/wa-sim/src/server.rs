@@ -13,14 +13,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::account::lock;
-use crate::connection;
+use crate::connection::{self, WEBSOCKET_PATH};
 use crate::control;
 use crate::core::Core;
+use crate::downloads;
 use crate::inbox;
-use crate::media;
-
-/// Where clients connect.
-pub(crate) const WEBSOCKET_PATH: &str = "/ws/chat";
 
 /// The listener, which can be stopped and started again on the same port.
 pub(crate) struct Server {
@@ -85,7 +82,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> JoinHandle<()> {
         .route(WEBSOCKET_PATH, any(websocket))
         .merge(control::routes(&core))
         .merge(inbox::routes())
-        .merge(media::routes())
+        .merge(downloads::routes())
         .with_state(core);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {

@@ -9,15 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use buffa::{Enumeration, Message};
 use ring::digest::{SHA256, digest};
-use serde_json::Value;
-use wacore::crypto::hkdf_sha256;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
-use wacore_libsignal::crypto::{aes_256_gcm_decrypt, hmac_sha256};
-use wacore_libsignal::protocol::{KeyPair, PublicKey};
+use wacore_libsignal::protocol::KeyPair;
 use waproto::whatsapp as wa;
 
 use crate::connection::ClientConnection;
@@ -25,6 +22,9 @@ use crate::core::Core;
 use crate::faults::{Action, Facts, Stanza};
 use crate::pairing::{PairError, PairingOutcome};
 use crate::passkey::{base64_url, request_options};
+use crate::passkey_exchange::{
+    Exchange, Shortcake, Stage, handoff_proof, open_prologue, open_request,
+};
 use crate::phone::raw;
 use crate::stanza;
 use crate::state::ServerState;
@@ -35,54 +35,6 @@ const LIFETIME_MS: u64 = 600_000;
 /// How long the phone takes to answer. Clients note what they have sent only when the server has
 /// taken it, and rely on the phone to be slower than that.
 const PHONE_ANSWERS_AFTER: Duration = Duration::from_millis(300);
-/// What a code is made of: five bytes as eight of these characters.
-const CODE_BYTES: usize = 5;
-const CODE_ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
-const HANDOFF_KEY: &[u8] = b"shortcake-passkey-handoff-v1";
-const PAIRING_KEY: &[u8] = b"Pairing Information Encryption Key";
-
-/// A client that the server has asked for the passkey of an account.
-pub(crate) struct Shortcake {
-    number: String,
-    /// The secret that the QR or the typed code gave the phone.
-    secret: [u8; 32],
-    challenge: String,
-    expires_at: u64,
-    options: Value,
-    /// The newest reference the client has asked for.
-    reference: Option<String>,
-    stage: Stage,
-}
-
-enum Stage {
-    /// The server has asked, and waits for the assertion.
-    Asked,
-    /// The assertion holds. The phone has answered, and waits for the client's nonce.
-    Committed(Box<Exchange>),
-    /// Both show the code.
-    Revealed {
-        code: String,
-        /// Opens what the client sends at the end.
-        key: [u8; 32],
-        /// Whether the phone's user has found the code to be the same.
-        compared: bool,
-        /// The client's new secret, once it has confirmed.
-        new_secret: Option<[u8; 32]>,
-    },
-}
-
-/// What the two sides have told each other before the client shows its nonce.
-struct Exchange {
-    identity: Vec<u8>,
-    commitment: Vec<u8>,
-    theirs: [u8; 32],
-    device_type: i32,
-    ours: KeyPair,
-    nonce: [u8; 32],
-    /// Whether the client has proved to know the secret of the QR: then no code need be compared.
-    proved: bool,
-}
-
 /// Why the server does not go on.
 enum Refusal {
     /// What the user brought does not hold, or comes late or twice: no fault of the client.
@@ -101,15 +53,9 @@ const WRONG: Refusal = Refusal::User(401, "not-authorized");
 const REPEATED: Refusal = Refusal::User(409, "conflict");
 const LATE: Refusal = Refusal::User(410, "gone");
 
-impl Shortcake {
-    /// Until when the client may answer, if it was asked about this number and still may.
-    pub fn expires_at(&self, number: &str, now_ms: u64) -> Option<u64> {
-        (self.number == number && now_ms < self.expires_at).then_some(self.expires_at)
-    }
-}
-
 impl ClientConnection {
-    /// The client's side of linking with a passkey; none if the request is about something else.
+    /// Handles the client's side of linking with a passkey; `None` if the request is about
+    /// something else.
     pub(crate) fn passkey_step(&self, node: &Node) -> Option<Vec<Node>> {
         let child = node.children()?.first()?;
         let answered = match child.tag.as_ref() {
@@ -268,7 +214,7 @@ impl ClientConnection {
 }
 
 impl Core {
-    /// The phone of `number` takes a client on: vouches for it, or has the server ask for the
+    /// Takes a client on with the phone of `number`: vouches for it, or has the server ask for the
     /// account's passkey first.
     pub(crate) fn take_on(
         &self,
@@ -329,8 +275,8 @@ impl Core {
         Ok(PairingOutcome::PasskeyAsked { expires_at: now_ms + lifetime_ms })
     }
 
-    /// The user of `number` compares the code that a client shows with the one on the phone. If it
-    /// is another, the phone refuses the client.
+    /// Compares the code that a client shows with the one on the phone of `number`. If it is
+    /// another, the phone refuses the client.
     pub(crate) fn compare_code(&self, number: &str, shown: &str) -> Result<(), PairError> {
         let same = |text: &str| text.replace('-', "").to_uppercase();
         let mut state = self.state();
@@ -376,32 +322,6 @@ impl Core {
     }
 }
 
-impl Exchange {
-    /// The code that both sides show.
-    fn code(&self, companion_nonce: &[u8]) -> String {
-        let known = [companion_nonce, self.ours.public_key.public_key_bytes()].concat();
-        let mask = digest(&SHA256, &known);
-        let bits = self.nonce.iter().zip(mask.as_ref()).take(CODE_BYTES);
-        let bits = bits.fold(0u64, |bits, (&ours, &theirs)| (bits << 8) | u64::from(ours ^ theirs));
-        let characters = CODE_BYTES * 8 / 5;
-        let character = |nth: usize| {
-            let index = (bits >> (5 * (characters - 1 - nth))) & 31;
-            char::from(CODE_ALPHABET[index as usize])
-        };
-        (0..characters).map(character).collect()
-    }
-
-    /// The key for what the client sends at the end.
-    fn key(&self, reference: &str) -> anyhow::Result<[u8; 32]> {
-        let theirs = PublicKey::from_djb_public_key_bytes(&self.theirs)?;
-        let shared = self.ours.private_key.calculate_agreement(&theirs)?;
-        let salt = format!("Companion Pairing {} with ref {reference}", self.device_type);
-        let key = hkdf_sha256(&shared, 32, Some(salt.as_bytes()), PAIRING_KEY)
-            .map_err(|_| anyhow::anyhow!("no key for the request"))?;
-        Ok(raw(&key))
-    }
-}
-
 fn asked(state: &mut ServerState, connection: u64) -> Result<&mut Shortcake, Refusal> {
     let candidate = state.candidates.get_mut(&connection);
     candidate.and_then(|candidate| candidate.shortcake.as_mut()).ok_or(LATE)
@@ -420,29 +340,4 @@ fn notification(id: &str, kind: &'static str, now_s: u64, child: Node) -> Node {
         .attr("t", now_s)
         .children([child])
         .build()
-}
-
-/// The companion's identity, and its commitment to a nonce.
-fn open_prologue(payload: &[u8]) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
-    let prologue = wa::ProloguePayload::decode_from_slice(payload).context("malformed prologue")?;
-    let identity = prologue.companion_ephemeral_identity.context("no identity of the companion")?;
-    let commitment = prologue.commitment.into_option().and_then(|commitment| commitment.hash);
-    Ok((identity, commitment.context("no commitment")?))
-}
-
-fn open_request(sealed: &[u8], key: &[u8; 32]) -> anyhow::Result<wa::PairingRequest> {
-    let sealed = wa::EncryptedPairingRequest::decode_from_slice(sealed).context("malformed")?;
-    let (iv, payload) = sealed.iv.zip(sealed.encrypted_payload).context("iv or payload missing")?;
-    let mut opened = Vec::new();
-    aes_256_gcm_decrypt(key, iv.as_slice().try_into()?, b"", &payload, &mut opened)
-        .map_err(|_| anyhow::anyhow!("the request does not open"))?;
-    ensure!(!opened.is_empty(), "the request is empty");
-    Ok(wa::PairingRequest::decode_from_slice(opened.as_slice())?)
-}
-
-/// What a client that showed the scanned QR can prove.
-fn handoff_proof(secret: &[u8; 32], payload: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let key = hkdf_sha256(secret, 32, None, HANDOFF_KEY)
-        .map_err(|_| anyhow::anyhow!("no key for the handoff proof"))?;
-    Ok(hmac_sha256(&key, payload).to_vec())
 }

@@ -9,24 +9,23 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::account::{NumberSettings, PRIMARY};
-use crate::control::{AccountInfo, DeviceInfo};
-use crate::core::Core;
-use crate::data_directory::{self, DataDirectory};
+use crate::account::NumberSettings;
+use crate::chat::HistoryChat;
+use crate::connection::WEBSOCKET_PATH;
+use crate::core::{self, Core};
+use crate::data_directory::DataDirectory;
+use crate::device::DeviceId;
 use crate::faults::FaultRule;
-use crate::history::HistoryChat;
 use crate::ledger::LedgerEntry;
 use crate::limits::AccountLimits;
+use crate::message::{Message, MessageFilter};
 use crate::pairing::{PairError, PairingOutcome};
-use crate::passkey::Passkey;
 use crate::phone_actions::{WriteError, WrittenMessage};
+use crate::reports::AccountInfo;
 use crate::seed::Seed;
-use crate::server::{Server, WEBSOCKET_PATH};
-use crate::state::{DeviceId, Message, MessageFilter, ServerState};
+use crate::server::Server;
+use crate::state::ServerState;
 use crate::violations::Violation;
-
-/// How long a client may take to finish a pairing it was offered.
-const PAIRING: Duration = Duration::from_secs(15);
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
@@ -75,21 +74,21 @@ impl Simulator {
         let core = Arc::new(Core::new(state, turned, data)?);
         let server = Server::start(Arc::clone(&core), config.listen).await?;
         let keeper =
-            kept.then(|| tokio::spawn(data_directory::keep(Arc::clone(&core))).abort_handle());
+            kept.then(|| tokio::spawn(core::keep_written(Arc::clone(&core))).abort_handle());
         Ok(Self { core, server: Arc::new(server), keeper })
     }
 
-    /// Where it listens, for clients and for the control API.
+    /// Returns where it listens, for clients and for the control API.
     pub fn addr(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Where clients connect.
+    /// Returns where clients connect.
     pub fn ws_url(&self) -> String {
         format!("ws://{}{WEBSOCKET_PATH}", self.addr())
     }
 
-    /// The public key of the root under which it signs, for clients that pin one.
+    /// Returns the public key of the root under which it signs, for clients that pin one.
     pub fn root(&self) -> [u8; 32] {
         self.core.identity.root()
     }
@@ -120,7 +119,8 @@ impl Simulator {
         self.core.set_passkey(phone, needed)
     }
 
-    /// The passkey of a number, as the DevTools of browsers import it (`WebAuthn.addCredential`).
+    /// Returns the passkey of a number, as the DevTools of browsers import it
+    /// (`WebAuthn.addCredential`).
     ///
     /// # Errors
     /// If the number has none.
@@ -162,7 +162,7 @@ impl Simulator {
         self.core.state().set_history(phone, chats, now_s);
     }
 
-    /// Whether `giver` has given `holder` a token that holds.
+    /// Returns whether `giver` has given `holder` a token that holds.
     pub fn has_token(&self, holder: &str, giver: &str) -> bool {
         let now_s = self.core.clock.now_s();
         let state = self.core.state();
@@ -170,12 +170,12 @@ impl Simulator {
         token.is_some_and(|token| state.token_holds(giver, holder, &token, now_s))
     }
 
-    /// What recipients decrypted, in the order they did: one entry per message id.
+    /// Returns what recipients decrypted, in the order they did: one entry per message id.
     pub fn messages(&self, filter: MessageFilter) -> Vec<Message> {
         self.core.state().filtered(&filter)
     }
 
-    /// The simulated phone of `from` writes to `to`.
+    /// Returns the simulated phone of `from` writes to `to`.
     ///
     /// # Errors
     /// If one of the two is not on WhatsApp.
@@ -188,7 +188,7 @@ impl Simulator {
         self.core.write(from, to, text)
     }
 
-    /// All accounts there are.
+    /// Returns all accounts there are.
     pub fn accounts(&self) -> Vec<AccountInfo> {
         self.core.account_infos()
     }
@@ -199,7 +199,7 @@ impl Simulator {
         self.core.notify();
     }
 
-    /// How often each fault rule has struck, in the order of the rules.
+    /// Returns how often each fault rule has struck, in the order of the rules.
     pub fn struck(&self) -> Vec<u32> {
         self.core.state().faults.struck().map(|(_, times)| times).collect()
     }
@@ -209,12 +209,12 @@ impl Simulator {
         self.core.state().limits.insert(phone.to_owned(), limits);
     }
 
-    /// What clients did wrong so far.
+    /// Returns what clients did wrong so far.
     pub fn violations(&self) -> Vec<Violation> {
         self.core.all_violations()
     }
 
-    /// Everything that happened to messages, from the entry after `after` on; 0 gives all.
+    /// Returns everything that happened to messages, from the entry after `after` on; 0 gives all.
     pub fn ledger(&self, after: u64) -> Vec<LedgerEntry> {
         self.core.state().ledger_after(after, usize::MAX)
     }
@@ -237,7 +237,7 @@ impl Simulator {
         self.core.go_offline(phone, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
 
-    /// The simulated time, in Unix milliseconds.
+    /// Returns the simulated time, in Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         self.core.clock.now_ms()
     }
@@ -295,146 +295,5 @@ impl Simulator {
             keeper.abort();
         }
         self.core.keep_all()
-    }
-}
-
-impl Core {
-    /// Waits until a client that was offered a pairing is linked.
-    pub(crate) async fn settled(
-        &self,
-        pairing: PairingOutcome,
-    ) -> Result<PairingOutcome, PairError> {
-        if let PairingOutcome::Linked(linked) = &pairing {
-            let id = DeviceId { number: linked.phone.clone(), device: linked.device };
-            self.until(|state| state.companion(&id).map(|_| ())).await?;
-        }
-        Ok(pairing)
-    }
-
-    pub(crate) fn set_passkey(&self, number: &str, needed: bool) -> anyhow::Result<()> {
-        let mut state = self.state();
-        if !needed {
-            state.passkeys.remove(number);
-        } else if !state.passkeys.contains_key(number) {
-            let passkey = Passkey::new(state.seed, number)?;
-            state.passkeys.insert(number.to_owned(), passkey);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn answer_with_passkey(
-        &self,
-        number: &str,
-        options: &Value,
-    ) -> Result<Value, PairError> {
-        self.passkey(number)?.assert(options).map_err(|error| PairError::Failed(error.to_string()))
-    }
-
-    pub(crate) fn passkey(&self, number: &str) -> Result<Passkey, PairError> {
-        let passkey = self.state().passkeys.get(number).cloned();
-        passkey.ok_or_else(|| PairError::NoPasskey(number.to_owned()))
-    }
-
-    /// Types a code into a phone, and waits until the client is linked or asked for the passkey.
-    pub(crate) async fn pair(&self, code: &str, number: &str) -> Result<PairingOutcome, PairError> {
-        let before = self
-            .state()
-            .accounts
-            .get(number)
-            .and_then(|account| account.companions.keys().next_back().copied())
-            .unwrap_or(PRIMARY);
-        self.type_code(code, number)?;
-        self.until(|state| {
-            let asked = state.candidates.values().find_map(|candidate| {
-                candidate.shortcake.as_ref()?.expires_at(number, self.clock.now_ms())
-            });
-            let linked = state.newest_device(number, before).map(PairingOutcome::Linked);
-            linked.or(asked.map(|expires_at| PairingOutcome::PasskeyAsked { expires_at }))
-        })
-        .await
-    }
-
-    async fn until<T>(
-        &self,
-        probe: impl Fn(&mut ServerState) -> Option<T>,
-    ) -> Result<T, PairError> {
-        let mut changed = self.subscribe();
-        let found = async {
-            loop {
-                let found = probe(&mut self.state());
-                if let Some(found) = found {
-                    return found;
-                }
-                let _ = changed.changed().await;
-            }
-        };
-        tokio::time::timeout(PAIRING, found)
-            .await
-            .map_err(|_| PairError::Failed(format!("the client did not finish within {PAIRING:?}")))
-    }
-
-    pub(crate) fn account_infos(&self) -> Vec<AccountInfo> {
-        let now_ms = self.clock.now_ms();
-        self.state()
-            .accounts
-            .values()
-            .map(|account| AccountInfo {
-                phone: account.number.clone(),
-                lid: account.lid.clone(),
-                online: account.offline_until.is_none_or(|until| until <= now_ms),
-                devices: account
-                    .companions
-                    .iter()
-                    .map(|(&device, companion)| DeviceInfo {
-                        device,
-                        platform: companion.platform.clone(),
-                        connected: companion.connection.is_some(),
-                        prekeys: companion.one_time.len(),
-                        unacknowledged: companion.outbox.len(),
-                    })
-                    .collect(),
-            })
-            .collect()
-    }
-
-    /// The recorded violations, and what is overdue to be acknowledged right now.
-    pub(crate) fn all_violations(&self) -> Vec<Violation> {
-        let (now_ns, now_ms) = (self.clock.wire_ns(), self.clock.now_ms());
-        let state = self.state();
-        let mut all = state.violations.clone();
-        for account in state.accounts.values() {
-            for (device, companion) in &account.companions {
-                let Some(connection) = companion.connection else { continue };
-                all.extend(companion.outbox.overdue(connection, now_ns).map(|node| Violation {
-                    at: now_ms,
-                    device: format!("{}:{device}", account.number),
-                    stanza: format!(
-                        "{} {}",
-                        node.tag,
-                        crate::stanza::attr(node, "id").unwrap_or_default()
-                    ),
-                    rule: crate::violations::ViolatedRule::Unacked,
-                    detail: "not acknowledged within 15 s".to_owned(),
-                }));
-            }
-        }
-        all
-    }
-}
-
-impl ServerState {
-    pub(crate) fn filtered(&self, filter: &MessageFilter) -> Vec<Message> {
-        let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        self.messages
-            .iter()
-            .filter(|message| same(&filter.to, &message.to) && same(&filter.from, &message.from))
-            .cloned()
-            .collect()
-    }
-
-    /// At most `limit` entries after the one with this number.
-    pub(crate) fn ledger_after(&self, after: u64, limit: usize) -> Vec<LedgerEntry> {
-        let start = usize::try_from(after).unwrap_or(usize::MAX);
-        self.ledger.iter().skip(start).take(limit).cloned().collect()
     }
 }

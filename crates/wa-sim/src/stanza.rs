@@ -1,4 +1,4 @@
-//! Reading and building the small things that stanzas share.
+//! Reads and builds the parts that stanzas share.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, NodeValue, SERVER_JID, marshal};
@@ -40,7 +40,7 @@ fn make_addresses(node: &mut Node) {
     }
 }
 
-/// The content of a node that carries bytes, however the client encoded them.
+/// Returns the content of a node that carries bytes, however the client encoded them.
 pub(crate) fn bytes(node: &Node) -> Option<&[u8]> {
     match &node.content {
         Some(NodeContent::Bytes(bytes)) => Some(bytes),
@@ -49,7 +49,7 @@ pub(crate) fn bytes(node: &Node) -> Option<&[u8]> {
     }
 }
 
-/// A number sent as big-endian bytes.
+/// Returns a number sent as big-endian bytes.
 pub(crate) fn uint(node: &Node) -> Option<u32> {
     let bytes = bytes(node)?;
     (bytes.len() <= 4).then(|| bytes.iter().fold(0, |n, &byte| (n << 8) | u32::from(byte)))
@@ -63,19 +63,19 @@ pub(crate) fn jid(node: &Node, name: &str) -> Option<Jid> {
     node.attrs.get(name).and_then(wacore_binary::NodeValue::to_jid)
 }
 
-/// The digits of a phone number, whatever else is written around them.
+/// Returns the digits of a phone number, whatever else is written around them.
 pub(crate) fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// The answer to a request that went well.
+/// Returns the answer to a request that went well.
 pub(crate) fn result(request: &Node, children: impl IntoIterator<Item = Node>) -> Node {
     let children: Vec<Node> = children.into_iter().collect();
     let node = answer(request, "result");
     if children.is_empty() { node.build() } else { node.children(children).build() }
 }
 
-/// The answer to a request that did not.
+/// Returns the answer to a request that did not.
 pub(crate) fn error(request: &Node, code: u16, text: &str) -> Node {
     let error = NodeBuilder::new("error").attr("code", code).attr("text", text).build();
     answer(request, "error").children([error]).build()

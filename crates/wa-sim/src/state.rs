@@ -5,61 +5,23 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 use wacore_binary::{Jid, Node};
 
-use crate::account::{Account, NumberSettings, lid_of};
-use crate::data_directory::Journal;
+use crate::account::{Account, NumberSettings};
+use crate::candidate::Candidate;
+use crate::chat::HistoryChat;
+use crate::device::DeviceId;
+use crate::device::lid_of;
 use crate::faults::Faults;
-use crate::history::HistoryChat;
+use crate::journal::Journal;
 use crate::ledger::LedgerEntry;
 use crate::limits::AccountLimits;
 use crate::media::File;
-use crate::pairing::Candidate;
+use crate::message::{Message, MessageKey, MessageStatus};
 use crate::passkey::Passkey;
 use crate::seed::Seed;
 use crate::violations::Violation;
-
-/// How far a message got, as its sender sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageStatus {
-    /// One tick: the server has it.
-    Sent,
-    /// Two ticks: a device of the recipient has it.
-    Delivered,
-    /// Two blue ticks.
-    Read,
-}
-
-/// A message as people see it: one entry per sender, recipient and message id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// The message id its sender chose.
-    pub id: String,
-    /// The sender's number, digits only.
-    pub from: String,
-    /// The recipient's number, digits only.
-    pub to: String,
-    /// The text, as the recipient decrypted it.
-    pub text: String,
-    /// When the recipient's phone had it, in simulated Unix milliseconds.
-    pub at: u64,
-    /// How many stanzas came under this id.
-    pub copies: u32,
-    /// How far it got.
-    pub status: MessageStatus,
-}
-
-/// Which messages to list. An absent field matches all.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct MessageFilter {
-    /// The recipient's number.
-    pub to: Option<String>,
-    /// The sender's number.
-    pub from: Option<String>,
-}
 
 /// What a connection's task is told to do.
 pub(crate) enum ConnectionCommand {
@@ -70,24 +32,8 @@ pub(crate) enum ConnectionCommand {
     Drop,
 }
 
-/// A device of an account: its number and which of its devices.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct DeviceId {
-    pub number: String,
-    pub device: u16,
-}
-
-impl std::fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.number, self.device)
-    }
-}
-
 /// Connections of different runs on one data directory are numbered from different bases.
 const RUN_SHIFT: u32 = 32;
-
-/// Sender, recipient and id: what makes a message one.
-pub(crate) type MessageKey = (String, String, String);
 
 pub(crate) struct ServerState {
     pub seed: Seed,
@@ -128,7 +74,8 @@ pub(crate) struct ServerState {
 }
 
 impl ServerState {
-    /// An empty world. `run` counts the starts on one data directory: ids must not come again.
+    /// Returns an empty world. `run` counts the starts on one data directory: ids must not come
+    /// again.
     pub fn new(seed: Seed, run: u64) -> Self {
         Self {
             seed,
@@ -162,7 +109,7 @@ impl ServerState {
         set.unwrap_or_else(|| NumberSettings::default_for(number))
     }
 
-    /// The hidden id of a number, which from now on can be resolved back.
+    /// Returns the hidden id of a number, which from now on can be resolved back.
     pub fn lid(&mut self, number: &str) -> String {
         let lid = lid_of(self.seed, number);
         if !self.lids.contains_key(&lid) {
@@ -174,7 +121,7 @@ impl ServerState {
         lid
     }
 
-    /// The device an address stands for, be it by number or by hidden id.
+    /// Returns the device an address stands for, be it by number or by hidden id.
     pub fn resolve(&self, jid: &Jid) -> Option<DeviceId> {
         let number = if jid.is_lid() {
             self.lids.get(jid.user.as_str())?.clone()
@@ -186,7 +133,7 @@ impl ServerState {
         Some(DeviceId { number, device: jid.device })
     }
 
-    /// The account of a number, made if new; none if the number is not on WhatsApp.
+    /// Returns the account of a number, made if new; none if the number is not on WhatsApp.
     pub fn account(&mut self, number: &str, now_s: u64) -> anyhow::Result<Option<&mut Account>> {
         if !self.settings(number).registered {
             return Ok(None);
@@ -199,7 +146,7 @@ impl ServerState {
         Ok(self.account_mut(number))
     }
 
-    /// An account to be changed, which its file will follow.
+    /// Returns an account to be changed, which its file will follow.
     pub fn account_mut(&mut self, number: &str) -> Option<&mut Account> {
         let account = self.accounts.get_mut(number)?;
         if self.journal.is_some() && !self.changed_accounts.contains(number) {
@@ -218,7 +165,7 @@ impl ServerState {
         id
     }
 
-    /// An id for a stanza of the server, or with another prefix for a phone's message.
+    /// Returns an id for a stanza of the server, or with another prefix for a phone's message.
     pub fn fresh_id(&mut self, prefix: &str) -> String {
         format!("{prefix}{:016X}", self.ids.random::<u64>())
     }
@@ -284,8 +231,8 @@ impl ServerState {
         count
     }
 
-    /// Whether the server's limits let `from` write to `to` now with this token, if it is one. A
-    /// new chat counts as used.
+    /// Returns whether the server's limits let `from` write to `to` now with this token, if it is
+    /// one. A new chat counts as used.
     pub fn may_write(&mut self, from: &str, to: &str, token: Option<&[u8]>, now_s: u64) -> bool {
         if token.is_some_and(|token| self.token_holds(to, from, token, now_s)) {
             return true;

@@ -1,4 +1,4 @@
-//! Trusted-contact tokens: what a person gives to whoever may write to them.
+//! Trusted-contact tokens: given by a person to those who may write to them.
 //!
 //! A phone gives one when its user writes, and when it is given one by somebody its user has
 //! written to. A new one is due in every bucket of seven days; it holds for that bucket and the
@@ -7,11 +7,12 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::account::{PRIMARY, pn};
 use crate::connection::ClientConnection;
 use crate::core::Core;
+use crate::device::DeviceId;
+use crate::device::{PRIMARY, pn};
 use crate::stanza;
-use crate::state::{DeviceId, ServerState};
+use crate::state::ServerState;
 
 /// The length of a bucket, in seconds.
 const BUCKET_S: u64 = 7 * 24 * 3600;
@@ -21,12 +22,12 @@ const BUCKETS: u64 = 4;
 const TRUSTED_CONTACT: &str = "trusted_contact";
 
 impl ServerState {
-    /// When `giver` gave `holder` the latest token, in simulated Unix seconds.
+    /// Returns when `giver` gave `holder` the latest token, in simulated Unix seconds.
     pub fn token_given(&self, giver: &str, holder: &str) -> Option<u64> {
         self.tokens.get(&(giver.to_owned(), holder.to_owned())).copied()
     }
 
-    /// What the token says that was given at this time.
+    /// Returns what the token says that was given at this time.
     pub fn token(&self, giver: &str, holder: &str, given_at: u64) -> Vec<u8> {
         self.seed.bytes(&format!("token of {giver} for {holder} at {given_at}")).to_vec()
     }
@@ -39,7 +40,7 @@ impl ServerState {
         self.tokens.insert((giver, holder), given_at);
     }
 
-    /// Whether this is the token that `giver` gave `holder`, and it holds.
+    /// Returns whether this is the token that `giver` gave `holder`, and it holds.
     pub fn token_holds(&self, giver: &str, holder: &str, token: &[u8], now_s: u64) -> bool {
         self.token_given(giver, holder).is_some_and(|given_at| {
             let age = (now_s / BUCKET_S).saturating_sub(given_at / BUCKET_S);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_no_other_host() {
+    fn other_hosts_are_not_asked() {
         for url in ["https://192.0.2.1/media/x", "https://mmg.whatsapp.net/x", "file:///etc/passwd"]
         {
             assert!(

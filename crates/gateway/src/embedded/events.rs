@@ -1,7 +1,6 @@
 //! What the library reports, as link states, acks, receipts, and who wrote.
 
 use super::storage::Storage;
-use super::supervisor::SupervisorRequest;
 use super::{Ack, Shared, lock, now, passkey};
 use crate::{Event, Link, LinkState, qr};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp, wording};
@@ -21,6 +20,21 @@ use whatsapp_rust::types::presence::ReceiptType;
 const BAN_OF_UNKNOWN_LENGTH: Duration = Duration::from_secs(3600);
 /// The class of the acks that answer a message; receipts and notifications are acked as well.
 const MESSAGE_CLASS: &str = "message";
+
+/// What an event asks of the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SupervisorRequest {
+    /// The client gave up in a way that a new one mends at once.
+    Reopen,
+    /// The session is worthless: begin one from nothing.
+    Wipe,
+    /// WhatsApp lets nobody in before this time.
+    OpenAt(Timestamp),
+    /// WhatsApp let us not in.
+    Refused,
+    /// Only a person can go on.
+    Rest,
+}
 
 /// Listens to one client. The library calls it while it reads from the socket, so it must not
 /// wait: it only changes values and fills unbounded channels.
@@ -276,7 +290,8 @@ impl Shared {
         let _ = self.events.send(Event::Receipt { message_ids, rank, at });
     }
 
-    /// Only a person's own messages count: what goes to groups and lists opens no chat with us.
+    /// Reports who wrote. Only a person's own messages count: what goes to groups and lists opens
+    /// no chat with us.
     fn wrote(self: &Arc<Self>, message: &MessageInfo) {
         let source = &message.source;
         if source.is_from_me || source.is_group || !(source.chat.is_pn() || source.chat.is_lid()) {

@@ -92,8 +92,8 @@ impl Shared {
     }
 }
 
-/// How much of the history is there with this part, in percent; `None` for a part without chats.
-/// What comes first is complete by itself, but more follows.
+/// Returns how much of the history is there with this part, in percent; `None` for a part without
+/// chats. What comes first is complete by itself, but more follows.
 fn progress(part: &LazyHistorySync) -> Option<u8> {
     let is = |kind: HistorySyncType| part.sync_type() == kind as i32;
     let told = part.progress().unwrap_or(0).min(COMPLETE);
@@ -116,8 +116,8 @@ fn read(part: &LazyHistorySync) -> Result<Vec<HistoryChat>, HistorySyncError> {
     Ok(chats)
 }
 
-/// What is kept of a conversation; nothing if it is not with one person, who has written to us or
-/// given us a token, which only happens when one writes.
+/// Returns what is kept of a conversation; nothing if it is not with one person, who has written to
+/// us or given us a token, which only happens when one writes.
 fn chat(conversation: &wa::Conversation) -> Option<HistoryChat> {
     let id: Jid = conversation.id.parse().ok()?;
     let number = if id.is_pn() {
@@ -140,7 +140,8 @@ fn chat(conversation: &wa::Conversation) -> Option<HistoryChat> {
     Some(HistoryChat { id, number, wrote_at: Timestamp(wrote_at.saturating_mul(1000)), token })
 }
 
-/// Notices, such as the one about encryption that every chat begins with, have no content.
+/// Returns whether the other person wrote this message. Notices, such as the one about encryption
+/// that every chat begins with, have no content.
 fn is_written_by_them(message: &wa::WebMessageInfo) -> bool {
     let is_from_me = message.key.as_option().and_then(|key| key.from_me).unwrap_or_default();
     !is_from_me && message.message.is_set()

@@ -24,7 +24,7 @@ pub(super) async fn fetch(client: &Arc<Client>) -> Result<Limits, GatewayError> 
     Ok(Limits { reach_out_until: reach_out_until?, new_chats_left: new_chats_left? })
 }
 
-/// What a refusal with 463 means: the code is the same for a number that may not write to
+/// Returns what a refusal with 463 means: the code is the same for a number that may not write to
 /// strangers, and for a single message without the token that the recipient has given us.
 pub(super) async fn refused(client: &Arc<Client>) -> SendError {
     match fetch(client).await {
@@ -40,7 +40,7 @@ pub(super) async fn refused(client: &Arc<Client>) -> SendError {
     }
 }
 
-/// Whether there is a token to send to this person.
+/// Returns whether there is a token to send to this person.
 pub(super) async fn has_token(client: &Client, to: &Jid) -> bool {
     let hidden_id = match client.get_lid_pn_entry(to).await {
         Ok(known) => known.map(|known| known.lid.to_string()),

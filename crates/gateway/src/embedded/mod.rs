@@ -24,7 +24,7 @@ mod storage;
 mod supervisor;
 mod transport;
 
-pub use storage::{LegacyDevice, LegacySession, RATCHETS};
+pub use storage::{LegacyDevice, LegacySession};
 
 use crate::session_store::SessionStore;
 use crate::{
@@ -239,7 +239,7 @@ async fn request_code(client: &Arc<Client>, phone: &Phone) -> Result<String, Gat
 }
 
 impl Shared {
-    /// What belongs to one session, and where its events come out.
+    /// Returns what belongs to one session, and where its events come out.
     fn new(
         ack_timeout: Duration,
         longest_reconnect: Duration,
@@ -266,7 +266,7 @@ impl Shared {
         lock(&self.client).clone()
     }
 
-    /// The client, if messages can be sent with it now.
+    /// Returns the client, if messages can be sent with it now.
     fn ready(&self) -> Result<Arc<Client>, SendError> {
         let state = self.link.borrow().state;
         let reason = match state {
@@ -300,8 +300,8 @@ impl Shared {
     }
 }
 
-/// These locks guard plain data that is whole between any two statements: a panic elsewhere does
-/// not spoil it.
+/// Locks a mutex. These guard plain data that is whole between any two statements: a panic
+/// elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

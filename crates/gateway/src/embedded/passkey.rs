@@ -20,7 +20,7 @@ const COMPARE_TIME: Duration = Duration::from_secs(5 * 60);
 /// How long the server may take to answer one step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// WhatsApp asks for a passkey. Fails with what to tell people.
+/// Shows on the link that WhatsApp asks for a passkey. Fails with what to tell people.
 pub(super) fn asked(shared: &Shared, options: &str) -> Result<(), &'static str> {
     let request = parse_request_options(options).inspect_err(|error| {
         tracing::error!(%error, "WhatsApp asks for a passkey in a way that is not understood");
@@ -70,7 +70,7 @@ pub(super) async fn answer(shared: &Shared, assertion: &Assertion) -> Result<(),
     Err(failed)
 }
 
-/// Both sides have a code that a person compares; or need none.
+/// Shows the code that a person compares, or confirms where none is needed.
 pub(super) fn compare(shared: &Arc<Shared>, code: &str, is_proved: bool) {
     let until = now() + COMPARE_TIME;
     shared.update_link(|link| {

@@ -63,7 +63,7 @@ mod tests {
     const WATCHED: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn only_the_time_of_the_qr_codes_stands_still() {
+    async fn only_qr_timers_are_stopped() {
         let shared = Arc::new(Shared::new(ACK_TIMEOUT, LONGEST_RECONNECT).0);
         let runtime = Arc::new(PatientRuntime::new(shared.clone()));
         shared.update_link(|link| link.passkey = Some(PasskeyStep::Check));

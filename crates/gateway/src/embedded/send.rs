@@ -303,7 +303,8 @@ fn write_failed(error: whatsapp_rust::SendError) -> SendError {
     }
 }
 
-/// Nothing went out to this recipient, and nothing says that others cannot be written to.
+/// Returns the error of a message that did not go out to this recipient, while others can be
+/// written to.
 fn later(reason: &str) -> SendError {
     SendError::Recipient { after: PAUSE_AFTER_SERVER_ERROR, reason: reason.to_owned() }
 }
@@ -319,7 +320,7 @@ fn check_failed(error: ContactError) -> SendError {
     }
 }
 
-/// What a request that comes before a message says about the message, which did not go out.
+/// Returns what a request that comes before a message says about the message, which did not go out.
 fn request_failed(error: &IqError) -> SendError {
     let (code, backoff) = match error {
         IqError::ServerError { code, backoff, .. } => (code, backoff),

@@ -1,7 +1,7 @@
 //! The life of the session: opening the client, and what follows when it ends.
 
 use super::downloads::Downloads;
-use super::events::Listener;
+use super::events::{Listener, SupervisorRequest};
 use super::passkey;
 use super::runtime::PatientRuntime;
 use super::storage::Storage;
@@ -36,21 +36,6 @@ pub(super) enum Command {
     Restart(oneshot::Sender<Result<(), GatewayError>>),
     Logout(oneshot::Sender<Result<(), GatewayError>>),
     Close(oneshot::Sender<()>),
-}
-
-/// What an event of the client asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SupervisorRequest {
-    /// The client gave up in a way that a new one mends at once.
-    Reopen,
-    /// The session is worthless: begin one from nothing.
-    Wipe,
-    /// WhatsApp lets nobody in before this time.
-    OpenAt(Timestamp),
-    /// WhatsApp let us not in.
-    Refused,
-    /// Only a person can go on.
-    Rest,
 }
 
 /// What to do next, and whom to tell when the session is open again.

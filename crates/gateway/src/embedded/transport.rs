@@ -36,7 +36,7 @@ pub(super) struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// WhatsApp itself, or the server at this address.
+    /// Returns WhatsApp's own address, or this one.
     pub fn new(url: Option<&str>) -> Result<ServerAddress, GatewayError> {
         let text = url.unwrap_or(WHATSAPP_WEB_WS_URL);
         let invalid = || {
@@ -56,18 +56,18 @@ impl ServerAddress {
         Ok(ServerAddress { url, host, port, tls })
     }
 
-    /// Whether it is WhatsApp itself.
+    /// Returns whether it is WhatsApp itself.
     pub fn is_whatsapp(&self) -> bool {
         self.host.ends_with(".whatsapp.com")
     }
 
-    /// The client version to claim, unless WhatsApp shall be asked for it.
+    /// Returns the client version to claim, unless WhatsApp shall be asked for it.
     pub fn fixed_version(&self) -> Option<(u32, u32, u32)> {
         (!self.is_whatsapp()).then_some(SIMULATOR_VERSION)
     }
 
-    /// Where to find a file that it named, if that is at a host of its own. Its clients always
-    /// write `https`; a simulator without TLS serves files without it too.
+    /// Returns where to find a file that it named, if that is at a host of its own. Its clients
+    /// always write `https`; a simulator without TLS serves files without it too.
     pub fn file_url(&self, url: &str) -> Option<String> {
         let parsed: Uri = url.parse().ok().filter(|_| url.starts_with(HTTPS))?;
         let host = parsed.host()?;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_websocket() {
+    fn other_schemes_are_refused() {
         for url in ["", "127.0.0.1:9080", "http://127.0.0.1/", "ws://", "ws:/x"] {
             assert!(ServerAddress::new(Some(url)).is_err(), "{url}");
         }

@@ -80,8 +80,8 @@ impl Connection {
         self.client.request(method, url)
     }
 
-    /// How the gateway is, and whether it knows ids if it answers. `before` saves a line in the
-    /// log when that is nothing new.
+    /// Returns how the gateway is, and whether it knows ids if it answers. `before` saves a line in
+    /// the log when that is nothing new.
     pub async fn look(&self, before: &Link) -> (Link, Option<bool>) {
         let request = self.request(Method::GET, "status").timeout(REQUEST_TIMEOUT);
         let status: StatusBody = match read(request).await {
@@ -142,7 +142,8 @@ enum FailureKind {
 }
 
 impl Failure {
-    /// What kept a request from being answered. The address is left out: it may hold a password.
+    /// Returns what kept a request from being answered. The address is left out: it may hold a
+    /// password.
     pub fn new(error: reqwest::Error) -> Failure {
         let error = error.without_url();
         // The library's own words are followed by the cause, which is what tells.
@@ -157,7 +158,7 @@ impl Failure {
         Failure { text, kind }
     }
 
-    /// What it means for a message.
+    /// Returns what it means for a message.
     pub fn send_error(self) -> SendError {
         match self.kind {
             FailureKind::NotSent => SendError::NotConnected(self.text),
@@ -179,13 +180,13 @@ impl Reply {
         }
     }
 
-    /// Whether the one who answered did not even begin. After 502 and 504, which proxies send
-    /// when a gateway breaks off, a message may be out.
+    /// Returns whether the one who answered did not even begin. After 502 and 504, which proxies
+    /// send when a gateway breaks off, a message may be out.
     fn is_busy(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 
-    /// Whether the key is missing or wrong.
+    /// Returns whether the key is missing or wrong.
     fn is_denied(&self) -> bool {
         matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
     }
@@ -195,7 +196,7 @@ impl Reply {
     }
 }
 
-/// The JSON of an answer, and what else it says.
+/// Returns the JSON of an answer, and what else it says.
 pub async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<(Reply, T), Failure> {
     let mut response = request.send().await.map_err(Failure::new)?;
     let reply = Reply::of(&response);
@@ -216,7 +217,7 @@ pub async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<(Reply
     }
 }
 
-/// What an answer without success means for a message.
+/// Returns what an answer without success means for a message.
 pub fn refused(reply: &Reply, answer: AnswerBody) -> SendError {
     if let Some(error) = answer.send_error() {
         return error;

@@ -83,7 +83,7 @@ impl Parser {
         self.buffer.extend_from_slice(part);
     }
 
-    /// The next event that is there as a whole.
+    /// Returns the next event that is there as a whole.
     fn next(&mut self) -> Option<Told> {
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_found_however_the_stream_is_cut() {
+    fn events_are_read_however_the_stream_is_split() {
         let stream = ": hello\n\nid: 7.5\nevent: x\ndata: {\"a\":\ndata: 1}\n\n:\n\r\nid:8\r\ndata:b\r\n\r\nid: 9\ndata: cut";
         let expected = [
             Told { id: "7.5".into(), data: "{\"a\":\n1}".into() },

@@ -25,7 +25,7 @@ async fn linked_with(chats: Vec<HistoryChat>, faults: Vec<FaultRule>) -> World {
 }
 
 #[tokio::test]
-async fn who_has_written_is_told_and_their_tokens_go_with_messages() {
+async fn senders_from_the_history_are_reported_and_their_tokens_used() {
     let mut world = linked_with(
         vec![
             chat(FRIEND, true, ChatToken::Valid),

@@ -75,7 +75,7 @@ async fn a_server_that_goes_away_and_comes_back_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_shows_on_the_link() {
+async fn an_unreachable_server_shows_on_the_link() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = nobody.local_addr().unwrap();
     drop(nobody);
@@ -125,7 +125,7 @@ async fn after_the_phone_unlinked_us_a_new_qr_comes_with_the_reason() {
 }
 
 #[tokio::test]
-async fn unlinked_while_we_were_away_ends_in_a_new_qr_too() {
+async fn an_unlink_while_offline_leads_to_a_new_qr() {
     let mut world = World::linked().await;
     world.gateway.close().await;
     assert!(world.simulator.unlink(OWN, 1));
@@ -135,7 +135,7 @@ async fn unlinked_while_we_were_away_ends_in_a_new_qr_too() {
 }
 
 #[tokio::test]
-async fn a_session_opened_elsewhere_is_not_fought_over() {
+async fn a_session_opened_elsewhere_is_not_reopened() {
     let world = World::linked().await;
     let conflict = Action::StreamError { code: None, conflict: Some("replaced".into()) };
     world.faults([FaultRule::on(Stanza::Message, conflict).times(1)]);
@@ -179,7 +179,7 @@ async fn an_outdated_client_says_so() {
 }
 
 #[tokio::test]
-async fn a_closed_gateway_says_so() {
+async fn a_closed_gateway_reports_it() {
     let world = World::linked().await;
     world.gateway.close().await;
     let restarted = world.gateway.restart().await;

@@ -57,7 +57,7 @@ async fn number_checks_keep_their_order_over_several_batches() {
 }
 
 #[tokio::test]
-async fn the_address_from_a_check_is_good_for_a_send() {
+async fn the_address_from_a_check_can_be_sent_to() {
     let world = World::linked().await;
     let registered = world.gateway.check(&[phone(FRIEND)]).await.unwrap().remove(0);
     let Registration::Registered { jid } = registered else { panic!("{registered:?}") };
@@ -67,14 +67,14 @@ async fn the_address_from_a_check_is_good_for_a_send() {
 }
 
 #[tokio::test]
-async fn who_is_not_on_whatsapp_gets_nothing() {
+async fn unregistered_numbers_get_nothing() {
     let world = World::linked().await;
     assert_eq!(world.send(&message(STRANGER, 1, "x")).await, Err(SendError::NotRegistered));
     world.assert_no_violations();
 }
 
 #[tokio::test]
-async fn who_has_left_whatsapp_since_the_check_is_noticed() {
+async fn a_recipient_who_left_after_the_check_is_not_registered() {
     let world = World::linked().await;
     let registered = world.gateway.check(&[phone(FRIEND)]).await.unwrap().remove(0);
     let Registration::Registered { jid } = registered else { panic!("{registered:?}") };
@@ -89,7 +89,7 @@ async fn who_has_left_whatsapp_since_the_check_is_noticed() {
 }
 
 #[tokio::test]
-async fn refusals_say_what_to_do_next() {
+async fn each_refusal_has_its_send_error() {
     let world = World::linked().await;
     for (number, code) in (1..).zip([400, 404, 479, 429, 503]) {
         world.faults([FaultRule::on(Stanza::Message, Action::AckError { code }).times(1)]);
@@ -107,7 +107,7 @@ async fn refusals_say_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn the_limit_for_new_chats_comes_with_its_end() {
+async fn the_limit_for_new_chats_has_its_end() {
     let world = World::linked().await;
     let ends = world.simulator.now_ms() / 1000 + 3600;
     let limits = AccountLimits {
@@ -126,7 +126,7 @@ async fn the_limit_for_new_chats_comes_with_its_end() {
 }
 
 #[tokio::test]
-async fn without_limits_there_are_none_to_tell() {
+async fn an_unlimited_number_has_no_limits() {
     let world = World::linked().await;
     let limits = world.gateway.limits().await.unwrap();
     assert_eq!((limits.reach_out_until, limits.new_chats_left), (None, None));
@@ -150,7 +150,7 @@ async fn an_ack_that_comes_too_late_becomes_an_event() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_ack_leaves_it_open_and_a_resend_closes_it() {
+async fn a_break_before_the_ack_is_settled_by_a_resend() {
     let world = World::linked().await;
     world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).times(1)]);
     let sent = message(FRIEND, 1, "x");
@@ -177,7 +177,7 @@ async fn a_number_check_that_is_too_fast_waits() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_had_are_worth_another_try() {
+async fn missing_prekeys_are_retried() {
     let world = World::linked().await;
     let broken = Action::Error { code: 500, text: "internal-server-error".into() };
     world.faults([FaultRule::on(Stanza::Prekeys, broken).times(1)]);
@@ -189,7 +189,7 @@ async fn keys_that_cannot_be_had_are_worth_another_try() {
 }
 
 #[tokio::test]
-async fn receipts_that_came_while_no_process_ran_are_told_to_the_next() {
+async fn receipts_from_downtime_reach_the_next_process() {
     let mut world = World::linked().await;
     let away = Duration::from_secs(3600);
     // The account must exist before its phone can be away.

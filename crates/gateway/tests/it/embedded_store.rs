@@ -29,7 +29,7 @@ async fn a_message_costs_few_batches_and_reads_nothing_twice() {
 }
 
 #[tokio::test]
-async fn once_another_node_holds_the_number_nothing_leaves() {
+async fn nothing_is_sent_after_another_node_took_the_session() {
     let world = World::linked().await;
     assert_eq!(world.send(&message(FRIEND, 1, "mine")).await, Ok(()));
     let before = world.simulator.ledger(0).len();

@@ -96,7 +96,7 @@ async fn a_send_carries_the_documented_keys_and_no_others() {
 }
 
 #[tokio::test]
-async fn each_answer_says_what_to_do_next() {
+async fn each_answer_has_its_send_error() {
     let (foreign, remote) = Foreign::start().await;
     let failed = |error: &str| json!({"success": false, "error": error}).to_string();
     let stub = "Evaluation failed: stub send error";
@@ -124,7 +124,7 @@ async fn each_answer_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn a_busy_gateway_says_how_long() {
+async fn a_busy_gateway_gives_the_wait() {
     let (foreign, remote) = Foreign::start().await;
     let headers = HeaderMap::from_iter([("retry-after".parse().unwrap(), "42".parse().unwrap())]);
     *foreign.answer.lock().unwrap() = (429, headers, r#"{"success": false, "error": "x"}"#.into());
@@ -134,7 +134,7 @@ async fn a_busy_gateway_says_how_long() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_not_there_got_nothing() {
+async fn an_unreachable_gateway_got_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
@@ -149,7 +149,7 @@ async fn a_gateway_that_is_not_there_got_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_the_request_leaves_it_open() {
+async fn a_break_after_the_request_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -188,7 +188,7 @@ async fn a_restart_shows_at_once() {
 }
 
 #[tokio::test]
-async fn only_addresses_of_the_web_are_taken() {
+async fn only_http_addresses_are_accepted() {
     for url in ["", "localhost:3001", "ftp://localhost", "https://"] {
         assert!(Remote::start(config(url.into())).await.is_err(), "{url}");
     }
@@ -197,7 +197,7 @@ async fn only_addresses_of_the_web_are_taken() {
 }
 
 #[tokio::test]
-async fn what_a_gateway_of_others_cannot_tell_is_not_known() {
+async fn a_foreign_gateway_leaves_registration_unknown() {
     let (_foreign, remote) = Foreign::start().await;
     assert!(!remote.knows_ids());
     let limits = remote.limits().await;

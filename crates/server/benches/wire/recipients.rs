@@ -1,4 +1,4 @@
-//! Whom everybody writes to, and what.
+//! The recipients of the benchmark, and their texts.
 
 /// The number of a person; those up to a million have one.
 pub fn phone(person: u32) -> String {

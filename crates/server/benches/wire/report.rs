@@ -1,4 +1,4 @@
-//! What was measured, as tables.
+//! The measurements as tables.
 
 use crate::{Engine, Order, RECIPIENTS_PER_CLIENT};
 use comfy_table::{CellAlignment, Table, presets};

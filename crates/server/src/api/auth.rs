@@ -171,8 +171,8 @@ pub fn is_key(given: &[u8], key: &str) -> bool {
     given.ct_eq(key.as_bytes()).into()
 }
 
-/// A page on the internet can make a browser ask this machine under a name of its own (DNS
-/// rebinding); the name is then in `Host`.
+/// Refuses requests to any other name than those of this machine. A page on the internet can make a
+/// browser ask this machine under a name of its own (DNS rebinding); the name is then in `Host`.
 pub fn require_loopback_host(headers: &HeaderMap) -> Result<(), ApiError> {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if is_loopback(host) { Ok(()) } else { Err(ApiError::Forbidden(wording::FOREIGN_HOST.into())) }

@@ -7,7 +7,7 @@ use crate::store::Session;
 use crate::store::state::{Campaign, DeliveryCounts};
 use axum::Json;
 use axum::extract::State;
-use kabari_domain::{CampaignStatus, DeliveryState, PauseReason, Timestamp, wording};
+use kabari_domain::{CampaignStatus, DeliveryState, PauseReason, Timestamp, Waiting, wording};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const MAX_PAGE: i64 = 1000;
 pub struct CampaignBody {
     #[schema(example = 12)]
     pub id: i64,
-    /// `notification`, `custom`, `by_odp`, `phone` or `numbers`.
+    /// `notification`, `custom`, `by_odp`, `phone`, `numbers` or `restored`.
     #[schema(example = "notification")]
     kind: &'static str,
     /// `scheduled`, `running`, `paused`, `completed` or `cancelled`.
@@ -93,14 +93,40 @@ pub struct Links {
     events: String,
 }
 
-impl CampaignBody {
+/// A campaign and how far it is.
+pub struct CampaignView {
+    /// The campaign.
+    pub campaign: Campaign,
+    /// How many of its deliveries are in each state.
+    pub counts: DeliveryCounts,
+    /// Why a running one sends nothing for now.
+    pub waiting: Option<Waiting>,
+    /// When the last message will be sent, about.
+    pub eta: Option<Timestamp>,
+}
+
+impl CampaignView {
     async fn new(
         api: &Api,
         campaign: Campaign,
-        counts: &DeliveryCounts,
+        counts: DeliveryCounts,
         sessions: &[Session],
         now: Timestamp,
-    ) -> ApiResult<CampaignBody> {
+    ) -> ApiResult<CampaignView> {
+        let waiting = match campaign.phase.status {
+            CampaignStatus::Running if counts.open() > 0 => {
+                forecast::waiting(api, &campaign, sessions, now).await?
+            }
+            _ => None,
+        };
+        let eta = eta(api, &campaign, &counts, sessions, now);
+        Ok(CampaignView { campaign, counts, waiting, eta })
+    }
+}
+
+impl From<CampaignView> for CampaignBody {
+    fn from(view: CampaignView) -> CampaignBody {
+        let CampaignView { campaign, counts, waiting, eta } = view;
         let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
         let itself = campaign_path(campaign.id);
         let counts_by_name = DeliveryState::ALL
@@ -108,13 +134,7 @@ impl CampaignBody {
             .map(|state| (state.as_str(), counts.get(state)))
             .filter(|(_, count)| *count > 0)
             .collect();
-        let waiting = match campaign.phase.status {
-            CampaignStatus::Running if counts.open() > 0 => {
-                forecast::waiting(api, &campaign, sessions, now).await?
-            }
-            _ => None,
-        };
-        Ok(CampaignBody {
+        CampaignBody {
             id: campaign.id,
             kind: campaign.kind.as_str(),
             status: campaign.phase.status.as_str(),
@@ -123,7 +143,7 @@ impl CampaignBody {
                 reason: waiting.reason.as_str(),
                 until: waiting.until.map(Timestamp::to_rfc3339),
             }),
-            eta: time(eta(api, &campaign, counts, sessions, now)),
+            eta: time(eta),
             sessions: campaign.sessions,
             subject: campaign.subject,
             notice_id: campaign.notice_id,
@@ -144,27 +164,29 @@ impl CampaignBody {
                 events: format!("{itself}/events"),
                 itself,
             },
-        })
+        }
     }
+}
 
-    /// Whether nothing more will happen to it, receipts aside.
+impl CampaignBody {
+    /// Returns whether nothing more will happen to it, receipts aside.
     pub fn has_ended(&self) -> bool {
         CampaignStatus::from_name(self.status).is_some_and(CampaignStatus::is_final)
     }
 
-    /// Whether it is in the same status, for the same reason.
+    /// Returns whether it is in the same status, for the same reason.
     pub fn has_same_status(&self, other: &CampaignBody) -> bool {
         (self.status, self.pause_reason, &self.waiting)
             == (other.status, other.pause_reason, &other.waiting)
     }
 
-    /// Whether nothing has happened between the two; the estimate of the end always moves.
+    /// Returns whether nothing has happened between the two; the estimate of the end always moves.
     pub fn is_as_far_as(&self, other: &CampaignBody) -> bool {
         self.has_same_status(other) && self.counts == other.counts
     }
 }
 
-/// When the last message will be out if nothing else is sent meanwhile.
+/// Returns when the last message will be out if nothing else is sent meanwhile.
 fn eta(
     api: &Api,
     campaign: &Campaign,
@@ -181,14 +203,33 @@ fn eta(
     forecast::ends_at(api, &able, starts_at, counts.open(), campaign.urgent, now)
 }
 
-/// The campaign of this id, ready to be shown.
+/// Returns the campaign of this id, ready to be shown.
 pub async fn load(api: &Api, id: i64) -> ApiResult<CampaignBody> {
+    view(api, id).await.map(CampaignBody::from)
+}
+
+/// The campaign of this id, with how far it is.
+pub async fn view(api: &Api, id: i64) -> ApiResult<CampaignView> {
     let campaign = api.state.campaign(id).await?;
     let campaign = campaign.ok_or(ApiError::NotFound(wording::CAMPAIGN_NOT_FOUND))?;
     let counts = api.state.counts(id).await?;
     let sessions = api.state.sessions().await?;
     let now = api.state.now().await?;
-    CampaignBody::new(api, campaign, &counts, &sessions, now).await
+    CampaignView::new(api, campaign, counts, &sessions, now).await
+}
+
+/// These campaigns, each with how far it is.
+pub async fn views(api: &Api, campaigns: Vec<Campaign>) -> ApiResult<Vec<CampaignView>> {
+    let ids: Vec<_> = campaigns.iter().map(|campaign| campaign.id).collect();
+    let mut counts = api.state.counts_of(&ids).await?;
+    let now = api.state.now().await?;
+    let sessions = api.state.sessions().await?;
+    let mut views = Vec::with_capacity(campaigns.len());
+    for campaign in campaigns {
+        let counts = counts.remove(&campaign.id).unwrap_or_default();
+        views.push(CampaignView::new(api, campaign, counts, &sessions, now).await?);
+    }
+    Ok(views)
 }
 
 /// Which page of campaigns.
@@ -209,7 +250,7 @@ impl FromFields for CampaignsQuery {
     }
 }
 
-/// The `limit` of a page.
+/// Returns the `limit` of a page.
 pub fn page_size(fields: &mut Fields) -> u32 {
     let limit = fields.integer_within("limit", 1, MAX_PAGE).unwrap_or(PAGE);
     u32::try_from(limit).unwrap_or(1)
@@ -235,22 +276,13 @@ pub async fn list(
 ) -> ApiResult<Json<CampaignPage>> {
     let limit = query.limit;
     let campaigns = api.state.campaigns(query.before, limit).await?;
-    let ids: Vec<_> = campaigns.iter().map(|campaign| campaign.id).collect();
-    let counts = api.state.counts_of(&ids).await?;
-    let now = api.state.now().await?;
     let is_full = campaigns.len() == limit as usize;
-    let next = ids
+    let next = campaigns
         .last()
         .filter(|_| is_full)
-        .map(|last| format!("/api/campaigns?before={last}&limit={limit}"));
-    let sessions = api.state.sessions().await?;
-    let none = DeliveryCounts::default();
-    let mut shown = Vec::with_capacity(campaigns.len());
-    for campaign in campaigns {
-        let counts = counts.get(&campaign.id).unwrap_or(&none);
-        shown.push(CampaignBody::new(&api, campaign, counts, &sessions, now).await?);
-    }
-    Ok(Json(CampaignPage { campaigns: shown, next }))
+        .map(|last| format!("/api/campaigns?before={}&limit={limit}", last.id));
+    let campaigns = views(&api, campaigns).await?.into_iter().map(CampaignBody::from).collect();
+    Ok(Json(CampaignPage { campaigns, next }))
 }
 
 /// One campaign
@@ -273,7 +305,7 @@ pub async fn one(
     Ok(Json(CampaignBody { recipients, ..campaign }))
 }
 
-/// A campaign's id in a path.
+/// Returns a campaign's id in a path.
 pub fn campaign_id(segment: &str) -> ApiResult<i64> {
     path_integer("campaign_id", segment)
 }

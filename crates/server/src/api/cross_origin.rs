@@ -91,8 +91,8 @@ fn source(origins: &Origins, method: &Method, headers: &HeaderMap) -> Source {
     if is_own { Source::Own } else { Source::ForeignPage }
 }
 
-/// Whether a person opens an address of ours in a tab. The page that has the link learns nothing,
-/// and a GET changes nothing, unless the key stands in the address.
+/// Returns whether a person opens an address of ours in a tab. The page that has the link learns
+/// nothing, and a GET changes nothing, unless the key stands in the address.
 fn is_followed_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && !headers.contains_key(ORIGIN)
@@ -105,7 +105,7 @@ fn is_preflight(request: &Request) -> bool {
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to a browser that asks whether it may send a request. It asks without a key.
+/// Answers a browser that asks whether it may send a request. It asks without a key.
 fn preflight(asked: &HeaderMap) -> Response {
     let allowed = [
         (ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS),

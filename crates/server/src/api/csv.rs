@@ -47,7 +47,11 @@ const HEADINGS: [&str; 10] = [
     )
 )]
 pub async fn report(State(api): State<Arc<Api>>, PathText(id): PathText) -> ApiResult<Response> {
-    let id = campaign_id(&id)?;
+    answer(api, campaign_id(&id)?).await
+}
+
+/// The table as a file.
+pub async fn answer(api: Arc<Api>, id: i64) -> ApiResult<Response> {
     campaigns::load(&api, id).await?;
     let rows = api.state.report_rows(id);
     let mut response = streamed::answer("text/csv; charset=utf-8", move |mut writer| async move {
@@ -84,7 +88,7 @@ fn fields(delivery: Delivery) -> [String; 10] {
     ]
 }
 
-/// RFC 4180.
+/// Returns a line as RFC 4180 has it.
 pub(crate) fn line<const N: usize>(fields: [String; N]) -> String {
     fields.map(|field| quoted(defused(field))).join(",") + "\r\n"
 }
@@ -111,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_spreadsheet_would_run_is_defused() {
+    fn formulas_are_escaped() {
         for formula in ["=1+1", "+62", "-1", "@SUM(A1)", " =1+1", "\t=1", "\r=1", "\n=1", "＝1+1"]
         {
             assert!(

@@ -68,7 +68,7 @@ pub async fn list(
     let filter = CustomerFilter {
         active_only: query.active_only,
         odps: query.odp.map(|odp| vec![odp]),
-        ids: None,
+        ..CustomerFilter::default()
     };
     streamed::answer(JSON, move |mut writer| async move {
         writer.array(api.billing.customers(&filter).map_ok(CustomerBody::from)).await?;

@@ -1,4 +1,4 @@
-//! The recipients of a campaign, and a person's word about those who may have got the message.
+//! The recipients of a campaign, and a person's decision about uncertain ones.
 
 use super::campaigns::{campaign_id, page_size};
 use super::error::{ApiError, ApiResult, ErrorBody};
@@ -157,6 +157,24 @@ impl FromFields for ResolveRequest {
     }
 }
 
+impl From<ResolveRequest> for Resolution {
+    fn from(request: ResolveRequest) -> Resolution {
+        match request.decision {
+            Decision::CountAsSent => Resolution::CountAsSent,
+            Decision::SendAgain => Resolution::SendAgain,
+        }
+    }
+}
+
+/// Says why a decision about an uncertain delivery was refused.
+pub fn not_resolved(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Conflict(_) => ApiError::Conflict(wording::NOT_UNCERTAIN.into()),
+        StoreError::Expired => ApiError::Conflict(wording::CAMPAIGN_EXPIRED.into()),
+        error => error.into(),
+    }
+}
+
 /// Decide about an uncertain delivery
 ///
 /// One that was sent repeatedly and never answered: it may have arrived.
@@ -174,15 +192,7 @@ pub async fn resolve(
     Body { request, .. }: Body<ResolveRequest>,
 ) -> ApiResult<Json<DeliveryBody>> {
     let id = path_integer("delivery_id", &id)?;
-    let decision = match request.decision {
-        Decision::CountAsSent => Resolution::CountAsSent,
-        Decision::SendAgain => Resolution::SendAgain,
-    };
-    api.state.resolve(id, decision).await.map_err(|error| match error {
-        StoreError::Conflict(_) => ApiError::Conflict(wording::NOT_UNCERTAIN.into()),
-        StoreError::Expired => ApiError::Conflict(wording::CAMPAIGN_EXPIRED.into()),
-        error => error.into(),
-    })?;
+    api.state.resolve(id, request.into()).await.map_err(not_resolved)?;
     let delivery = api.state.delivery(id).await?;
     delivery
         .map(|delivery| Json(delivery.into()))

@@ -1,21 +1,18 @@
 //! The API's documentation: `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`. Nothing of
 //! it is loaded from elsewhere, so it also works on a machine without internet.
 
-use super::error::{ApiError, ApiResult, ErrorBody, InvalidBody};
+use super::error::{ErrorBody, InvalidBody};
 use super::operations;
 use super::send::IDEMPOTENCY_KEY;
-use super::validation::PathText;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use std::sync::Arc;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
-use utoipa_swagger_ui::Config;
 
 /// No page may load or send anything elsewhere, whatever a description may hold. Both viewers
 /// style their elements inline, and ReDoc searches in a worker made from a blob.
@@ -26,8 +23,20 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 /// The files of the viewers change only with kabari itself.
 const CACHE: &str = "public, max-age=3600";
 
-/// With gzip, as every browser takes it: a third of its size in the program.
+// With gzip, as every browser takes it: a third of its size in the program.
 const REDOC_SCRIPT: &[u8] = include_bytes!("../../assets/redoc.standalone.js.gz");
+const SWAGGER_SCRIPT: &[u8] = include_bytes!("../../assets/swagger-ui-bundle.js.gz");
+const SWAGGER_STYLE: &[u8] = include_bytes!("../../assets/swagger-ui.css.gz");
+
+/// Its default asks validator.swagger.io whether the document is valid.
+const SWAGGER_INITIALIZER: &str = r##"window.ui = SwaggerUIBundle({
+  "url": "/openapi.json",
+  "dom_id": "#swagger-ui",
+  "deepLinking": true,
+  "tryItOutEnabled": true,
+  "validatorUrl": "none"
+});
+"##;
 
 const SWAGGER_PAGE: &str = r#"<!doctype html>
 <html lang="en">
@@ -37,12 +46,11 @@ const SWAGGER_PAGE: &str = r#"<!doctype html>
 <title>kabari API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="stylesheet" href="/docs/index.css">
+<style>body { margin: 0; }</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/swagger-ui-standalone-preset.js"></script>
 <script src="/docs/swagger-initializer.js"></script>
 </body>
 </html>
@@ -107,7 +115,7 @@ impl Modify for Security {
 
 const FORBIDDEN: &str = "Asked with a key of another scope, by a web page that is not in CORS_ORIGINS or, without API_KEY, under a foreign name";
 
-/// What a 422 of this operation means.
+/// Returns what a 422 of this operation means.
 fn invalid(operation: &Operation) -> &'static str {
     let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(one) if one.name == IDEMPOTENCY_KEY);
     if operation.parameters.iter().flatten().any(is_key) {
@@ -158,12 +166,9 @@ pub fn with_common_answers(mut document: openapi::OpenApi) -> openapi::OpenApi {
     document
 }
 
-/// The three documents and the files they load.
+/// Serves the three documents and the files they load.
 pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> Router<S> {
     let json = Bytes::from(openapi.to_pretty_json().unwrap_or_default());
-    // Its default asks validator.swagger.io whether the document is valid.
-    let config =
-        Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true));
     Router::new()
         .route(
             "/openapi.json",
@@ -173,26 +178,26 @@ pub fn routes<S: Clone + Send + Sync + 'static>(openapi: &openapi::OpenApi) -> R
         )
         .route("/docs", get(|| async { page(Html(SWAGGER_PAGE)) }))
         .route(
-            "/docs/{file}",
-            get(move |PathText(file)| async move { swagger_file(&file, config) }),
+            "/docs/swagger-ui-bundle.js",
+            get(|| async { file("text/javascript", SWAGGER_SCRIPT) }),
+        )
+        .route("/docs/swagger-ui.css", get(|| async { file("text/css", SWAGGER_STYLE) }))
+        .route(
+            "/docs/swagger-initializer.js",
+            get(|| async { page(([(CONTENT_TYPE, "text/javascript")], SWAGGER_INITIALIZER)) }),
         )
         .route("/redoc", get(|| async { page(Html(REDOC_PAGE)) }))
         .route(
             "/redoc/redoc.standalone.js",
-            get(|| async { file("text/javascript", true, REDOC_SCRIPT) }),
+            get(|| async { file("text/javascript", REDOC_SCRIPT) }),
         )
 }
 
-fn swagger_file(name: &str, config: Arc<Config<'static>>) -> ApiResult<Response> {
-    let found = utoipa_swagger_ui::serve(name, config)
-        .map_err(|error| ApiError::Internal(format!("swagger ui: {error}")))?;
-    let served = found.ok_or_else(ApiError::no_such_path)?;
-    Ok(file(&served.content_type, served.gzpipped, Bytes::from(served.bytes.into_owned())))
-}
-
-fn file(content_type: &str, gzipped: bool, bytes: impl IntoResponse) -> Response {
-    let encoding = gzipped.then_some([(CONTENT_ENCODING, "gzip")]);
-    page(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, CACHE)], encoding, bytes))
+/// Answers with a file that has gzip on it already.
+fn file(content_type: &'static str, compressed: &'static [u8]) -> Response {
+    let headers =
+        [(CONTENT_TYPE, content_type), (CACHE_CONTROL, CACHE), (CONTENT_ENCODING, "gzip")];
+    page((headers, compressed))
 }
 
 fn page(content: impl IntoResponse) -> Response {

@@ -1,6 +1,5 @@
 //! The one error every endpoint answers with.
 
-use super::validation::FieldError;
 use crate::store::{StoreError, Which};
 use axum::Json;
 use axum::http::header::{LOCATION, WWW_AUTHENTICATE};
@@ -8,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kabari_domain::wording;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
@@ -57,17 +56,17 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// Nothing is served at this path.
+    /// Returns the error of a path where nothing is served.
     pub fn no_such_path() -> ApiError {
         ApiError::NotFound(wording::NOT_FOUND)
     }
 
-    /// One fault.
+    /// Returns the error of a request with one fault.
     pub fn invalid(error: FieldError) -> ApiError {
         ApiError::Invalid(vec![error])
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
             ApiError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -85,7 +84,7 @@ impl ApiError {
         }
     }
 
-    /// What customers of the API read.
+    /// Returns what customers of the API read.
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
             ApiError::Invalid(_) => "".into(),
@@ -191,6 +190,29 @@ pub struct InvalidBody {
     pub detail: Vec<FieldError>,
 }
 
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "missing", "loc": ["body", "message"], "msg": "Field required", "input": {"phone": "081234567801"}
+}))]
+pub struct FieldError {
+    /// What kind of error, in pydantic's terms.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// Where: `body`, `query`, `path` or `header`, then the field, then the place in it.
+    #[schema(value_type = Vec<Value>)]
+    pub loc: Vec<Value>,
+    /// The same for people.
+    pub msg: Cow<'static, str>,
+    /// What came instead.
+    #[schema(value_type = Value)]
+    pub input: Value,
+    /// Values the message speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub ctx: Option<Value>,
+}
+
 /// The body of a 409 for a send that was made before.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
@@ -204,7 +226,7 @@ pub struct DuplicateBody {
     pub campaign: String,
 }
 
-/// What a caught panic turns into: the same answer as any other fault of ours.
+/// Returns what a caught panic turns into: the same answer as any other fault of ours.
 pub fn from_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     let message = panic
         .downcast_ref::<&str>()

@@ -80,7 +80,7 @@ struct Watching {
 }
 
 impl Watching {
-    /// The next event; `None` when the campaign has ended and that was told.
+    /// Returns the next event; `None` when the campaign has ended and that was told.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {

@@ -19,7 +19,7 @@ pub struct Recipients {
     pub cold: u64,
 }
 
-/// The sessions that may send a campaign.
+/// Returns the sessions that may send a campaign.
 pub fn eligible<'s>(sessions: &'s [Session], named: &[String]) -> Vec<&'s Session> {
     let is_named = |session: &&Session| named.is_empty() || named.contains(&session.name);
     sessions.iter().filter(is_named).collect()

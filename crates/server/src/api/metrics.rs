@@ -171,8 +171,8 @@ impl Gauges {
     }
 }
 
-/// The numbers of deliveries by the names of their sessions, which are empty where nobody has them
-/// yet, and `removed` where the number is in no session any more.
+/// Returns the numbers of deliveries by the names of their sessions, which are empty where nobody
+/// has them yet, and `removed` where the number is in no session any more.
 fn by_session<'s>(
     backlog: &Backlog,
     sessions: &'s [Session],

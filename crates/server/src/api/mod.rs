@@ -7,29 +7,29 @@
 
 mod audit;
 pub(crate) mod auth;
-mod campaigns;
+pub(crate) mod campaigns;
 mod compat;
-mod control;
+pub(crate) mod control;
 pub(crate) mod cross_origin;
 pub(crate) mod csv;
 mod customers;
-mod deliveries;
+pub(crate) mod deliveries;
 mod docs;
 pub(crate) mod error;
 mod events;
-mod forecast;
+pub(crate) mod forecast;
 mod link_page;
 mod metrics;
 mod notices;
 mod operations;
-mod passkey;
+pub(crate) mod passkey;
 mod readiness;
-mod send;
+pub(crate) mod send;
 mod service;
-mod sessions;
+pub(crate) mod sessions;
 pub(crate) mod streamed;
-mod validation;
-mod whatsapp;
+pub(crate) mod validation;
+pub(crate) mod whatsapp;
 
 use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
@@ -108,7 +108,7 @@ pub struct ApiSettings {
     pub data_dir: PathBuf,
 }
 
-/// Everything the API serves.
+/// Returns everything the API serves.
 pub fn router(api: Api) -> Router {
     let metrics = api.metrics.clone();
     metrics.show(api.state.statement_times());
@@ -140,7 +140,7 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(metrics, metrics::measure))
 }
 
-/// The documentation of everything the API serves.
+/// Returns the documentation of everything the API serves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     docs::with_common_answers(operations().into_openapi())
 }
@@ -177,6 +177,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(send::custom))
         .routes(routes!(send::phone))
         .routes(routes!(send::by_odp))
+        .routes(routes!(send::restored::restored))
         .routes(routes!(campaigns::list))
         .routes(routes!(campaigns::one))
         .routes(routes!(deliveries::list))
@@ -184,6 +185,7 @@ fn operations() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(control::resume))
         .routes(routes!(control::cancel))
         .routes(routes!(control::retry))
+        .routes(routes!(control::resolve))
         .routes(routes!(csv::report))
         .routes(routes!(events::events))
         .routes(routes!(deliveries::resolve))
@@ -201,7 +203,7 @@ pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
         .any(|media_type| media_type.trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// Where a campaign is found.
+/// Returns where a campaign is found.
 fn campaign_path(id: i64) -> String {
     format!("/api/campaigns/{id}")
 }
@@ -213,7 +215,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// What has changed until now is not waited for.
+    /// Waits only for changes from now on.
     pub(crate) fn new(state: &StateStore) -> Waiter {
         Waiter { changes: state.changes(), settle: SETTLE[0] }
     }

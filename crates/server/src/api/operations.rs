@@ -35,7 +35,7 @@ const fn does(scope: Scope, action: Action) -> Rule {
 ///
 /// Whoever sees a QR code can link a phone of their own, so that takes more than reading.
 /// `connect_whatsapp` only reports. The dialects of other gateways have a key of their own.
-const RULES: [(&str, Rule); 47] = [
+const RULES: [(&str, Rule); 49] = [
     ("get_service", open()),
     ("get_health", open()),
     ("get_liveness", open()),
@@ -53,11 +53,13 @@ const RULES: [(&str, Rule); 47] = [
     ("send_custom", needs(Scope::Send)),
     ("send_phone", needs(Scope::Send)),
     ("send_by_odp", needs(Scope::Send)),
+    ("send_restored", needs(Scope::Send)),
     ("pause_campaign", does(Scope::Send, Action::PauseCampaign)),
     ("resume_campaign", does(Scope::Send, Action::ResumeCampaign)),
     ("cancel_campaign", does(Scope::Send, Action::CancelCampaign)),
     ("retry_campaign", does(Scope::Send, Action::RetryCampaign)),
     ("resolve_delivery", does(Scope::Send, Action::ResolveDelivery)),
+    ("resolve_campaign", does(Scope::Send, Action::ResolveCampaign)),
     ("get_whatsapp_status", needs(Scope::Read)),
     ("connect_whatsapp", needs(Scope::Whatsapp)),
     ("get_whatsapp_qr", needs(Scope::Whatsapp)),
@@ -150,11 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_below_api_asks_for_a_scope_and_changes_ask_for_more_than_read() {
+    fn what_needs_a_key_needs_a_scope_and_changes_need_more_than_read() {
         let document = crate::api::openapi();
         let operations = OperationRules::of(&document);
         for ((method, path), rule) in &operations.0 {
-            assert_eq!(rule.scope.is_some(), path.starts_with("/api/"), "{method} {path}");
+            let needs_key = path.starts_with("/api/") || path == "/metrics";
+            assert_eq!(rule.scope.is_some(), needs_key, "{method} {path}");
             let reads = matches!(rule.scope, Some(Scope::Read));
             assert!(!reads || *method == Method::GET, "{method} {path}");
             assert!(!reads || rule.action.is_none(), "{method} {path}");

@@ -2,9 +2,9 @@
 //! session.
 
 use super::Api;
-use super::error::{ApiError, ApiResult, ErrorBody};
+use super::error::{ApiError, ApiResult, ErrorBody, FieldError};
 use super::sessions::find;
-use super::validation::{Body, FieldError, Fields, FromFields, PathText};
+use super::validation::{Body, Fields, FromFields, PathText};
 use super::whatsapp::{self, ActionResult};
 use crate::passkey_snippet::passkey_snippet;
 use crate::store::state::{SessionAction, SessionAnswer};
@@ -83,7 +83,7 @@ fn message(link: &Link, path: &str) -> String {
     }
 }
 
-/// Whether a gateway in another process has to be given the passkey.
+/// Returns whether a gateway in another process has to be given the passkey.
 fn is_elsewhere(link: &Link) -> bool {
     matches!(link.state, LinkState::PasskeyRequired { .. }) && link.passkey.is_none()
 }
@@ -174,6 +174,17 @@ async fn answer_to(
     request: PasskeyAnswer,
 ) -> ApiResult<Json<ActionResult>> {
     let assertion = request.assertion.expect("a request without faults has its assertion");
+    give(api, session, path, link, assertion).await
+}
+
+/// Gives WhatsApp a browser's answer, if the link waits for one.
+pub async fn give(
+    api: &Api,
+    session: &str,
+    path: &str,
+    link: &Link,
+    assertion: Assertion,
+) -> ApiResult<Json<ActionResult>> {
     match &link.passkey {
         Some(PasskeyStep::Answer { options }) if !assertion.answers(options) => {
             return Err(ApiError::invalid(FieldError::in_secret(
@@ -211,7 +222,8 @@ pub async fn confirm_session(
     confirm_to(&api, &name, &whatsapp::session_path(&name), &link).await
 }
 
-async fn confirm_to(
+/// Tells WhatsApp that the phone shows the same code, if the link waits for that.
+pub async fn confirm_to(
     api: &Api,
     session: &str,
     path: &str,
@@ -237,7 +249,7 @@ async fn take(
     whatsapp::act_or(api, session, action, done, failed).await
 }
 
-/// What to tell who comes with something else than the link waits for.
+/// Returns what to tell who comes with something else than the link waits for.
 fn other_step(link: &Link, path: &str) -> ActionResult {
     match &link.passkey {
         Some(_) => ActionResult::failed(wording::PASSKEY_OTHER_STEP),

@@ -11,7 +11,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use kabari_domain::session::{DEFAULT_SESSION, is_session_name};
-use kabari_domain::{Timestamp, wording};
+use kabari_domain::{Readiness, Timestamp, Waiting, wording};
+use kabari_gateway::Link;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The longest pause between two messages that a session can be given.
-const MAX_DELAY_MS: i64 = 3_600_000;
+pub const MAX_DELAY_MS: i64 = 3_600_000;
 
 /// A session: one WhatsApp number. Times are RFC 3339 in UTC.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,14 +78,43 @@ pub struct SessionList {
     sessions: Vec<SessionBody>,
 }
 
+/// A session with what follows from its row at a time.
+pub struct SessionView {
+    /// As it is stored.
+    pub session: Session,
+    /// Its link, as far as it is known here.
+    pub link: Link,
+    /// Why it sends nothing for now.
+    pub waiting: Option<Waiting>,
+    /// Messages that went out today.
+    pub sent_today: u32,
+    /// How many more may go out today; `None` for no limit.
+    pub left_today: Option<u32>,
+}
+
+impl SessionView {
+    /// Returns what is known of a session.
+    pub fn of(api: &Api, session: Session, now: Timestamp) -> SessionView {
+        let link = whatsapp::link_of(api, &session, now);
+        let quotas = &api.settings.quotas;
+        let held = session.is_held(now);
+        let readiness = Readiness { link: held.then_some(link.state), ..session.readiness(now) };
+        SessionView {
+            waiting: readiness.waiting(quotas, now),
+            sent_today: if session.day == quotas.day(now) { session.sent_today } else { 0 },
+            left_today: quotas.left_today(&session.usage(), now),
+            link,
+            session,
+        }
+    }
+}
+
 impl SessionBody {
     async fn of(api: &Api, session: Session, now: Timestamp) -> ApiResult<SessionBody> {
-        let link = whatsapp::link_of(api, &session, now);
         let held = session.is_held(now);
-        let readiness =
-            kabari_domain::Readiness { link: held.then_some(link.state), ..session.readiness(now) };
+        let SessionView { session, link, waiting, sent_today, .. } =
+            SessionView::of(api, session, now);
         let quotas = &api.settings.quotas;
-        let waiting = readiness.waiting(quotas, now);
         let limits = match link.is_connected() {
             true => whatsapp::limits(api, &session.name).await,
             false => None,
@@ -105,7 +135,7 @@ impl SessionBody {
                 jitter_ms: millis(session.jitter.unwrap_or(pace.jitter)),
             },
             daily_cap: session.daily_cap.or(quotas.daily_cap),
-            sent_today: if session.day == quotas.day(now) { session.sent_today } else { 0 },
+            sent_today,
             limits,
             contacts,
             history: session.history.map(History::of),
@@ -165,17 +195,23 @@ pub async fn create(
     Extension(actor): Extension<Actor>,
     Body { request, .. }: Body<NewSession>,
 ) -> ApiResult<(StatusCode, Json<SessionBody>)> {
-    if !is_session_name(&request.name) {
-        return Err(ApiError::BadRequest(wording::SESSION_NAME.into()));
-    }
-    if !api.state.create_session(&request.name, SessionKind::Embedded).await? {
-        return Err(ApiError::Conflict(wording::SESSION_EXISTS.into()));
-    }
+    add(&api, &request.name).await?;
     api.state.record(&actor, Action::CreateSession, &request.name, &Value::Null).await;
-    api.sessions.notify();
     let session = find(&api, &request.name).await?;
     let now = api.state.now().await?;
     Ok((StatusCode::CREATED, Json(SessionBody::of(&api, session, now).await?)))
+}
+
+/// Adds a session of this name.
+pub async fn add(api: &Api, name: &str) -> ApiResult<()> {
+    if !is_session_name(name) {
+        return Err(ApiError::BadRequest(wording::SESSION_NAME.into()));
+    }
+    if !api.state.create_session(name, SessionKind::Embedded).await? {
+        return Err(ApiError::Conflict(wording::SESSION_EXISTS.into()));
+    }
+    api.sessions.notify();
+    Ok(())
 }
 
 /// One session
@@ -240,10 +276,16 @@ pub async fn change(
     let (delay, jitter) = request.pace;
     let change =
         SessionChange { paused: request.paused, delay, jitter, daily_cap: request.daily_cap };
-    if !api.state.change_session(&name, &change).await? {
-        return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
-    }
+    change_to(&api, &name, &change).await?;
     one(State(api), PathText(name)).await
+}
+
+/// Changes what an operator decides about a session.
+pub async fn change_to(api: &Api, name: &str, change: &SessionChange) -> ApiResult<()> {
+    match api.state.change_session(name, change).await? {
+        true => Ok(()),
+        false => Err(ApiError::NotFound(wording::SESSION_NOT_FOUND)),
+    }
 }
 
 /// Remove a session
@@ -260,18 +302,24 @@ pub async fn delete(
     State(api): State<Arc<Api>>,
     PathText(name): PathText,
 ) -> ApiResult<StatusCode> {
+    remove(&api, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a session, and unlinks its phone if WhatsApp can be reached.
+pub async fn remove(api: &Api, name: &str) -> ApiResult<()> {
     if name == DEFAULT_SESSION {
         return Err(ApiError::Conflict(wording::DEFAULT_SESSION_STAYS.into()));
     }
-    let session = find(&api, &name).await?;
+    let session = find(api, name).await?;
     let now = api.state.now().await?;
     if session.is_linked() && session.is_held(now) {
         // Whether or not WhatsApp answers, the operator wants it gone.
-        api.sessions.ask(&name, &SessionAction::Logout).await?;
+        api.sessions.ask(name, &SessionAction::Logout).await?;
     }
-    api.state.delete_session(&name).await?;
+    api.state.delete_session(name).await?;
     api.sessions.notify();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// The QR code of a session
@@ -362,8 +410,6 @@ async fn set_paused(
     done: &str,
 ) -> ApiResult<Json<ActionResult>> {
     let change = SessionChange { paused: Some(paused), ..SessionChange::default() };
-    if !api.state.change_session(name, &change).await? {
-        return Err(ApiError::NotFound(wording::SESSION_NOT_FOUND));
-    }
+    change_to(api, name, &change).await?;
     Ok(Json(ActionResult::done(done)))
 }

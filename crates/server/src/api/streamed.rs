@@ -155,8 +155,8 @@ impl Object<'_> {
     }
 }
 
-/// An answer whose beginning is waited for: what fails before the first piece is an error with a
-/// status of its own.
+/// Returns an answer whose beginning is waited for: what fails before the first piece is an error
+/// with a status of its own.
 pub async fn answer<W, F>(content_type: &'static str, write: W) -> Result<Response, ApiError>
 where
     W: FnOnce(Writer) -> F,
@@ -171,7 +171,7 @@ where
     }
 }
 
-/// An answer that begins at once, whenever its content comes.
+/// Returns an answer that begins at once, whenever its content comes.
 pub fn answer_at_once<W, F>(content_type: &'static str, write: W) -> Response
 where
     W: FnOnce(Writer) -> F,
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fails_before_the_first_piece_has_a_status_of_its_own() {
+    async fn a_failure_before_the_first_piece_has_its_own_status() {
         let written = answer(JSON, |mut writer| async move {
             writer.text("[").await?;
             Err(Stopped::Failed(ApiError::BodyTooLarge))
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fails_later_cuts_the_answer_so_that_nobody_takes_it_for_whole() {
+    async fn a_later_failure_cuts_the_answer() {
         let failing = answer_at_once(JSON, |mut writer| async move {
             writer.text("[").await?;
             writer.flush().await?;

@@ -80,7 +80,7 @@ pub struct History {
 }
 
 impl History {
-    /// The history that is told up to here, in percent.
+    /// Returns the history that is told up to here, in percent.
     pub fn of(progress: u8) -> History {
         History { progress, done: progress >= 100 }
     }
@@ -246,7 +246,7 @@ pub async fn qr(State(api): State<Arc<Api>>) -> Json<QrCode> {
 }
 
 impl QrCode {
-    /// The QR code of a link, with what it says if that is wanted, or why there is none.
+    /// Returns the QR code of a link, with what it says if that is wanted, or why there is none.
     pub fn of(link: Link, with_text: bool) -> QrCode {
         let none = QrCode { success: true, qr: None, text: None, message: None, phone: None };
         if link.is_connected() {
@@ -269,25 +269,25 @@ impl QrCode {
 #[derive(Serialize, ToSchema)]
 pub struct ActionResult {
     #[schema(example = true)]
-    success: bool,
+    pub success: bool,
     /// What happened, for people.
     #[schema(example = "WhatsApp sedang direstart")]
-    message: Option<String>,
+    pub message: Option<String>,
 }
 
 impl ActionResult {
-    /// It worked.
+    /// Returns the result of what worked.
     pub fn done(message: &str) -> ActionResult {
         ActionResult { success: true, message: Some(message.to_owned()) }
     }
 
-    /// It did not, and this is why.
+    /// Returns the result of what did not work, with the reason.
     pub fn failed(message: &str) -> ActionResult {
         ActionResult { success: false, message: Some(message.to_owned()) }
     }
 }
 
-/// What callers read of an answer that is no success; the log has the rest.
+/// Returns what callers read of an answer that is no success; the log has the rest.
 pub fn error_message(answer: &SessionAnswer) -> &'static str {
     match answer {
         SessionAnswer::NotPossible => wording::LINK_BUSY,
@@ -306,7 +306,7 @@ pub async fn act(
     act_or(api, session, action, done, error_message).await
 }
 
-/// The same with other words for what did not work.
+/// Does the same as [`act`], with other words for what did not work.
 pub async fn act_or(
     api: &Api,
     session: &str,
@@ -363,7 +363,7 @@ pub async fn logout(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>
 #[schema(example = json!({"phone": "081299990000"}))]
 pub struct PairRequest {
     /// The phone's own number.
-    phone: String,
+    pub phone: String,
 }
 
 impl FromFields for PairRequest {
@@ -379,10 +379,10 @@ pub struct PairingCode {
     /// To be typed into the phone: WhatsApp, Linked devices, Link with phone number.
     #[schema(example = "ABCD-1234")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    pub code: Option<String>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Link by a code instead of the QR

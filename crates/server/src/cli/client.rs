@@ -18,19 +18,19 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// The kabari of this address.
+    /// Returns the kabari of this address.
     pub fn new(address: ApiAddress) -> anyhow::Result<ApiClient> {
         let (api, api_key) = address.check().map_err(super::unusable)?;
         ApiClient::at(&format!("http://{api}"), api_key)
     }
 
-    /// The kabari at this address.
+    /// Returns the kabari at this address.
     pub fn at(base: &str, api_key: Option<String>) -> anyhow::Result<ApiClient> {
         let http = http::client(base).timeout(ANSWER_TIMEOUT).build()?;
         Ok(ApiClient { base: base.to_owned(), api_key, http })
     }
 
-    /// The JSON at this path.
+    /// Returns the JSON at this path.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.call(Method::GET, path, None, &[]).await.map(|(_, body)| body)
     }

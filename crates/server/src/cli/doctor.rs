@@ -122,7 +122,7 @@ async fn state(settings: &Settings, report: &mut Findings) {
     }
 }
 
-/// A file made by looking would hide that the right one is missing.
+/// Checks the session key without making one: a new file would hide that the right one is missing.
 async fn session_key(settings: &Settings, state: &StateStore, report: &mut Findings) {
     let key = match &settings.session_key {
         Some(key) => Ok(Some(key.clone())),

@@ -50,7 +50,8 @@ fn table(recipients: &[Value]) -> Table {
     table
 }
 
-/// A recipient who would get a message, named by the number where there is no name, and its text.
+/// Returns a recipient who would get a message, named by the number where there is no name, and its
+/// text.
 fn example(recipient: &Value) -> Option<(&str, &str)> {
     let text = recipient["text"].as_str()?;
     let name = recipient["customer_name"].as_str().filter(|name| !name.is_empty());
@@ -68,7 +69,7 @@ fn bubble(text: &str) -> Table {
     bubble
 }
 
-/// Empty from a kabari that does not tell.
+/// Returns the line about strangers; empty if the kabari that was asked does not tell.
 fn strangers(recipients: &Value) -> String {
     match (recipients["warm"].as_u64(), recipients["cold"].as_u64()) {
         (Some(warm), Some(cold)) => {

@@ -108,7 +108,7 @@ impl Linking {
         })
     }
 
-    /// The QR code, or the code for the phone that was named.
+    /// Returns the QR code, or the code for the phone that was named.
     async fn offer(&mut self) -> anyhow::Result<Step> {
         let qr = self.client.get(&format!("{}/qr", self.path)).await?;
         let Some(drawing) = qr["text"].as_str().and_then(qr::terminal) else {
@@ -178,12 +178,12 @@ fn text(step: &Step) -> String {
     }
 }
 
-/// How to scan a QR code.
+/// Returns how to scan a QR code.
 pub fn scan_text(drawing: &str) -> String {
     format!("\nScan this with WhatsApp > Linked devices > Link a device:\n\n{drawing}")
 }
 
-/// How to get the passkey's answer.
+/// Returns how to get the passkey's answer.
 pub fn answer_text(snippet: &str, until: &str) -> String {
     format!(
         "\nWhatsApp wants the passkey of this account before it links the phone (until {until}).\n\n\
@@ -199,12 +199,12 @@ pub fn answer_text(snippet: &str, until: &str) -> String {
     )
 }
 
-/// What to compare.
+/// Returns what to compare.
 pub fn compare_text(code: &str) -> String {
     format!("\nCompare this code with the one on the phone:\n\n    {code}\n")
 }
 
-/// What is typed, line by line.
+/// Returns what is typed, line by line.
 fn typed_lines() -> mpsc::UnboundedReceiver<String> {
     let (lines, typed) = mpsc::unbounded_channel();
     // By a thread: nothing can interrupt reading from a terminal, and nothing waits for a thread.

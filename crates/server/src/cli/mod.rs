@@ -1,6 +1,5 @@
 //! The command line.
 
-mod backup;
 pub mod client;
 mod doctor;
 mod dry_run;
@@ -57,24 +56,18 @@ enum Command {
     /// Show how a running kabari is.
     #[command(after_help = secrets::CLIENT_HELP)]
     Status(ApiAddress),
-    /// Write everything into one file, while kabari runs.
-    #[command(after_help = backup::HELP)]
-    Backup(backup::BackupArgs),
-    /// Bring a backup back, on this machine or another.
-    #[command(after_help = backup::HELP)]
-    Restore(backup::RestoreArgs),
-    /// Print everything that is stored about one person, as JSON.
-    #[command(after_help = secrets::HELP)]
-    Export(person::PersonArgs),
-    /// Forget one person everywhere, and say where something was.
-    #[command(after_help = secrets::HELP)]
-    Forget(person::PersonArgs),
     /// Users of the operator's page: add, list, change and remove them.
     #[command(subcommand)]
     User(user::UserCommand),
     /// API keys for programs: add, list and revoke them.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Print everything that is stored about one person, as JSON.
+    #[command(after_help = secrets::HELP)]
+    Export(person::PersonArgs),
+    /// Forget one person everywhere, and say where something was.
+    #[command(after_help = secrets::HELP)]
+    Forget(person::PersonArgs),
     /// Look at everything kabari needs, and say what to do.
     #[command(after_help = secrets::HELP)]
     Doctor(Options),
@@ -87,8 +80,6 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
-            Command::Backup(args) => args.options().log_format,
-            Command::Restore(args) => args.options().log_format,
             Command::Export(args) | Command::Forget(args) => args.options().log_format,
             Command::Link(_)
             | Command::Send(_)
@@ -130,12 +121,10 @@ async fn run() -> ExitCode {
         Command::Send(args) => return send::run(args).await,
         Command::Link(args) => link::run(args).await,
         Command::Status(address) => status::run(address).await,
-        Command::Backup(args) => backup::backup(args).await,
-        Command::Restore(args) => backup::restore(args).await,
-        Command::Export(args) => person::export(args).await,
-        Command::Forget(args) => person::forget(args).await,
         Command::User(command) => user::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::Export(args) => person::export(args).await,
+        Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,
     };
     match done {
@@ -151,7 +140,7 @@ fn print_error(error: &anyhow::Error) {
     eprintln!("kabari: {error:#}");
 }
 
-/// The settings, or everything that is wrong with them.
+/// Returns the settings, or everything that is wrong with them.
 fn settings(options: Options) -> anyhow::Result<Settings> {
     options.check().map_err(unusable)
 }

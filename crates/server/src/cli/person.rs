@@ -43,7 +43,7 @@ impl PersonArgs {
     }
 }
 
-/// A key that is made now would fit nothing.
+/// Returns the session key, which must be there already: one that is made now would fit nothing.
 fn key(settings: &Settings) -> anyhow::Result<SessionKey> {
     let key = match &settings.session_key {
         Some(key) => Some(key.clone()),

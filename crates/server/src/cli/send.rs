@@ -199,7 +199,7 @@ pub async fn follow(client: &ApiClient, campaign: i64) -> anyhow::Result<()> {
     }
 }
 
-/// Why a campaign does not go on, or its status.
+/// Returns why a campaign does not go on, or its status.
 fn state_of(campaign: &Value) -> &str {
     let reasons = [&campaign["pause_reason"], &campaign["waiting"]["reason"], &campaign["status"]];
     reasons.into_iter().find_map(Value::as_str).unwrap_or_default()
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_open_nor_sent_nor_skipped_has_failed() {
+    fn the_rest_of_the_recipients_counts_as_failed() {
         let campaign = json!({"total": 9, "counts": {"read": 2, "accepted": 1, "queued": 3, "skipped": 1, "failed": 1, "uncertain": 1}});
         let counts = RecipientCounts::of(&campaign);
         assert_eq!((counts.sent, counts.open, counts.skipped, counts.failed), (3, 3, 1, 2));

@@ -1,7 +1,7 @@
 //! `kabari serve`, `kabari worker` and `kabari gateway`: run until told to stop.
 
 use super::{link, settings};
-use crate::app::{App, Role};
+use crate::app::{App, NodeRole};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::gateway_app::GatewayApp;
@@ -14,17 +14,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// API, dispatcher and WhatsApp session.
+/// Runs API, dispatcher and WhatsApp sessions.
 pub async fn serve(options: Options) -> anyhow::Result<()> {
-    run(options, Role::Serve).await
+    run(options, NodeRole::Serve).await
 }
 
-/// Dispatcher and WhatsApp session, without the API.
+/// Runs dispatcher and WhatsApp sessions, without the API.
 pub async fn worker(options: Options) -> anyhow::Result<()> {
-    run(options, Role::Worker).await
+    run(options, NodeRole::Worker).await
 }
 
-async fn run(options: Options, role: Role) -> anyhow::Result<()> {
+async fn run(options: Options, role: NodeRole) -> anyhow::Result<()> {
     let app = App::start(settings(options)?, role, Clock::System).await?;
     if let Err(error) = app.billing.check().await {
         tracing::warn!(%error, "the billing database cannot be used yet");
@@ -40,7 +40,7 @@ async fn run(options: Options, role: Role) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Only one WhatsApp session, behind the gateway's HTTP contract.
+/// Runs one WhatsApp session behind the gateway's HTTP contract.
 pub async fn gateway(options: Options) -> anyhow::Result<()> {
     let app = GatewayApp::start(settings(options)?, Clock::System).await?;
     tracing::info!("gateway on http://{}", app.address);
@@ -132,7 +132,8 @@ async fn announce_link(session: String, gateway: Arc<dyn Gateway>, passkey_text:
     }
 }
 
-/// What a person does at this step. What they have to type goes into `kabari link` or the page.
+/// Returns what a person does at this step. What they have to type goes into `kabari link` or the
+/// page.
 fn passkey_text(step: &PasskeyStep, state: LinkState) -> Option<String> {
     let until = match state {
         LinkState::PasskeyRequired { until } => until.to_rfc3339(),
@@ -150,7 +151,7 @@ fn passkey_text(step: &PasskeyStep, state: LinkState) -> Option<String> {
     ))
 }
 
-/// What a gateway says, which nobody can give an answer to.
+/// Returns what a gateway says, which nobody can give an answer to.
 fn none_here(step: &PasskeyStep, _: LinkState) -> Option<String> {
     matches!(step, PasskeyStep::Answer { .. }).then(|| {
         "\nWhatsApp wants the passkey of this account, which a gateway cannot be given. Stop it, run \

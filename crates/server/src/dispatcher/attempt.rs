@@ -24,7 +24,7 @@ pub struct SendingSession<'a> {
 pub enum AfterAttempt {
     /// Send the next. What this attempt was for is acknowledged, and the ack is not written yet: it
     /// may go into the commit that begins the next.
-    Acked(LeasedDelivery),
+    Acked(Box<LeasedDelivery>),
     /// Send the next.
     GoOn,
     /// See what has changed first.
@@ -121,7 +121,7 @@ pub async fn attempt(
     if verdict.event == DeliveryEvent::Acked {
         context.metrics.acked(&delivery.message_id, answered_at);
         context.breaker.trips(delivery.campaign_id, false);
-        return Ok(AfterAttempt::Acked(delivery));
+        return Ok(AfterAttempt::Acked(Box::new(delivery)));
     }
     write_outcome(context, from.lease, &delivery, &verdict).await;
     if is_gone {

@@ -1,4 +1,4 @@
-//! The breaker: after many failures in a row somebody should look before more go out.
+//! The breaker: pauses a campaign after many failures in a row, until a person resumes it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -24,7 +24,6 @@ const ROUND: Duration = Duration::from_millis(50);
 
 /// What WhatsApp said to a number of ours.
 pub struct Heard {
-    /// Its session.
     session: String,
     /// The number; none if it was unlinked in the meantime.
     own: Option<Phone>,

@@ -94,14 +94,12 @@ struct Context {
     stopping: CancellationToken,
 }
 
-/// A running dispatcher.
 pub struct Dispatcher {
     loops: TaskTracker,
     stopping: CancellationToken,
 }
 
 impl Dispatcher {
-    /// Starts the loops.
     pub fn spawn(
         state: StateStore,
         sessions: Sessions,

@@ -30,18 +30,18 @@ impl Pacer {
         self.pace = pace;
     }
 
-    /// The number is ours from now on. Whoever had it may have sent a moment ago: a full gap from
-    /// now is safe whatever any clock says.
+    /// Begins the pace of a number that this node has just taken over. Whoever had it may have sent
+    /// a moment ago: a full gap from now is safe whatever any clock says.
     pub fn acquired(&mut self, clock: &Clock) {
         self.hold(clock, self.pace.delay + self.pace.jitter);
     }
 
-    /// A connection was made: the next few go out slowly.
+    /// Slows the next few messages down after a new connection.
     pub fn connected(&mut self) {
         self.slow = SLOW_START;
     }
 
-    /// The time from this message to the next.
+    /// Returns the time from this message to the next.
     pub fn gap(&mut self) -> Duration {
         let jitter = u64::try_from(self.pace.jitter.as_millis()).unwrap_or(u64::MAX);
         let gap = self.pace.delay + Duration::from_millis(rand::random_range(0..=jitter));
@@ -52,12 +52,12 @@ impl Pacer {
         gap * 2
     }
 
-    /// Nothing goes out for this long, from now.
+    /// Holds all messages for this long, from now.
     pub fn hold(&mut self, clock: &Clock, duration: Duration) {
         self.not_before = self.not_before.max(clock.monotonic() + duration);
     }
 
-    /// How long to wait before the next message.
+    /// Returns how long to wait before the next message.
     pub fn wait(&self, clock: &Clock) -> Duration {
         self.not_before.saturating_sub(clock.monotonic())
     }
@@ -73,18 +73,18 @@ impl Pacer {
         self.busy = false;
     }
 
-    /// How long after its time a message leaves now; `None` if it follows none. `slot` is what the
-    /// database says, on [`Clock::monotonic`].
+    /// Returns how long after its time a message leaves now; `None` if it follows none. `slot` is
+    /// what the database says, on [`Clock::monotonic`].
     pub fn lateness(&self, clock: &Clock, slot: Duration) -> Option<Duration> {
         self.busy.then(|| clock.monotonic().saturating_sub(self.not_before.max(slot)))
     }
 
-    /// The delay between two messages, without its random part.
+    /// Returns the delay between two messages, without its random part.
     pub fn delay(&self) -> Duration {
         self.pace.delay
     }
 
-    /// The longest gap there can be.
+    /// Returns the longest gap there can be.
     pub fn longest_gap(&self) -> Duration {
         (self.pace.delay + self.pace.jitter) * 2
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_only_ever_lengthens_the_wait() {
+    fn a_hold_never_shortens_the_wait() {
         let clock = Clock::manual(Timestamp(0));
         let mut pacer = Pacer::new(Pace { delay: Duration::ZERO, jitter: Duration::ZERO });
         assert_eq!(pacer.wait(&clock), Duration::ZERO);

@@ -97,7 +97,7 @@ impl Sender {
         }
     }
 
-    /// One round: see whether anything may go out, take a batch, send it.
+    /// Does one round: sees whether anything may go out, takes a batch, sends it.
     async fn round(&mut self) -> Result<AfterRound, StoreError> {
         self.work.borrow_and_update();
         let link = self.link.borrow_and_update().clone();
@@ -214,7 +214,7 @@ impl Sender {
             };
             let next = match then {
                 AfterAttempt::Acked(delivery) => {
-                    *acked = Some(delivery);
+                    *acked = Some(*delivery);
                     continue;
                 }
                 AfterAttempt::GoOn => continue,
@@ -267,7 +267,7 @@ impl Sender {
         Ok(true)
     }
 
-    /// The phone is linked in another session already, which keeps its pace.
+    /// Unlinks a phone that is linked in another session already, which keeps its pace.
     async fn unlink_second(&mut self, by: &str) {
         tracing::error!(
             session = self.lease.name,
@@ -302,14 +302,15 @@ impl Sender {
         Ok(())
     }
 
-    /// No more than can go out within half a lease, so that leases rarely run out unused.
+    /// Returns how many deliveries to claim: no more than can go out within half a lease, so that
+    /// leases rarely run out unused.
     fn batch_size(&self) -> u32 {
         let gap = self.pacer.longest_gap().as_millis().max(1);
         let fitting = self.context.settings.timeouts.lease.as_millis() / 2 / gap;
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
     }
 
-    /// Until there may be something to send, or it is time to look.
+    /// Waits until there may be something to send, or it is time to look.
     async fn wait(&mut self, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}
@@ -319,7 +320,7 @@ impl Sender {
         }
     }
 
-    /// Until this time is over, or the link is another one.
+    /// Waits until this time is over, or the link has changed.
     async fn pause(&mut self, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}
@@ -329,7 +330,7 @@ impl Sender {
     }
 }
 
-/// The session's own pace, or that of the settings.
+/// Returns the session's own pace, or that of the settings.
 fn pace_of(session: &Session, settings: Pace) -> Pace {
     Pace {
         delay: session.delay.unwrap_or(settings.delay),

@@ -47,6 +47,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     // Also what other nodes have made, and what waited for its time.
     context.state.announce_due(now).await?;
     context.state.forget_keys(now).await?;
+    context.state.forget_drafts(now).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What the answer to a send means for the delivery, and for those after it.
+//! What the answer to a send means for its delivery, and for the next ones.
 
 use kabari_domain::{DeliveryEvent, Timestamp, wording};
 use kabari_gateway::SendError;
@@ -37,14 +37,14 @@ impl Verdict {
         Verdict { event, error: None, hold, reach_out_until: None, is_failure: false }
     }
 
-    /// The verdict on the server's ack.
+    /// Returns the verdict on the server's ack.
     pub fn acked() -> Verdict {
         Verdict::new(DeliveryEvent::Acked)
     }
 }
 
-/// The verdict on an answer that came at `now` to the `attempt`-th try. Without an answer the
-/// message goes out again after `resend_wait`; where there is none, it must not.
+/// Returns the verdict on an answer that came at `now` to the `attempt`-th try. Without an answer
+/// the message goes out again after `resend_wait`; where there is none, it must not.
 pub fn verdict(
     answer: Result<(), SendError>,
     attempt: u32,
@@ -107,7 +107,8 @@ pub fn verdict(
     }
 }
 
-/// The server said not now, or the recipient cannot be written to for now.
+/// Returns the verdict where the server said not now, or the recipient cannot be written to for
+/// now.
 fn deferred(until: Timestamp, reason: String) -> Verdict {
     Verdict {
         error: Some(reason),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_for_a_person_where_a_repeat_would_be_a_second_message() {
+    fn no_answer_is_uncertain_without_ids() {
         let answer = Err(SendError::Unknown("timeout".into()));
         assert_eq!(super::verdict(answer, 1, NOW, None).event, DeliveryEvent::AnswerLost);
     }
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surely_did_not_go_out_waits_behind_the_others() {
+    fn a_message_that_did_not_go_out_is_queued_again() {
         let answer = Err(SendError::NotConnected("gone".into()));
         assert_eq!(verdict(answer, 1, NOW).event, DeliveryEvent::NotSent(NOW));
     }

@@ -203,7 +203,7 @@ fn made(creation: Creation) -> Result<i64, StoreError> {
     }
 }
 
-/// 64 hexadecimal digits, equal for equal requests.
+/// Returns 64 hexadecimal digits, equal for equal requests.
 fn fingerprint(request: &str) -> String {
     let digest = Sha256::digest(format!("bulk {request}"));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,4 +1,4 @@
-//! `GET /events`: what WhatsApp says later, to whoever follows, as server-sent events.
+//! `GET /events`: acks, receipts and who wrote, as server-sent events.
 //!
 //! Each has an id. Who connects again with the last one in `Last-Event-ID` is told what came after
 //! it, also while nobody listened or the gateway was down.
@@ -52,7 +52,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next event; `None` when kabari ends.
+    /// Returns the next event; `None` when kabari ends.
     async fn next(&mut self) -> Option<KeptEvent> {
         loop {
             if let Some(event) = self.page.pop_front() {

@@ -56,7 +56,7 @@ pub struct Setup {
     pub stopping: CancellationToken,
 }
 
-/// The six endpoints of the replaced gateway, and two of ours.
+/// Returns the six endpoints of the replaced gateway, and two of ours.
 pub fn router(setup: Setup) -> Router {
     let (access, proxies) = (Arc::new(setup.access), Arc::new(setup.trusted_proxies));
     let api = Api {
@@ -158,7 +158,7 @@ fn command(done: Result<(), GatewayError>, message: &str) -> Response {
 }
 
 impl Api {
-    /// The session, if it is open.
+    /// Returns the session, if it is open.
     fn gateway(&self) -> Result<Arc<dyn Gateway>, SendError> {
         let gateway = self.sessions.gateway(&self.session);
         gateway.ok_or_else(|| SendError::NotConnected("the session is being opened".into()))
@@ -195,7 +195,7 @@ impl Api {
     }
 }
 
-/// Nothing can be sent now.
+/// Answers that nothing can be sent now.
 fn refusal(error: &SendError) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(AnswerBody::of_error(error))).into_response()
 }
@@ -212,7 +212,7 @@ fn detail(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "detail": text }))).into_response()
 }
 
-/// The body as JSON, or the status and text of what is wrong with it.
+/// Returns the body as JSON, or the status and text of what is wrong with it.
 fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, (StatusCode, &'static str)> {
     let body = body.map_err(|rejection| match rejection.status() {
         status @ StatusCode::PAYLOAD_TOO_LARGE => (status, wording::BODY_TOO_LARGE),
@@ -221,7 +221,7 @@ fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, (StatusCode, &'st
     serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, wording::UNREADABLE_BODY))
 }
 
-/// The number as it was typed. Clients send it as text and as a JSON number.
+/// Returns the number as it was typed. Clients send it as text and as a JSON number.
 fn typed_phone(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),

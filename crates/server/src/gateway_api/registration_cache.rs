@@ -17,7 +17,7 @@ pub struct RegistrationCache {
 }
 
 impl RegistrationCache {
-    /// The address of a number, if the gateway can tell before a send.
+    /// Returns the address of a number, if the gateway can tell before a send.
     ///
     /// # Errors
     /// `NotRegistered` if it is not on WhatsApp, and whatever the question failed with.
@@ -60,7 +60,7 @@ impl RegistrationCache {
         known.insert(phone.clone(), (Instant::now(), registration.clone()));
     }
 
-    /// Another account may see other addresses.
+    /// Forgets everything: another account may see other addresses.
     pub fn forget(&self) {
         self.known().clear();
     }

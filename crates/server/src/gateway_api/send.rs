@@ -98,7 +98,7 @@ impl From<StoreError> for NotSent {
 }
 
 impl Api {
-    /// What came of the message of this id, if that is known.
+    /// Returns what came of the message of this id, if that is known.
     async fn known_outcome(&self, id: &MessageId) -> Result<Option<AskedMessage>, StoreError> {
         let asked = self.state.asked_message(id).await?;
         Ok(asked.filter(|asked| asked.outcome.is_some()))
@@ -147,7 +147,7 @@ impl Api {
     }
 }
 
-/// The answer to a message that was asked for before, for this number.
+/// Answers for a message that was asked for before, for this number.
 fn answered(asked: AskedMessage, phone: &Phone) -> Result<(), NotSent> {
     if asked.phone != *phone {
         return Err(NotSent::OtherNumber);
@@ -172,7 +172,7 @@ fn new_message_id() -> MessageId {
     MessageId::from_random(rand::random::<[u8; RANDOM_BYTES]>())
 }
 
-/// The id that a client names, if it is one.
+/// Returns the id that a client names, if it is one.
 fn named_id(value: &Value) -> Option<MessageId> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let id = value.as_str()?;
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_an_id_of_somebody_elses_but_no_nonsense() {
+    fn foreign_ids_are_accepted_and_malformed_ones_refused() {
         assert_eq!(named_id(&json!("3EB0AB-c_1")).unwrap().as_str(), "3EB0AB-c_1");
         for nonsense in [Value::Null, json!(""), json!("a b"), json!(1), json!("x".repeat(65))] {
             assert_eq!(named_id(&nonsense), None, "{nonsense}");

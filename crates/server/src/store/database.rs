@@ -58,7 +58,7 @@ pub(super) struct WriteResult {
 }
 
 impl Database {
-    /// The provider's server; connects when first used.
+    /// Returns the provider's server; connects when first used.
     pub fn billing_server(options: MySqlConnectOptions) -> Database {
         let pool = MySqlPoolOptions::new()
             .max_connections(READER_CONNECTIONS)
@@ -67,21 +67,25 @@ impl Database {
         Database::new(Which::Billing, Pools::MySql(pool))
     }
 
-    /// A billing file; opened when first used, and never written.
+    /// Returns a billing file; opened when first used. Readers may take back what a writer that has died
+    /// left half done, so they do not open it read-only.
     pub fn billing_file(path: &Path) -> Database {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_TIMEOUT)
+            .connect_lazy_with(options.clone());
         let reader = SqlitePoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options);
-        Database::new(Which::Billing, Pools::Sqlite { writer: reader.clone(), reader })
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Database::new(Which::Billing, Pools::Sqlite { reader, writer })
     }
 
-    /// A state database on a server.
+    /// Returns a state database on a server.
     ///
     /// READ COMMITTED, because claiming rows deadlocks all the time under the default isolation.
     pub async fn state_server(options: MySqlConnectOptions) -> Result<Database, StoreError> {
@@ -106,7 +110,7 @@ impl Database {
         Ok(Database::new(Which::State, Pools::MySql(pool)))
     }
 
-    /// A state file, which must be there already.
+    /// Returns a state file, which must be there already.
     pub async fn state_file(path: &Path) -> Result<Database, StoreError> {
         let options = file(path);
         let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::State, &e);
@@ -149,12 +153,12 @@ impl Database {
         self.commits.subscribe()
     }
 
-    /// How long statements take, to be shown to Prometheus.
+    /// Returns how long statements take, to be shown to Prometheus.
     pub fn statement_times(&self) -> Histogram {
         self.statement_times.clone()
     }
 
-    /// All rows of a query, outside any transaction.
+    /// Returns all rows of a query, outside any transaction.
     pub async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let rows = async {
             match &self.pools {
@@ -173,12 +177,12 @@ impl Database {
         self.bounded(rows).await
     }
 
-    /// The first row of a query, outside any transaction.
+    /// Returns the first row of a query, outside any transaction.
     pub async fn row(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    /// One statement that is its own transaction.
+    /// Executes one statement that is its own transaction.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<WriteResult, StoreError> {
         let written = self.execute_unannounced(sql, values).await?;
         if written.rows > 0 {
@@ -187,7 +191,7 @@ impl Database {
         Ok(written)
     }
 
-    /// The same for what nobody waits for: [`commits`](Database::commits) does not change.
+    /// Does the same for what nobody waits for: [`commits`](Database::commits) does not change.
     pub async fn execute_unannounced(
         &self,
         sql: &str,
@@ -222,20 +226,6 @@ impl Database {
         Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
     }
 
-    /// Begins a transaction that only reads, and sees the database as it is now whatever others
-    /// write meanwhile.
-    pub async fn snapshot(&self) -> Result<Transaction<'_>, StoreError> {
-        const SERVER: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
-                              START TRANSACTION WITH CONSISTENT SNAPSHOT";
-        let inner = async {
-            Ok(match &self.pools {
-                Pools::Sqlite { reader, .. } => Inner::Sqlite(reader.begin().await?),
-                Pools::MySql(pool) => Inner::MySql(pool.begin_with(SERVER).await?),
-            })
-        };
-        Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
-    }
-
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
     /// busy file. Each run must be a transaction of its own.
     pub async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
@@ -255,8 +245,8 @@ impl Database {
         attempt().await
     }
 
-    /// A server that accepts connections and then says nothing must not hold its callers for
-    /// ever. A file answers or fails by itself.
+    /// Limits how long a call takes: a server that accepts connections and then says nothing must
+    /// not hold its callers for ever. A file answers or fails by itself.
     async fn bounded<T>(
         &self,
         call: impl Future<Output = Result<T, sqlx::Error>>,
@@ -278,13 +268,13 @@ impl Database {
     }
 }
 
-/// The driver would set the session to UTC and shift TIMESTAMP columns. The billing application
-/// reads and writes them in the server's own zone, so we do too.
+/// Leaves the session's time zone alone. The driver would set it to UTC and shift TIMESTAMP
+/// columns. The billing application reads and writes them in the server's own zone, so we do too.
 pub(super) fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
 }
 
-/// How a state file is opened.
+/// Returns how a state file is opened.
 pub(super) fn file(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

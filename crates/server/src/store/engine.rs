@@ -51,7 +51,7 @@ impl Engine {
     }
 }
 
-/// `?, ?, ?`
+/// Returns `?, ?, ?`.
 pub(super) fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
 }

@@ -41,7 +41,6 @@ pub enum Missing {
     Column {
         /// Where it should be.
         table: String,
-        /// Its name.
         column: String,
     },
 }
@@ -63,7 +62,6 @@ pub enum StoreError {
     /// No connection, or it broke; trying again later may help.
     #[error("the {which} database cannot be reached ({reason}); check that it runs and that {} are right", which.settings())]
     Unavailable {
-        /// Which database.
         which: Which,
         /// What the connection said.
         reason: String,
@@ -71,41 +69,25 @@ pub enum StoreError {
     /// The server is there but refuses this account.
     #[error("the {which} database refuses access ({reason}); check {} and the account's grants", which.settings())]
     Denied {
-        /// Which database.
         which: Which,
         /// What the server said.
         reason: String,
     },
     /// Tables or columns that are not there.
     #[error("the {which} database lacks {}; check that {} name the right database", list(missing), which.settings())]
-    Missing {
-        /// Which database.
-        which: Which,
-        /// Each missing one.
-        missing: Vec<Missing>,
-    },
-    /// The disk is full.
+    Missing { which: Which, missing: Vec<Missing> },
     #[error("the disk of the {which} database is full; free some space, then it goes on by itself")]
-    Full {
-        /// Which database.
-        which: Which,
-    },
+    Full { which: Which },
     /// It can be read but not written.
     #[error(
         "the {which} database is read-only; make it writable for kabari (file permissions, read_only), then it goes on by itself"
     )]
-    ReadOnly {
-        /// Which database.
-        which: Which,
-    },
+    ReadOnly { which: Which },
     /// Others held the rows for longer than the bounded retries last; trying again may help.
     #[error(
         "the {which} database is too busy: locks were held by others through every retry; try again"
     )]
-    Busy {
-        /// Which database.
-        which: Which,
-    },
+    Busy { which: Which },
     /// A newer kabari has changed the schema.
     #[error(
         "the state database was made ready by a newer kabari (step {version} of its schema); start that version, or a newer one"
@@ -124,7 +106,6 @@ pub enum StoreError {
         "the WhatsApp session in {file} cannot be read ({reason}); check its owner and mode, or move it away to link the phone anew"
     )]
     LegacySession {
-        /// The file.
         file: String,
         /// What the driver said.
         reason: String,
@@ -143,7 +124,6 @@ pub enum StoreError {
     NotFound {
         /// `campaign` or `delivery`.
         what: &'static str,
-        /// The id asked for.
         id: i64,
     },
     /// Reading the recipients failed while they were being recorded; nothing was recorded.
@@ -152,7 +132,6 @@ pub enum StoreError {
     /// Anything else: a fault in kabari or a damaged database.
     #[error("the {which} database failed: {reason}")]
     Failed {
-        /// Which database.
         which: Which,
         /// What it said.
         reason: String,
@@ -164,19 +143,7 @@ fn list(missing: &[Missing]) -> String {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody changing anything but the
-    /// database's own condition.
-    pub fn is_temporary(&self) -> bool {
-        matches!(
-            self,
-            StoreError::Unavailable { .. }
-                | StoreError::Full { .. }
-                | StoreError::ReadOnly { .. }
-                | StoreError::Busy { .. }
-        )
-    }
-
-    /// A stored value that this version does not understand.
+    /// Returns a stored value that this version does not understand.
     pub(super) fn unreadable(which: Which, column: &str) -> StoreError {
         let reason = format!("column `{column}` holds a value this version does not know");
         StoreError::Failed { which, reason }
@@ -198,7 +165,7 @@ impl StoreError {
     }
 }
 
-/// By error number; see the server's list of error codes.
+/// Sorts by error number; see the server's list of error codes.
 fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
     let reason = || error.message().to_owned();
     match error.number() {
@@ -231,7 +198,7 @@ fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
 const DUPLICATE: &str = "a row with the same unique key is already there";
 const ABSENT: &str = "a row that this one belongs to is not there";
 
-/// By result code; see <https://sqlite.org/rescode.html>. The low byte is the primary code.
+/// Sorts by result code; see <https://sqlite.org/rescode.html>. The low byte is the primary code.
 fn from_sqlite(which: Which, error: &dyn DatabaseError) -> StoreError {
     let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(1);
     let message = error.message();
@@ -259,12 +226,12 @@ fn missing(which: Which, missing: Missing) -> StoreError {
     StoreError::Missing { which, missing: vec![missing] }
 }
 
-/// What stands between the first pair of single quotes.
+/// Returns what stands between the first pair of single quotes.
 fn quoted(message: &str) -> &str {
     message.split('\'').nth(1).unwrap_or(message)
 }
 
-/// `kabari.campaigns` without the database's name.
+/// Returns `campaigns` for `kabari.campaigns`.
 fn unqualified(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
 }
@@ -274,7 +241,7 @@ mod tests {
     use super::*;
     use sqlx::{Connection, SqliteConnection};
 
-    /// What SQLite says to the last of these statements.
+    /// Returns what SQLite says to the last of these statements.
     async fn refused(statements: &[&'static str]) -> StoreError {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let (last, first) = statements.split_last().unwrap();

@@ -53,7 +53,7 @@ async fn read(file: &Path) -> Result<Option<LegacySession>, sqlx::Error> {
     Ok(Some(session))
 }
 
-/// All rows of the device.
+/// Reads all rows of the device.
 async fn rows<T>(
     connection: &mut SqliteConnection,
     select: &'static str,
@@ -66,7 +66,7 @@ where
     sqlx::query_as(sql).bind(device).fetch_all(connection).await
 }
 
-/// By id: the last is the newest.
+/// Reads the keys by id: the last is the newest.
 async fn sync_keys(
     connection: &mut SqliteConnection,
     device: i64,

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod legacy_session;
 mod row;
+mod search;
 pub mod state;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};

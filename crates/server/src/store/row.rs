@@ -22,7 +22,7 @@ macro_rules! params {
 pub(super) use params;
 
 impl Value {
-    /// All of them as one engine takes them.
+    /// Returns all of them as one engine takes them.
     pub fn arguments<A>(values: Vec<Value>) -> Result<A, sqlx::Error>
     where
         A: Arguments,
@@ -105,27 +105,9 @@ impl Row {
         Row { which, inner: Inner::MySql(row) }
     }
 
-    /// The column of this name.
+    /// Returns the column of this name.
     pub fn get<T: Stored>(&self, column: &str) -> Result<T, StoreError> {
         T::read(self, column)
-    }
-
-    /// Returns all of its values, in order.
-    pub fn values(&self) -> Result<Vec<Value>, StoreError> {
-        let count = match &self.inner {
-            Inner::Sqlite(row) => row.len(),
-            Inner::MySql(row) => row.len(),
-        };
-        (0..count).map(|at| self.value(at)).collect()
-    }
-
-    /// Returns one of its values, whatever it is.
-    pub fn value(&self, at: usize) -> Result<Value, StoreError> {
-        match &self.inner {
-            Inner::Sqlite(row) => any_value(row, at),
-            Inner::MySql(row) => any_value(row, at),
-        }
-        .map_err(|e| StoreError::from_sqlx(self.which, &e))
     }
 
     fn decode<'r, T>(&'r self, column: &str) -> Result<T, StoreError>
@@ -139,7 +121,7 @@ impl Row {
         .map_err(|e| StoreError::from_sqlx(self.which, &e))
     }
 
-    /// A stored word that must be one of those this version knows.
+    /// Returns a stored word that must be one of those this version knows.
     pub fn parse<T>(
         &self,
         column: &str,
@@ -190,30 +172,6 @@ where
 {
     use sqlx::ValueRef;
     Ok(row.try_get_raw(column)?.is_null())
-}
-
-/// A value of a type that only the database knows.
-fn any_value<'r, R>(row: &'r R, at: usize) -> Result<Value, sqlx::Error>
-where
-    R: sqlx::Row,
-    usize: sqlx::ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-    String: Decode<'r, R::Database> + Type<R::Database>,
-    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
-{
-    use sqlx::{TypeInfo, ValueRef};
-    let raw = row.try_get_raw(at)?;
-    if raw.is_null() {
-        return Ok(Value::Integer(None));
-    }
-    let kind = raw.type_info().name().to_owned();
-    Ok(if kind.contains("INT") {
-        Value::from(row.try_get::<i64, _>(at)?)
-    } else if kind.contains("BLOB") || kind.contains("BINARY") {
-        Value::from(row.try_get::<Vec<u8>, _>(at)?)
-    } else {
-        Value::from(row.try_get::<String, _>(at)?)
-    })
 }
 
 /// Flags are 0 or 1.

@@ -9,7 +9,7 @@ use super::visitor::Visitor;
 use crate::access::attempts::Attempts;
 use crate::access::password::{self, MIN_PASSWORD, UnusablePassword};
 use crate::api::Api;
-use crate::store::state::{Action, BrowserSession};
+use crate::store::state::{Action, Login};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
@@ -50,14 +50,14 @@ async fn show(State(api): State<Arc<Api>>, visitor: Visitor) -> Result<Markup, P
 async fn whole(api: &Api, visitor: &Visitor, fault: Option<&str>) -> Result<Markup, PageError> {
     // Without users there is no account.
     let Some(login) = visitor.login() else { return Err(PageError::NotFound) };
-    let user = &login.session.user_name;
-    let browsers = api.state.browser_sessions(user).await?;
+    let user = &login.user_name;
+    let browsers = api.state.logins(user).await?;
     let body = html! {
-        p { (text!(visitor, "account-who", name = user.as_str())) " " (badge(Tone::Plain, &role_name(visitor, login.role))) }
+        p { (text!(visitor, "account-who", name = user.as_str())) " " (badge(Tone::Plain, &role_name(visitor, visitor.role))) }
         section.card {
             h2 { (text!(visitor, "account-browsers")) }
             ul.list {
-                @for browser in &browsers { (entry(visitor, browser, browser.id == login.session.id)) }
+                @for browser in &browsers { (entry(visitor, browser, browser.id == login.id)) }
             }
             @if browsers.len() > 1 {
                 form method="post" action="/app/account/browsers/others/end" {
@@ -83,7 +83,7 @@ async fn whole(api: &Api, visitor: &Visitor, fault: Option<&str>) -> Result<Mark
     Ok(page(visitor, Page { title, section: Section::None, body }))
 }
 
-fn entry(visitor: &Visitor, browser: &BrowserSession, is_this: bool) -> Markup {
+fn entry(visitor: &Visitor, browser: &Login, is_this: bool) -> Markup {
     let began = visitor.moment(browser.created_at);
     let address = browser.address.as_str();
     html! {
@@ -168,7 +168,7 @@ async fn change_password(
     Form(change): Form<PasswordChange>,
 ) -> Result<Response, PageError> {
     let Some(login) = visitor.login() else { return Err(PageError::NotFound) };
-    let user = login.session.user_name.clone();
+    let user = login.user_name.clone();
     let refused = async |fault: &str| {
         let body = whole(&api, &visitor, Some(fault)).await?;
         Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response())
@@ -211,7 +211,7 @@ async fn end(
     Path(id): Path<i64>,
 ) -> Result<Redirect, PageError> {
     let Some(login) = visitor.login() else { return Err(PageError::NotFound) };
-    if api.state.end_browser_session(&login.session.user_name, id).await? {
+    if api.state.end_login(&login.user_name, id).await? {
         visitor.record_with(&api, Action::LogOut, "", &json!({ "browsers": 1 })).await;
     }
     Ok(Redirect::to(ACCOUNT))
@@ -219,8 +219,8 @@ async fn end(
 
 async fn end_others(State(api): State<Arc<Api>>, visitor: Visitor) -> Result<Redirect, PageError> {
     let Some(login) = visitor.login() else { return Err(PageError::NotFound) };
-    let (user, here) = (&login.session.user_name, login.session.id);
-    let ended = api.state.end_other_browser_sessions(user, here).await?;
+    let (user, here) = (&login.user_name, login.id);
+    let ended = api.state.end_other_logins(user, here).await?;
     visitor.record_with(&api, Action::LogOut, "", &json!({ "browsers": ended })).await;
     Ok(Redirect::to(ACCOUNT))
 }

@@ -8,15 +8,9 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// htmx, its extension for server-sent events, and what is ours, as one file: a phone on a slow
-/// line waits for each request.
-const SCRIPT: &str = concat!(
-    include_str!("assets/htmx.min.js"),
-    "\n",
-    include_str!("assets/htmx-sse.min.js"),
-    "\n",
-    include_str!("assets/page.js"),
-);
+/// htmx and what is ours, as one file: a phone on a slow line waits for each request.
+const SCRIPT: &str =
+    concat!(include_str!("assets/htmx.min.js"), "\n", include_str!("assets/page.js"),);
 const STYLE: &str = include_str!("assets/page.css");
 const ICON: &str = include_str!("assets/icon.svg");
 

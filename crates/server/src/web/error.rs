@@ -21,6 +21,9 @@ pub enum PageError {
     /// Nothing is at this address.
     #[error("no such page")]
     NotFound,
+    /// What was being prepared to be sent is no longer kept.
+    #[error("no such draft")]
+    DraftGone,
     /// The visitor's role does not allow it; this one does.
     #[error("only for role {}", .0.as_str())]
     Forbidden(Role),
@@ -47,7 +50,7 @@ impl From<StoreError> for PageError {
 impl PageError {
     fn status(&self) -> StatusCode {
         match self {
-            PageError::NotFound => StatusCode::NOT_FOUND,
+            PageError::NotFound | PageError::DraftGone => StatusCode::NOT_FOUND,
             PageError::Forbidden(_) | PageError::NoUsers | PageError::Forged => {
                 StatusCode::FORBIDDEN
             }
@@ -56,9 +59,11 @@ impl PageError {
         }
     }
 
-    fn explanation(&self, visitor: &Visitor) -> String {
+    /// Returns what the visitor reads about it.
+    pub fn explanation(&self, visitor: &Visitor) -> String {
         match self {
             PageError::NotFound => text!(visitor, "error-not-found"),
+            PageError::DraftGone => text!(visitor, "error-draft-gone"),
             PageError::Forbidden(Role::Admin) => text!(visitor, "error-for-admins"),
             PageError::Forbidden(_) => text!(visitor, "error-for-senders"),
             PageError::NoUsers => text!(visitor, "error-no-users"),
@@ -98,7 +103,9 @@ pub async fn show(visitor: Visitor, request: Request, next: Next) -> Response {
 /// Writes the page for an error: a whole one, or only its message for a part of a page.
 pub fn answer(visitor: &Visitor, error: &PageError) -> Response {
     if error.status().is_server_error() {
-        tracing::error!(%error, path = visitor.path, "a page could not be shown");
+        // What somebody has searched for may be a number.
+        let path = visitor.path.split('?').next();
+        tracing::error!(%error, path, "a page could not be shown");
     }
     let message = message(visitor, error);
     let title = text!(visitor, "error-title");

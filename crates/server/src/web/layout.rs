@@ -137,6 +137,7 @@ pub fn page(visitor: &Visitor, page: Page) -> Markup {
                 }
                 main id="content" tabindex="-1" {
                     h1 { (page.title) }
+                    p.alert.bad id="stale" role="alert" hidden { (text!(visitor, "page-stale")) }
                     (page.body)
                 }
                 (foot(visitor))
@@ -151,7 +152,7 @@ fn who(visitor: &Visitor) -> Markup {
         @if let Some(login) = visitor.login() {
             form.who method="post" action="/app/logout" {
                 (csrf_field(visitor))
-                a href="/app/account" { (login.session.user_name) }
+                a href="/app/account" { (login.user_name) }
                 button.plain { (text!(visitor, "log-out")) }
             }
         } @else {

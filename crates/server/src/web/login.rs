@@ -153,7 +153,7 @@ pub async fn begin(
     let token = random_token();
     let address = visitor.peer.address.to_string();
     let hash = token_hash(&token);
-    let begun = api.state.begin_browser_session(name, password_hash, &hash, &address).await?;
+    let begun = api.state.begin_login(name, password_hash, &hash, &address).await?;
     let cookie = session_cookie(&token, Some(LOGIN_LIFETIME), visitor.peer.https);
     Ok(begun.then_some(cookie))
 }
@@ -198,8 +198,8 @@ async fn log_in(
         Ok(hash) => match begin(&api, &visitor, &name, &hash).await? {
             Some(cookie) => {
                 if let Some(earlier) = visitor.login() {
-                    let (user, id) = (&earlier.session.user_name, earlier.session.id);
-                    api.state.end_browser_session(user, id).await?;
+                    let (user, id) = (&earlier.user_name, earlier.id);
+                    api.state.end_login(user, id).await?;
                 }
                 let actor =
                     Actor { kind: ActorKind::User, name, address: Some(visitor.peer.address) };
@@ -245,8 +245,8 @@ fn form(visitor: &Visitor, name: &str, next: &str, denied: Option<Denied>) -> Ma
 
 async fn log_out(State(api): State<Arc<Api>>, visitor: Visitor) -> Result<Response, PageError> {
     if let Some(login) = visitor.login() {
-        let (user, id) = (&login.session.user_name, login.session.id);
-        api.state.end_browser_session(user, id).await?;
+        let (user, id) = (&login.user_name, login.id);
+        api.state.end_login(user, id).await?;
         visitor.record(&api, Action::LogOut, "").await;
     }
     let cookie = session_cookie("", Some(Duration::ZERO), visitor.peer.https);

@@ -5,20 +5,27 @@
 //! [`visitor`] says who looks, [`layout`] puts a page around its content, [`parts`] are the pieces
 //! that several pages show, and [`texts`] are the words, in both languages.
 
-#![allow(dead_code, reason = "the pages that use the rest are being written")]
-
 mod access;
 mod account;
 mod assets;
+mod bubble;
+mod campaigns;
 mod csrf;
+mod customers;
 mod error;
 mod headers;
 mod home;
+mod import;
 mod language;
 mod layout;
+mod live;
 mod log;
 mod login;
+mod notices;
+mod numbers;
 mod parts;
+mod path_id;
+mod send;
 mod texts;
 mod visitor;
 
@@ -45,12 +52,18 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub fn routes(api: Arc<Api>) -> Router {
     let pages = Router::new()
         .route("/app", any(|| async { Redirect::permanent(START) }))
+        .merge(campaigns::routes())
+        .merge(customers::routes())
         .merge(home::routes())
+        .merge(import::routes())
+        .merge(notices::routes())
         .merge(language::routes())
         .merge(login::routes())
         .merge(account::routes())
         .merge(access::routes())
         .merge(log::routes())
+        .merge(numbers::routes())
+        .merge(send::routes())
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))

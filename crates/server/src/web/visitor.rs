@@ -9,14 +9,15 @@ use crate::access::token::{csrf_token, random_token, token_hash};
 use crate::api::Api;
 use crate::api::auth::require_loopback_host;
 use crate::api::error::ApiError;
-use crate::store::state::{Action, Actor, ActorKind, LoggedIn};
+use crate::store::state::{Action, Actor, ActorKind, LoggedIn, Login};
 use axum::Extension;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{HOST, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use kabari_domain::{Role, Timestamp};
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Visitor {
     pub csrf: Arc<str>,
     /// The page that they look at.
     pub path: String,
+    /// How their browser reaches this server, such as `https://kabari.example.net`.
+    pub origin: String,
     /// Whether they ask for a part of a page that they have.
     pub is_part: bool,
     timezone: Tz,
@@ -99,8 +102,8 @@ async fn identify(
     headers: &HeaderMap,
     token: &str,
 ) -> Result<Identity, PageError> {
-    if let Some(login) = api.state.logged_in(&token_hash(token)).await? {
-        return Ok(Identity::User(login));
+    if let Some(user) = api.state.logged_in(&token_hash(token)).await? {
+        return Ok(Identity::User(user));
     }
     if api.state.has_users().await? {
         return Ok(Identity::Guest);
@@ -113,10 +116,17 @@ async fn identify(
     }
 }
 
+/// Returns the address that a browser knows this server by: only for commands to copy.
+fn origin(headers: &HeaderMap, https: bool) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let scheme = if https { "https" } else { "http" };
+    format!("{scheme}://{}", host.unwrap_or("127.0.0.1:8001"))
+}
+
 impl Visitor {
     fn of(api: &Api, identity: Identity, peer: Peer, token: &str, parts: &Parts) -> Visitor {
         let (role, csrf) = match &identity {
-            Identity::User(login) => (login.role, csrf_token(token).into()),
+            Identity::User(user) => (user.role, csrf_token(token).into()),
             Identity::Local => (Role::Admin, LOCAL_CSRF.clone()),
             Identity::Guest => (Role::Viewer, csrf_token(token).into()),
         };
@@ -127,6 +137,7 @@ impl Visitor {
             language: Language::of(&parts.headers),
             csrf,
             path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            origin: origin(&parts.headers, peer.https),
             is_part: parts.headers.contains_key("hx-request"),
             timezone: api.settings.quotas.timezone,
         }
@@ -148,9 +159,9 @@ impl Visitor {
     }
 
     /// Returns the login of a user; there is none on this machine, while there are no users.
-    pub fn login(&self) -> Option<&LoggedIn> {
+    pub fn login(&self) -> Option<&Login> {
         match &self.identity {
-            Identity::User(login) => Some(login),
+            Identity::User(user) => Some(&user.login),
             Identity::Local | Identity::Guest => None,
         }
     }
@@ -159,13 +170,13 @@ impl Visitor {
     pub fn actor(&self) -> Actor {
         let address = self.peer.address;
         match &self.identity {
-            Identity::User(login) => Actor {
+            Identity::User(user) => Actor {
                 kind: ActorKind::User,
-                name: login.session.user_name.clone(),
+                name: user.login.user_name.clone(),
                 address: Some(address),
             },
             Identity::Local => Actor::unnamed(ActorKind::Local, address),
-            Identity::Guest => Actor::unnamed(ActorKind::Stranger, address),
+            Identity::Guest => Actor::unnamed(ActorKind::Guest, address),
         }
     }
 
@@ -181,8 +192,13 @@ impl Visitor {
 
     /// Writes a time as a clock on their wall shows it, with the day.
     pub fn moment(&self, time: Timestamp) -> String {
+        self.texts().moment(self.local(time))
+    }
+
+    /// Returns the time on their wall.
+    pub fn local(&self, time: Timestamp) -> NaiveDateTime {
         let utc = chrono::DateTime::from_timestamp_millis(time.0).unwrap_or_default();
-        self.texts().moment(utc.with_timezone(&self.timezone).naive_local())
+        utc.with_timezone(&self.timezone).naive_local()
     }
 }
 

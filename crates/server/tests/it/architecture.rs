@@ -35,8 +35,15 @@ impl Source {
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
+    /// The module at the root of its crate that it belongs to, or `lib`.
+    pub fn module(&self) -> &str {
+        let path = self.path.split("/src/").nth(1).unwrap_or(&self.path);
+        let first = path.split('/').next().unwrap_or(path);
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
     /// The code above the unit tests.
-    fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code().take_while(|(_, line)| line.trim() != "#[cfg(test)]")
     }
 
@@ -274,9 +281,10 @@ fn api_and_dispatcher_meet_only_in_the_store() {
 }
 
 #[test]
-fn billing_is_read_in_one_place_and_never_written() {
+fn billing_is_read_in_one_place_and_only_our_own_is_written() {
     let server = sources("crates/server/src", &["rs"]);
     let home = "crates/server/src/store/billing";
+    let own = "crates/server/src/store/billing/embedded.rs";
     let mut faults = named_elsewhere(&server, &["network_notices"], &[home]);
     for source in &server {
         for (at, line) in source.shipped_code() {
@@ -286,7 +294,7 @@ fn billing_is_read_in_one_place_and_never_written() {
             {
                 faults.push(format!("{}:{at} reads customers", source.path));
             }
-            if source.is_in(home) {
+            if source.is_in(home) && source.path != own {
                 for statement in
                     ["INSERT ", "UPDATE ", "DELETE ", "REPLACE INTO", "ALTER ", "DROP "]
                 {
@@ -299,8 +307,8 @@ fn billing_is_read_in_one_place_and_never_written() {
     }
     assert_none(
         faults,
-        "the billing tables belong to another program: only store/billing reads them, with SELECT; \
-         what kabari has to remember goes into its own state database",
+        "the billing tables belong to another program: only store/billing reads them, with SELECT, \
+         and only the embedded database, which is ours, is written, in embedded.rs; what kabari has to remember goes into its own state database",
     );
 }
 

@@ -10,6 +10,8 @@ mod docs;
 mod engine;
 mod gateway;
 mod harness;
+mod modules;
 mod release;
 mod store;
+mod web;
 mod whatsmeow;

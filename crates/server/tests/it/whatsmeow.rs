@@ -139,7 +139,7 @@ async fn a_reinstalled_recipient_and_a_retry_receipt_end_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_cannot_decrypt_it_asks_kabari_for_again() {
+async fn an_undecryptable_message_is_requested_again() {
     let (world, whatsmeow, session) = world_with_whatsmeow().await;
     whatsmeow.stop().await;
     let backup = session.backup();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::ledger::{CopyOutcome, LedgerEntry};
-use crate::state::{Message, ServerState};
+use crate::message::Message;
+use crate::state::ServerState;
 
 /// A chat on the screen of one of the two phones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    /// Whether this is the same chat, on whichever screen.
+    /// Returns whether this is the same chat, on whichever screen.
     pub fn has(&self, phone: &str, with: &str) -> bool {
         (self.phone == phone && self.with == with) || (self.phone == with && self.with == phone)
     }
@@ -53,12 +54,12 @@ fn lost(state: &ServerState) -> impl Iterator<Item = &LedgerEntry> {
     })
 }
 
-/// When a stanza came in, in Unix milliseconds.
+/// Returns when a stanza came in, in Unix milliseconds.
 pub(super) fn came(entry: &LedgerEntry) -> u64 {
     entry.wire_ns / 1_000_000
 }
 
-/// All chats that have what is searched for, in lower case, those with news first.
+/// Returns all chats that have what is searched for, in lower case, those with news first.
 pub(super) fn list<'a>(state: &'a ServerState, wanted: &str) -> Vec<ChatSummary<'a>> {
     let mut order: HashMap<(&str, &str), usize> = HashMap::new();
     let mut all: Vec<ChatSummary<'a>> = Vec::new();
@@ -109,17 +110,17 @@ pub(super) fn list<'a>(state: &'a ServerState, wanted: &str) -> Vec<ChatSummary<
 }
 
 fn is_read(message: &Message) -> bool {
-    message.status == crate::state::MessageStatus::Read
+    message.status == crate::message::MessageStatus::Read
 }
 
-/// People look at simulated phones; clients have screens of their own.
+/// Returns the chat on the screen of the simulated phone: clients have screens of their own.
 fn on_the_simulated_screen(state: &ServerState, from: &str, to: &str) -> Chat {
     let client = |number| state.accounts.get(number).is_some_and(|a| a.clients().next().is_some());
     let (phone, with) = if client(to) && !client(from) { (from, to) } else { (to, from) };
     Chat { phone: phone.to_owned(), with: with.to_owned() }
 }
 
-/// The messages of a chat, oldest first, and those that did not arrive.
+/// Returns the messages of a chat, oldest first, and those that did not arrive.
 pub(super) fn conversation<'a>(
     state: &'a ServerState,
     chat: &Chat,

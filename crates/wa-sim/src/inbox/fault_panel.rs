@@ -142,7 +142,7 @@ fn requests() -> Group {
     }
 }
 
-/// The fault panel around its switches.
+/// Returns the fault panel around its switches.
 pub(super) fn panel(place: &Place, chat: Option<&Chat>, switches: &str) -> String {
     let only = chat.map_or_else(String::new, |chat| {
         format!(
@@ -159,7 +159,7 @@ pub(super) fn panel(place: &Place, chat: Option<&Chat>, switches: &str) -> Strin
     )
 }
 
-/// What is on, and what can be switched on.
+/// Returns what is on, and what can be switched on.
 pub(super) fn switches(faults: &Faults) -> String {
     let groups = groups();
     let active: Vec<(&FaultRule, u32)> = faults.struck().collect();
@@ -230,7 +230,7 @@ fn active_rule(groups: &[Group], index: usize, rule: &FaultRule, struck: u32) ->
     html
 }
 
-/// Whether two rules do the same to the same kind of stanza, however often and to whomever.
+/// Returns whether two rules do the same to the same kind of stanza, however often and to whomever.
 fn same(one: &FaultRule, other: &FaultRule) -> bool {
     one.when.stanza == other.when.stanza && one.action == other.action
 }

@@ -6,11 +6,12 @@ use super::chats::{self, Chat, ChatSummary};
 use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich, plain};
 use super::{Parts, Place, Viewer, fault_panel};
 use crate::account::Receipts;
-use crate::control::AccountInfo;
+use crate::connection::WEBSOCKET_PATH;
 use crate::core::Core;
 use crate::ledger::{CopyOutcome, LedgerEntry};
-use crate::server::WEBSOCKET_PATH;
-use crate::state::{Message, MessageStatus, ServerState};
+use crate::message::{Message, MessageStatus};
+use crate::reports::AccountInfo;
+use crate::state::ServerState;
 
 /// More chats are found by searching.
 const CHATS_SHOWN: usize = 200;
@@ -33,7 +34,7 @@ impl Place {
         self.panel == "faults"
     }
 
-    /// The address of this place, escaped for an attribute.
+    /// Returns the address of this place, escaped for an attribute.
     fn link(&self) -> String {
         let parts =
             [("phone", &self.phone), ("with", &self.with), ("q", &self.q), ("panel", &self.panel)];
@@ -45,24 +46,24 @@ impl Place {
         if query.is_empty() { "/".to_owned() } else { format!("/?{}", query.join("&amp;")) }
     }
 
-    /// The same page with this chat on it.
+    /// Returns the address of the same page with this chat on it.
     fn at(&self, chat: &Chat) -> String {
         Self { phone: chat.phone.clone(), with: chat.with.clone(), ..self.clone() }.link()
     }
 
-    /// The same page without a chat.
+    /// Returns the address of the same page without a chat.
     fn list(&self) -> String {
         Self { q: self.q.clone(), panel: self.panel.clone(), ..Self::default() }.link()
     }
 
-    /// The same page with the fault panel the other way.
+    /// Returns the address of the same page with the fault panel opened or closed.
     pub fn other_panel(&self) -> String {
         let panel = if self.faults_open() { String::new() } else { "faults".to_owned() };
         Self { panel, ..self.clone() }.link()
     }
 }
 
-/// The parts of the page that change by themselves.
+/// Returns the parts of the page that change by themselves.
 pub(super) fn parts(core: &Core, place: &Place, viewer: &Viewer) -> Parts {
     let accounts = core.account_infos();
     let violations = core.all_violations().len();
@@ -86,7 +87,7 @@ pub(super) fn parts(core: &Core, place: &Place, viewer: &Viewer) -> Parts {
     parts
 }
 
-/// The whole page.
+/// Returns the whole page.
 pub(super) fn whole(place: &Place, parts: &Parts) -> String {
     let part = |id| parts.get(id).map_or("", String::as_str);
     let chat = place.chat();
@@ -179,7 +180,7 @@ fn chat_row(
     )
 }
 
-/// The line a list shows of a text: where what is searched for is, else its start.
+/// Returns the line that a list shows of a text: where what is searched for is, else its start.
 fn excerpt(text: &str, wanted: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let hit = line.to_lowercase().find(wanted).unwrap_or_default();
@@ -206,7 +207,7 @@ fn ticks(status: MessageStatus) -> String {
     )
 }
 
-/// What became of a message that did not arrive.
+/// Returns what became of a message that did not arrive.
 fn fate(entry: &LedgerEntry) -> String {
     match (entry.outcome, entry.error) {
         (CopyOutcome::Refused, Some(code)) => format!("Refused with error {code}"),
@@ -217,7 +218,7 @@ fn fate(entry: &LedgerEntry) -> String {
     }
 }
 
-/// Who is connected, what went wrong, and what time it is in there.
+/// Shows who is connected, what went wrong, and the simulated time.
 fn world(accounts: &[AccountInfo], violations: usize, now: Moment) -> String {
     let mut html = String::from(r#"<div class="clients">"#);
     let clients: Vec<_> = accounts
@@ -366,7 +367,7 @@ fn hello(viewer: &Viewer) -> String {
     format!("ws://{}{WEBSOCKET_PATH}", Escaped(&viewer.host))
 }
 
-/// Appends; a string takes everything.
+/// Appends to a string, which cannot fail.
 pub(super) fn put(html: &mut String, piece: std::fmt::Arguments<'_>) {
     let _ = html.write_fmt(piece);
 }

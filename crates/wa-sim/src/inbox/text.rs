@@ -47,7 +47,7 @@ impl Display for Rich<'_> {
     }
 }
 
-/// The text of a message without the marks of its styles, as lists of chats show it.
+/// Returns the text of a message without the marks of its styles, as lists of chats show it.
 pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -63,7 +63,7 @@ pub(super) fn plain(text: &str) -> String {
     shown
 }
 
-/// The tag and the inside, if this starts with a styled run of text.
+/// Returns the tag and the inside, if this starts with a styled run of text.
 fn styled(text: &str) -> Option<(&'static str, &str)> {
     let (mark, tag) = match text.as_bytes().first()? {
         b'*' => ('*', "strong"),
@@ -143,7 +143,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// From Unix milliseconds and minutes east of UTC.
+    /// Makes a moment from Unix milliseconds and minutes east of UTC.
     pub fn new(unix_ms: u64, utc_offset: i64) -> Self {
         let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX / 2);
         Self { local_ms: unix_ms.saturating_add(utc_offset * MINUTE_MS) }
@@ -154,13 +154,13 @@ impl Moment {
         self.local_ms.div_euclid(DAY_MS)
     }
 
-    /// `14:05`.
+    /// Returns the time as `14:05`.
     pub fn clock(self) -> String {
         let minutes = self.local_ms.rem_euclid(DAY_MS) / MINUTE_MS;
         format!("{:02}:{:02}", minutes / 60, minutes % 60)
     }
 
-    /// `Today`, `Yesterday` or `22 Nov 2026`.
+    /// Returns `Today`, `Yesterday` or `22 Nov 2026`.
     pub fn date(self, now: Self) -> String {
         const MONTHS: [&str; 12] =
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -182,7 +182,7 @@ impl Moment {
         format!("{day} {} {year}", MONTHS[month])
     }
 
-    /// The time today, the date before.
+    /// Returns the time today, the date before.
     pub fn short(self, now: Self) -> String {
         if self.day() == now.day() { self.clock() } else { self.date(now) }
     }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_message_means_anything_to_html() {
+    fn texts_are_escaped_in_html() {
         let text = r#"<b>"x"</b> & 'y' https://a.id/?a="><script>"#;
         let html = Rich(text).to_string();
         assert!(html.starts_with("&lt;b&gt;&quot;x&quot;&lt;/b&gt; &amp; &#39;y&#39; <a href="));

@@ -66,7 +66,8 @@ impl ClientConnection {
     }
 }
 
-/// Every collection is empty: the simulated phones have no contacts, stars or archived chats.
+/// Answers that every collection is empty: the simulated phones have no contacts, stars or archived
+/// chats.
 fn app_state(node: &Node) -> Node {
     let collections = node
         .get_optional_child("sync")

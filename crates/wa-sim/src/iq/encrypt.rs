@@ -5,12 +5,14 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::PublicKey;
 
-use crate::account::{Companion, PRIMARY};
+use crate::account::Companion;
 use crate::connection::ClientConnection;
+use crate::device::DeviceId;
+use crate::device::PRIMARY;
 use crate::faults::Action;
 use crate::phone::{PublicPreKey, PublishedKeys, raw};
 use crate::stanza;
-use crate::state::{DeviceId, ServerState};
+use crate::state::ServerState;
 use crate::violations::ViolatedRule;
 
 /// The key type of Curve25519, in every bundle.
@@ -46,7 +48,7 @@ impl ClientConnection {
         stanza::error(node, 400, "bad-request")
     }
 
-    /// Others' keys. Each bundle takes away a one-time key of its device.
+    /// Returns other devices' keys. Each bundle takes away a one-time key of its device.
     fn bundles(&mut self, node: &Node, request: &Node, one_time: bool) -> Node {
         let jids: Vec<Jid> = request
             .get_children_by_tag("user")
@@ -152,7 +154,7 @@ impl ClientConnection {
     }
 }
 
-/// The keys of one device and, for a companion, the account's word for it.
+/// Returns the keys of one device and, for a companion, the account's word for it.
 fn published(
     state: &mut ServerState,
     jid: &Jid,
@@ -218,7 +220,7 @@ pub(crate) fn key_node(tag: &'static str, key: &PublicPreKey, signature: Option<
     NodeBuilder::new(tag).children(children).build()
 }
 
-/// Key ids are three bytes.
+/// Returns a key id in its three bytes.
 fn id_bytes(id: u32) -> Vec<u8> {
     id.to_be_bytes()[1..].to_vec()
 }

@@ -3,8 +3,8 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::account::PRIMARY;
 use crate::connection::ClientConnection;
+use crate::device::PRIMARY;
 use crate::stanza;
 use crate::state::ServerState;
 use crate::violations::ViolatedRule;
@@ -108,7 +108,8 @@ impl Asked {
     }
 }
 
-/// The device list. Asking does not make an account: all numbers have a phone until one links more.
+/// Returns the device list. Asking does not make an account: all numbers have a phone until one
+/// links more.
 fn devices(state: &ServerState, number: &str) -> Node {
     let account = state.accounts.get(number);
     let primary = NodeBuilder::new("device").attr("id", PRIMARY).build();

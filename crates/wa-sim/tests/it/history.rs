@@ -71,7 +71,7 @@ async fn a_part_comes_twice_or_damaged_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn files_are_only_for_clients_that_were_told_of_them() {
+async fn files_need_their_token() {
     let (simulator, client) = linked_with(chats(1), vec![]).await;
     client.wait("part", part).await;
     let file = format!("/media/history/{OWN}/0");
@@ -85,7 +85,7 @@ async fn files_are_only_for_clients_that_were_told_of_them() {
 }
 
 #[tokio::test]
-async fn a_token_opens_what_a_limit_closes() {
+async fn a_token_allows_messages_beyond_a_limit() {
     let friend = |token| vec![HistoryChat { with: FRIEND.into(), wrote: true, token }];
     for (token, answer) in [
         (ChatToken::Valid, None),
@@ -110,7 +110,7 @@ async fn a_token_opens_what_a_limit_closes() {
 }
 
 #[tokio::test]
-async fn who_has_written_gives_a_token_for_a_token() {
+async fn a_token_is_answered_with_a_token() {
     let chat = HistoryChat { with: FRIEND.into(), wrote: true, token: ChatToken::None };
     let (simulator, client) = linked_with(vec![chat], vec![]).await;
     client.wait("part", part).await;

@@ -102,7 +102,7 @@ async fn a_phone_writes_and_the_client_answers() {
 }
 
 #[tokio::test]
-async fn what_is_written_to_an_absent_client_waits_for_it() {
+async fn messages_to_an_offline_client_wait() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
     let store = client.stop().await;

@@ -31,14 +31,14 @@ async fn refused(to: &str, id: &str, copies: &[Jid]) -> (Option<String>, Vec<Vio
 }
 
 #[tokio::test]
-async fn a_message_without_a_copy_for_the_recipient() {
+async fn a_missing_copy_is_a_violation() {
     let to = format!("{FRIEND}@s.whatsapp.net");
     let answer = refused(&to, "3EB0000000000001", &[Jid::pn(OWN)]).await;
     assert_eq!(answer, (Some("400".to_owned()), vec![ViolatedRule::MissingCopy]));
 }
 
 #[tokio::test]
-async fn a_message_to_somebody_who_is_not_there() {
+async fn a_message_to_an_unregistered_number_is_a_violation() {
     let nobody = "6281200000009";
     let to = format!("{nobody}@s.whatsapp.net");
     let answer = refused(&to, "3EB0000000000001", &[Jid::pn(nobody)]).await;
@@ -46,14 +46,14 @@ async fn a_message_to_somebody_who_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_copy_for_a_device_that_never_was() {
+async fn a_copy_for_an_unknown_device_is_a_violation() {
     let to = format!("{FRIEND}@s.whatsapp.net");
     let answer = refused(&to, "3EB0000000000001", &[Jid::pn_device(FRIEND, 7)]).await;
     assert_eq!(answer, (Some("400".to_owned()), vec![ViolatedRule::UnknownDevice]));
 }
 
 #[tokio::test]
-async fn ids_and_addresses_of_a_wrong_form() {
+async fn malformed_ids_and_addresses_are_violations() {
     let friend = format!("{FRIEND}@s.whatsapp.net");
     let long = "A".repeat(129);
     let malformed = [
@@ -89,12 +89,12 @@ async fn nonsense(kind: &str) -> ViolatedRule {
 }
 
 #[tokio::test]
-async fn a_copy_nobody_can_decrypt() {
+async fn an_undecryptable_copy_is_a_violation() {
     assert_eq!(nonsense("msg").await, ViolatedRule::Undecryptable);
 }
 
 #[tokio::test]
-async fn a_new_session_without_the_word_of_the_account() {
+async fn a_session_without_device_identity_is_a_violation() {
     assert_eq!(nonsense("pkmsg").await, ViolatedRule::BadSignature);
 }
 
@@ -130,7 +130,7 @@ fn rules(simulator: &Simulator) -> Vec<ViolatedRule> {
 }
 
 #[tokio::test]
-async fn a_one_time_key_under_an_id_that_another_has() {
+async fn a_repeated_prekey_id_is_a_violation() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
     let signature = client.store.load().await.unwrap().unwrap().signed_pre_key_signature;
@@ -147,7 +147,7 @@ async fn a_one_time_key_under_an_id_that_another_has() {
 }
 
 #[tokio::test]
-async fn a_signed_prekey_that_is_not_signed_by_its_owner() {
+async fn a_badly_signed_prekey_is_a_violation() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
     let upload = upload(&client, &[7; 64], &[(900_001, 1)]).await;
@@ -157,7 +157,7 @@ async fn a_signed_prekey_that_is_not_signed_by_its_owner() {
 }
 
 #[tokio::test]
-async fn a_notification_that_nobody_acknowledges() {
+async fn an_unacknowledged_notification_is_a_violation() {
     /// The server waits 15 s for an acknowledgement.
     const LONG: Duration = Duration::from_secs(60);
     let simulator = Simulator::start(Config::default()).await.unwrap();
@@ -185,7 +185,7 @@ async fn a_notification_that_nobody_acknowledges() {
 }
 
 #[tokio::test]
-async fn a_client_on_a_line_gone_silent_owes_nothing() {
+async fn a_client_on_a_silent_connection_owes_no_ack() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
     simulator.set_faults(vec![FaultRule::on(Stanza::Message, Action::Silence).times(1)]);
@@ -203,7 +203,7 @@ async fn a_client_on_a_line_gone_silent_owes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stanza_that_makes_no_sense() {
+async fn an_unexpected_stanza_is_a_violation() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = TestClient::linked(&simulator, OWN).await;
     client.client().send_node(NodeBuilder::new("weather").build()).await.unwrap();

@@ -105,7 +105,7 @@ impl AppSyncStore for Storage {
     }
 }
 
-/// The name, a zero byte, and the bytes.
+/// Returns the name, a zero byte, and the bytes.
 fn mac_key(name: &str, index_mac: &[u8]) -> Vec<u8> {
     [name.as_bytes(), &[0], index_mac].concat()
 }

@@ -181,7 +181,7 @@ impl LegacyDevice {
     }
 }
 
-/// The private key, then the public one.
+/// Returns the private key, then the public one.
 fn key_pair(bytes: &[u8]) -> Result<KeyPair> {
     let (private, public) = bytes
         .split_at_checked(32)
@@ -199,12 +199,13 @@ fn fixed<const N: usize>(bytes: Vec<u8>, what: &str) -> Result<[u8; N]> {
         .map_err(|_| StoreError::Validation(format!("a {what} of {length} bytes, not {N}")))
 }
 
-/// SQLite has signed numbers only, and the library stored these as they were.
+/// Reads an unsigned number: SQLite has signed ones only, and the library stored these as they
+/// were.
 fn unsigned(stored: i64) -> u32 {
     u32::try_from(stored).unwrap_or(stored as i32 as u32)
 }
 
-/// A protocol buffer with the key in field 1, its fingerprint in 2 and its time in 3.
+/// Returns a protocol buffer with the key in field 1, its fingerprint in 2 and its time in 3.
 fn decoded_sync_key(mut encoded: &[u8]) -> Option<AppStateSyncKey> {
     let mut key = AppStateSyncKey::default();
     while !encoded.is_empty() {

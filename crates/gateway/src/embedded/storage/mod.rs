@@ -65,20 +65,17 @@ mod collection {
     pub const MESSAGE_SECRETS: &str = "message_secrets";
 }
 
-/// The collections with keys that must not be used a second time. Without an entry there, the
-/// client agrees on new keys.
-pub const RATCHETS: [&str; 2] = [collection::SESSIONS, collection::SENDER_KEYS];
-
 /// The key of a collection with a single entry.
 const ONLY: &[u8] = b"";
 
-/// The library remembers ratchets itself, and reads the others once, if at all.
+/// Returns whether values of a collection are kept in memory. The library remembers ratchets
+/// itself, and reads the others once, if at all.
 fn is_remembered(collection: &str) -> bool {
     use collection::{MESSAGE_SECRETS, PREKEYS, SENT_MESSAGES, SESSIONS};
     ![MESSAGE_SECRETS, PREKEYS, SENT_MESSAGES, SESSIONS].contains(&collection)
 }
 
-/// A key of several parts, none of which contains a zero byte.
+/// Returns a key of several parts, none of which contains a zero byte.
 fn joined(parts: &[&str]) -> Vec<u8> {
     parts.join("\0").into_bytes()
 }
@@ -263,7 +260,7 @@ impl Storage {
         Ok(memory.changed.get(&key).map_or(value, |changed| changed.value.clone()))
     }
 
-    /// Those of the keys that are there, with their values.
+    /// Returns those of the keys that are there, with their values.
     async fn get_many(&self, collection: &'static str, keys: Vec<Vec<u8>>) -> Result<Vec<Entry>> {
         let _turn = self.access.lock().await;
         let (mut found, mut unknown) = (Vec::new(), Vec::new());

@@ -43,7 +43,7 @@ impl SignalStore for Storage {
         Ok(())
     }
 
-    /// Whether there ever was one: who has been forgotten still counts.
+    /// Returns whether there ever was one: who has been forgotten still counts.
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
         Ok(self.get(collection::SIGNAL_USERS, user.as_bytes()).await?.is_some())
     }

@@ -11,7 +11,7 @@ fn storage() -> (Arc<MemoryStore>, Storage) {
     (store.clone(), Storage::new(store))
 }
 
-/// What another process finds.
+/// Returns what another process finds.
 fn reopened(store: &Arc<MemoryStore>) -> Storage {
     Storage::new(store.clone())
 }
@@ -90,7 +90,7 @@ async fn a_failed_batch_is_written_with_the_next() {
 }
 
 #[tokio::test]
-async fn whoever_is_fenced_once_stays_fenced() {
+async fn a_fenced_session_stays_fenced() {
     let (store, storage) = storage();
     storage.flush().await.unwrap();
     store.fail_with(Some(SessionStoreError::Fenced));

@@ -142,13 +142,13 @@ impl FonnteRefusal {
     }
 }
 
-/// The token; some libraries put `Bearer` before it.
+/// Returns the token; some libraries put `Bearer` before it.
 fn token(headers: &HeaderMap) -> &[u8] {
     let given = headers.get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
     given.strip_prefix(b"Bearer ").unwrap_or(given)
 }
 
-/// A target's number, and its text if that differs from the message.
+/// Returns a target's number, and its text if that differs from the message.
 fn addressed(target: &str, message: &str, country_code: &str) -> (String, Option<String>) {
     let mut parts = target.split(VARIABLE_SEPARATOR);
     let typed = parts.next().unwrap_or_default().trim();

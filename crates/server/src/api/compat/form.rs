@@ -52,7 +52,7 @@ impl Form {
         Some(Form { fields, has_files: false })
     }
 
-    /// Text is UTF-8; a part with a file name is a file.
+    /// Reads a multipart form. Text is UTF-8; a part with a file name is a file.
     fn from_multipart(body: &[u8], boundary: &str) -> Option<Form> {
         let delimiter = format!("--{boundary}");
         let mut form = Form::default();
@@ -81,7 +81,7 @@ fn boundary(parameters: &str) -> Option<&str> {
     Some(value.trim_matches('"')).filter(|boundary| !boundary.is_empty())
 }
 
-/// A quoted parameter in the head of a part.
+/// Returns a quoted parameter in the head of a part.
 fn parameter<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let start = format!("{name}=\"");
     let mut parameters = head.split([';', '\n']);

@@ -10,9 +10,10 @@ mod throttle;
 
 pub use throttle::Throttle;
 
+use super::Api;
 use super::auth::is_key;
 use super::error::ApiResult;
-use super::{Api, send};
+use super::send::{self, SendOptions};
 use crate::store::StoreError;
 use crate::store::state::{Actor, Delivery};
 use kabari_domain::Timestamp;
@@ -41,8 +42,8 @@ fn access(api: &Api, given: &[u8]) -> KeyCheck {
     }
 }
 
-/// Whether any number can send. What is recorded while none is linked would fail, and whoever asks
-/// here does not come back to see that.
+/// Returns whether any number can send. What is recorded while none is linked would fail, and
+/// whoever asks here does not come back to see that.
 async fn is_linked(api: &Api) -> Result<bool, StoreError> {
     let sessions = api.state.sessions().await?;
     Ok(sessions.iter().any(|session| !session.link.is_unlinked()))
@@ -63,8 +64,12 @@ async fn record(
     starts_at: Option<Timestamp>,
     actor: Actor,
 ) -> ApiResult<Recorded> {
-    let send = send::to_numbers(api.clone(), numbers, message, starts_at, REPEAT_WITHIN, actor);
-    let campaign = send.await?;
+    let options = SendOptions {
+        starts_at,
+        duplicate_guard_seconds: Some(REPEAT_WITHIN),
+        ..SendOptions::default()
+    };
+    let campaign = send::to_numbers(api.clone(), numbers, message, options, actor).await?;
     let limit = u32::try_from(MAX_RECIPIENTS).unwrap_or(u32::MAX);
     let deliveries = api.state.deliveries(campaign, None, limit).await?;
     Ok(Recorded { campaign, deliveries })

@@ -4,7 +4,7 @@ use super::MAX_MESSAGE_CHARS;
 use crate::api::Api;
 use crate::store::CustomerFilter;
 use crate::store::StoreError;
-use crate::store::state::NewDelivery;
+use crate::store::state::{Delivery, NewDelivery};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use kabari_domain::notice::NoticeAudience;
 use kabari_domain::template::{Values, has_placeholders, render};
@@ -25,10 +25,12 @@ pub enum Audience {
     Number(String),
     /// Several numbers, as somebody typed them, each with a text of its own if it has one.
     Numbers(Vec<(String, Option<String>)>),
+    /// Those whom this notice has reached, whatever the billing database says of them now.
+    Reached(i64),
 }
 
 impl Audience {
-    /// The customers asked for, or else those the notice names, or else everybody.
+    /// Returns the customers asked for, or else those the notice names, or else everybody.
     pub fn of(customer_ids: Option<Vec<i64>>, notice: Option<&Notice>) -> Audience {
         match (customer_ids, notice.map(Notice::audience)) {
             (Some(ids), _) => Audience::Customers(ids),
@@ -37,7 +39,7 @@ impl Audience {
         }
     }
 
-    /// Equal for equal audiences, however they were written.
+    /// Returns a value that is equal for equal audiences, however they were written.
     pub fn canonical(&self) -> Value {
         match self {
             Audience::Everybody => json!("everybody"),
@@ -61,10 +63,12 @@ impl Audience {
                 numbers.dedup();
                 json!({ "numbers": numbers })
             }
+            Audience::Reached(notice) => json!({ "reached": notice }),
         }
     }
 
-    /// Its members in database order, each with the text it gets or the reason why it gets none.
+    /// Returns its members in database order, each with the text it gets or the reason why it gets
+    /// none.
     pub fn recipients(
         &self,
         api: &Api,
@@ -78,8 +82,9 @@ impl Audience {
                 return stream::iter([Ok(to_number(typed))]).boxed();
             }
             Audience::Numbers(numbers) => return stream::iter(to_numbers(numbers)).boxed(),
+            Audience::Reached(notice) => return to_reached(api, *notice, template),
         };
-        let filter = CustomerFilter { active_only: true, odps, ids };
+        let filter = CustomerFilter { active_only: true, odps, ids, ..CustomerFilter::default() };
         let mut addressing = Addressing {
             template: has_placeholders(template).then(|| template.to_owned()),
             taken: HashSet::new(),
@@ -113,6 +118,27 @@ impl Addressing {
     }
 }
 
+/// The same people under the same numbers, each with the text that their name makes of it.
+fn to_reached(
+    api: &Api,
+    notice: i64,
+    template: &str,
+) -> BoxStream<'static, Result<NewDelivery, StoreError>> {
+    let template = has_placeholders(template).then(|| template.to_owned());
+    let again = move |reached: Delivery| {
+        let Delivery { customer_id, customer_name, phone_raw, phone, .. } = reached;
+        let values = Values { name: &customer_name, odp: "", id: customer_id.unwrap_or_default() };
+        let text = template.as_deref().map(|template| render(template, values));
+        let usable = match phone {
+            None => Err(wording::INVALID_NUMBER),
+            Some(_) if text.as_deref().is_some_and(is_too_long) => Err(wording::TEXT_TOO_LONG),
+            Some(phone) => Ok(phone),
+        };
+        recipient(customer_id, customer_name, phone_raw, usable, text)
+    };
+    api.state.reached_by(notice).map_ok(again).boxed()
+}
+
 fn to_number(typed: &str) -> NewDelivery {
     let usable = Phone::parse(typed).map_err(|_| wording::INVALID_PHONE);
     recipient(None, String::new(), Some(typed.to_owned()), usable, None)
@@ -132,7 +158,7 @@ fn to_numbers(numbers: &[(String, Option<String>)]) -> Vec<Result<NewDelivery, S
     numbers.collect()
 }
 
-/// A number that can be read in one way, however it was typed.
+/// Returns a number that can be read in one way, however it was typed.
 fn canonical_number(typed: &str) -> String {
     Phone::parse(typed).map_or_else(|_| typed.to_owned(), |phone| phone.digits().to_owned())
 }

@@ -1,6 +1,6 @@
 //! What a send would do.
 
-use super::{Plan, SendOptions, Wording};
+use super::{Outlook, Plan, SendOptions, Wording};
 use crate::api::error::ApiResult;
 use crate::api::streamed::{self, JSON};
 use crate::api::{Api, forecast, whatsapp};
@@ -47,7 +47,7 @@ pub struct WouldGet {
     warm: Option<bool>,
 }
 
-/// Who would get which text, who would not and why, and how long it would take.
+/// Returns who would get which text, who would not and why, and how long it would take.
 pub async fn answer(
     api: Arc<Api>,
     plan: Plan,
@@ -55,24 +55,16 @@ pub async fn answer(
     wording: Wording,
 ) -> ApiResult<Response> {
     streamed::answer(JSON, move |mut writer| async move {
-        let known = api.state.warm_numbers(&options.sessions).await?;
-        let (mut total, mut to_send, mut warm) = (0, 0, 0);
-        let template = &plan.template;
-        let recipients = plan.audience.recipients(&api, template).map_ok(|recipient| {
-            let is_warm = recipient.phone.as_ref().map(|phone| known.contains(phone));
-            total += 1;
-            to_send += u64::from(is_warm.is_some());
-            warm += u64::from(is_warm == Some(true));
-            would_get(recipient, template, is_warm)
+        let mut outlook = Outlook::new(&api, &options).await?;
+        let recipients = plan.recipients(&api).map_ok(|recipient| {
+            let is_warm = outlook.count(&recipient);
+            would_get(recipient, plan.template(), is_warm)
         });
         let mut dry_run = writer.object();
         dry_run.array("results", recipients).await?;
 
-        let now = api.state.now().await?;
-        let starts_at = options.starts_at.map_or(now, |starts_at| starts_at.max(now));
-        let sessions = api.state.sessions().await?;
-        let able = forecast::eligible(&sessions, &options.sessions);
-        let ends_at = forecast::ends_at(&api, &able, starts_at, to_send, options.urgent, now);
+        let (starts_at, ends_at) = outlook.span(&api, &options).await?;
+        let Outlook { total, to_send, warm, .. } = outlook;
         let link = whatsapp::link(&api).await.state;
         let duration = ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64);
         dry_run.field("success", &true)?;

@@ -3,28 +3,34 @@
 
 mod audience;
 mod dry_run;
+mod outlook;
 mod record;
 mod report;
 mod request;
+pub mod restored;
 
+pub use audience::Audience;
+pub use outlook::Outlook;
 use record::Call;
-pub use record::{IDEMPOTENCY_KEY, accepted, idempotency_key, recorded_campaign};
-use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest, SendOptions};
+pub use record::{
+    IDEMPOTENCY_KEY, accepted, hash, idempotency_key, made_before, once, recorded_campaign,
+};
+pub use request::SendOptions;
+use request::{ByOdpRequest, CustomRequest, NotificationRequest, PhoneRequest};
 
 use super::Api;
 use super::error::{ApiError, ApiResult, DuplicateBody, ErrorBody};
 use super::validation::{Body, PathText};
-use crate::store::state::{Actor, CampaignKind};
-use crate::trace;
-use audience::Audience;
+use crate::store::StoreError;
+use crate::store::state::{Actor, CampaignKind, NewDelivery};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use kabari_domain::{Notice, Timestamp, wording};
+use futures_util::stream::BoxStream;
+use kabari_domain::{Notice, wording};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// The longest text WhatsApp takes.
@@ -39,6 +45,48 @@ pub struct Plan {
     /// The text, placeholders still in it.
     template: String,
     audience: Audience,
+}
+
+impl Plan {
+    /// Returns the plan to send a notice, or a text instead of its own.
+    pub fn of_notice(
+        api: &Api,
+        notice: Notice,
+        custom_message: Option<String>,
+        audience: Audience,
+    ) -> Plan {
+        Plan {
+            kind: CampaignKind::Notification,
+            notice_id: Some(notice.id),
+            template: text_of(api, &notice, custom_message),
+            audience,
+            subject: notice.title,
+        }
+    }
+
+    /// Returns the plan to send a text.
+    pub fn of_text(text: String, audience: Audience) -> Plan {
+        let kind = match &audience {
+            Audience::Everybody | Audience::Customers(_) => CampaignKind::Custom,
+            Audience::Odps(_) => CampaignKind::ByOdp,
+            Audience::Number(_) => CampaignKind::Phone,
+            Audience::Numbers(numbers) if numbers.len() == 1 => CampaignKind::Phone,
+            Audience::Numbers(_) => CampaignKind::Numbers,
+            Audience::Reached(_) => CampaignKind::Restored,
+        };
+        Plan { kind, notice_id: None, subject: first_line(&text), template: text, audience }
+    }
+
+    /// Returns its members in database order, each with the text it gets or the reason why it gets
+    /// none.
+    pub fn recipients(&self, api: &Api) -> BoxStream<'static, Result<NewDelivery, StoreError>> {
+        self.audience.recipients(api, &self.template)
+    }
+
+    /// Returns its text, placeholders still in it.
+    pub fn template(&self) -> &str {
+        &self.template
+    }
 }
 
 /// How the answer speaks of the send.
@@ -161,13 +209,8 @@ async fn plan_notification(api: &Api, request: NotificationRequest) -> ApiResult
             newest.ok_or(ApiError::NotFound(wording::NO_ACTIVE_NOTICE))?
         }
     };
-    Ok(Plan {
-        kind: CampaignKind::Notification,
-        notice_id: Some(notice.id),
-        template: text_of(api, &notice, request.custom_message),
-        audience: Audience::of(request.customer_ids, Some(&notice)),
-        subject: notice.title,
-    })
+    let audience = Audience::of(request.customer_ids, Some(&notice));
+    Ok(Plan::of_notice(api, notice, request.custom_message, audience))
 }
 
 /// Send a text
@@ -191,13 +234,7 @@ pub async fn custom(
     headers: HeaderMap,
     Body { request, json }: Body<CustomRequest>,
 ) -> ApiResult<Response> {
-    let plan = Plan {
-        kind: CampaignKind::Custom,
-        notice_id: None,
-        subject: first_line(&request.message),
-        template: request.message,
-        audience: Audience::of(request.customer_ids, None),
-    };
+    let plan = Plan::of_text(request.message, Audience::of(request.customer_ids, None));
     let call = Call {
         headers: &headers,
         endpoint: "custom",
@@ -229,13 +266,7 @@ pub async fn phone(
     headers: HeaderMap,
     Body { request, json }: Body<PhoneRequest>,
 ) -> ApiResult<Response> {
-    let plan = Plan {
-        kind: CampaignKind::Phone,
-        notice_id: None,
-        subject: first_line(&request.message),
-        template: request.message,
-        audience: Audience::Number(request.phone),
-    };
+    let plan = Plan::of_text(request.message, Audience::Number(request.phone));
     let call = Call {
         headers: &headers,
         endpoint: "phone",
@@ -306,35 +337,25 @@ async fn plan_by_odp(api: &Api, request: ByOdpRequest, odp: String) -> ApiResult
 }
 
 /// Records a text to numbers that need not be customers', each with a text of its own if it has
-/// one. The same within `guard` is the same send. Returns its campaign.
+/// one. The same within the duplicate guard's time is the same send. Returns its campaign.
 pub async fn to_numbers(
     api: Arc<Api>,
     numbers: Vec<(String, Option<String>)>,
     message: String,
-    starts_at: Option<Timestamp>,
-    guard: Duration,
+    options: SendOptions,
     actor: Actor,
 ) -> ApiResult<i64> {
     let request = json!({ "numbers": &numbers, "message": &message }).to_string();
-    let kind = if numbers.len() == 1 { CampaignKind::Phone } else { CampaignKind::Numbers };
-    let plan = Plan {
-        kind,
-        notice_id: None,
-        subject: first_line(&message),
-        template: message,
-        audience: Audience::Numbers(numbers),
-    };
-    let options =
-        SendOptions { starts_at, duplicate_guard_seconds: Some(guard), ..SendOptions::default() };
-    // A task of its own: a caller that goes away now must not stop it halfway.
-    let recording = trace::spawn(record::record(api, plan, options, None, request, actor));
-    match recording.await.map_err(|error| ApiError::Internal(error.to_string()))? {
+    let plan = Plan::of_text(message, Audience::Numbers(numbers));
+    let recipients = plan.recipients(&api);
+    match record::record_all(api, plan, recipients, options, None, request, actor).await {
         Err(ApiError::DuplicateSend { campaign }) => Ok(campaign),
         recorded => recorded,
     }
 }
 
-async fn find_notice(api: &Api, id: i64) -> Result<Notice, ApiError> {
+/// Returns the notice of this id.
+pub async fn find_notice(api: &Api, id: i64) -> Result<Notice, ApiError> {
     api.billing.notice(id).await?.ok_or(ApiError::NotFound(wording::NOTICE_NOT_FOUND))
 }
 

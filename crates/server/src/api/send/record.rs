@@ -1,15 +1,18 @@
-//! From a plan to a campaign, and from there to the answer.
+//! Records the plan of a send as a campaign, and answers for it.
 
 use super::{Plan, SendOptions, Wording, dry_run, report};
-use crate::api::error::{ApiError, ApiResult};
-use crate::api::validation::FieldError;
+use crate::api::error::{ApiError, ApiResult, FieldError};
+
 use crate::api::{Api, campaign_path, campaigns, whatsapp};
-use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign};
+use crate::store::StoreError;
+use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery};
 use crate::trace;
 use axum::Json;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use kabari_domain::wording;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -52,21 +55,15 @@ pub async fn send(
         return dry_run::answer(api, plan.await?, options, wording).await;
     }
     let key = idempotency_key(headers, || hash(&json!([endpoint, body])))?;
-    let made = match &key {
-        Some(key) => api.state.made_by(key).await?,
-        None => None,
-    };
-    let id = match made {
-        Some(made) => recorded_campaign(made)?,
+    let id = match made_before(&api, key.as_ref()).await? {
+        Some(id) => id,
         None => {
             let plan = plan.await?;
             // What becomes of the first message hangs on the link: whoever sends it should not go
             // by an old word about it.
             whatsapp::link(&api).await;
-            // A task of its own: a caller that goes away now must not stop it halfway.
-            let recording = record(api.clone(), plan, options, key, body.to_string(), actor);
-            let recording = trace::spawn(recording);
-            recording.await.map_err(|error| ApiError::Internal(error.to_string()))??
+            let recipients = plan.recipients(&api);
+            record_all(api.clone(), plan, recipients, options, key, body.to_string(), actor).await?
         }
     };
     if prefers_async(headers) {
@@ -75,19 +72,62 @@ pub async fn send(
     Ok(report::answer(api, id, wording))
 }
 
-/// Records a send, and returns its campaign.
-pub async fn record(
+/// Records a send to these recipients unless its key has made one, and returns its campaign.
+pub async fn once(
     api: Arc<Api>,
     plan: Plan,
+    recipients: Vec<NewDelivery>,
+    options: SendOptions,
+    key: IdempotencyKey,
+    request: String,
+    actor: Actor,
+) -> ApiResult<i64> {
+    match made_before(&api, Some(&key)).await? {
+        Some(id) => Ok(id),
+        None => {
+            whatsapp::link(&api).await;
+            let recipients = stream::iter(recipients.into_iter().map(Ok)).boxed();
+            record_all(api, plan, recipients, options, Some(key), request, actor).await
+        }
+    }
+}
+
+/// Returns the campaign that a key has made.
+pub async fn made_before(api: &Api, key: Option<&IdempotencyKey>) -> ApiResult<Option<i64>> {
+    let Some(key) = key else { return Ok(None) };
+    api.state.made_by(key).await?.map(recorded_campaign).transpose()
+}
+
+/// Records a send whether or not its caller waits for that.
+pub async fn record_all(
+    api: Arc<Api>,
+    plan: Plan,
+    recipients: Recipients,
     options: SendOptions,
     key: Option<IdempotencyKey>,
     request: String,
     actor: Actor,
-) -> Result<i64, ApiError> {
+) -> ApiResult<i64> {
+    // A task of its own: a caller that goes away now must not stop it halfway.
+    let recording = trace::spawn(record(api, plan, recipients, options, key, request, actor));
+    recording.await.map_err(|error| ApiError::Internal(error.to_string()))?
+}
+
+/// Recipients as they are found.
+type Recipients = BoxStream<'static, Result<NewDelivery, StoreError>>;
+
+async fn record(
+    api: Arc<Api>,
+    plan: Plan,
+    recipients: Recipients,
+    options: SendOptions,
+    key: Option<IdempotencyKey>,
+    request: String,
+    actor: Actor,
+) -> ApiResult<i64> {
     let fingerprint = hash(&json!([plan.notice_id, plan.template, plan.audience.canonical()]));
     let guard = options.duplicate_guard_seconds.unwrap_or(api.settings.duplicate_guard);
     let guard = Some(guard).filter(|guard| *guard > Duration::ZERO && !options.force);
-    let recipients = plan.audience.recipients(&api, &plan.template);
     let campaign = NewCampaign {
         kind: plan.kind,
         notice_id: plan.notice_id,
@@ -108,14 +148,14 @@ pub async fn record(
     });
     let supersedes = campaign.notice_id.is_some();
     let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
-    if let Creation::Created(id) = created {
-        tracing::info!(campaign = id, "recorded a campaign");
-        api.state.record(&actor, Action::Send, &id.to_string(), &details).await;
+    if let Creation::Created(campaign) = created {
+        tracing::info!(campaign, "recorded a campaign");
+        api.state.record(&actor, Action::Send, &campaign.to_string(), &details).await;
     }
     recorded_campaign(created)
 }
 
-/// The campaign to answer with.
+/// Returns the campaign to answer with.
 pub fn recorded_campaign(creation: Creation) -> Result<i64, ApiError> {
     match creation {
         Creation::Created(id) | Creation::Replayed(id) => Ok(id),
@@ -129,7 +169,7 @@ pub fn recorded_campaign(creation: Creation) -> Result<i64, ApiError> {
     }
 }
 
-/// 202, with the campaign and where to look for it.
+/// Answers 202, with the campaign and where to look for it.
 pub async fn accepted(api: &Api, id: i64) -> ApiResult<Response> {
     let campaign = campaigns::load(api, id).await?;
     let headers =
@@ -139,7 +179,7 @@ pub async fn accepted(api: &Api, id: i64) -> ApiResult<Response> {
 
 const RESPOND_ASYNC: &str = "respond-async";
 
-/// Whether the caller would rather not wait for the end (RFC 7240).
+/// Returns whether the caller would rather not wait for the end (RFC 7240).
 pub fn prefers_async(headers: &HeaderMap) -> bool {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     values
@@ -148,7 +188,7 @@ pub fn prefers_async(headers: &HeaderMap) -> bool {
         .any(|name| name.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
 }
 
-/// The caller's key, if there is one, with what it stands for.
+/// Returns the caller's key, if there is one, with what it stands for.
 pub fn idempotency_key(
     headers: &HeaderMap,
     fingerprint: impl FnOnce() -> String,
@@ -168,7 +208,7 @@ pub fn idempotency_key(
     }
 }
 
-/// 64 hexadecimal digits; equal values have equal ones, since objects are sorted by key.
+/// Returns 64 hexadecimal digits that are equal for equal values, since objects are sorted by key.
 pub fn hash(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

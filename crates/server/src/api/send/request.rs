@@ -149,6 +149,28 @@ impl FromFields for ByOdpRequest {
     }
 }
 
+/// Which notice is over.
+#[derive(ToSchema)]
+pub struct RestoredRequest {
+    #[schema(example = 1)]
+    pub notice_id: i64,
+    /// A text instead of kabari's own. An empty one counts as absent.
+    #[schema(max_length = 65536)]
+    pub message: Option<String>,
+    #[serde(flatten)]
+    pub options: SendOptions,
+}
+
+impl FromFields for RestoredRequest {
+    fn read(fields: &mut Fields) -> Self {
+        RestoredRequest {
+            notice_id: fields.required_integer("notice_id"),
+            message: fields.text("message", MAX_MESSAGE_CHARS).filter(|text| !text.is_empty()),
+            options: SendOptions::read(fields),
+        }
+    }
+}
+
 fn notice_id(fields: &mut Fields) -> Option<i64> {
     fields.integer("notice_id").filter(|id| *id != 0)
 }

@@ -4,7 +4,7 @@ use super::{Fields, ValueError, coerce};
 use serde_json::{Value, json};
 
 impl Fields {
-    /// A number from 0 to `max`, or null; `None` if it is absent.
+    /// Returns a number from 0 to `max`, or null; `None` if it is absent.
     pub fn change(&mut self, name: &str, max: i64) -> Option<Option<i64>> {
         let value = self.values.get(name).cloned()?;
         if value.is_null() {
@@ -14,7 +14,7 @@ impl Fields {
         self.note(&[json!(name)], read, value).map(Some)
     }
 
-    /// An object, read by `read`; `None` if it is absent.
+    /// Returns an object, read by `read`; `None` if it is absent.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Fields) -> T) -> Option<T> {
         match self.present(name)? {
             Value::Object(values) => {
@@ -33,7 +33,7 @@ impl Fields {
         }
     }
 
-    /// A list of at most `most` texts; absent and null are an empty one.
+    /// Returns a list of at most `most` texts; absent and null are an empty one.
     pub fn texts(&mut self, name: &str, most: usize) -> Vec<String> {
         let Some(value) = self.present(name) else { return vec![] };
         let texts: Option<Vec<String>> = value

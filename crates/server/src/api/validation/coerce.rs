@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Digits beyond this are not even looked at.
 const MAX_DIGITS: usize = 4300;
 
-/// The integer this value stands for.
+/// Returns the integer this value stands for.
 pub fn integer(value: &Value) -> Result<i64, ValueError> {
     match value {
         Value::Bool(truth) => Ok(i64::from(*truth)),
@@ -19,8 +19,8 @@ pub fn integer(value: &Value) -> Result<i64, ValueError> {
     }
 }
 
-/// What does not fit 64 bits, such as a very long integer, becomes the nearest integer that does: no
-/// row has such an id, so it matches nothing.
+/// Reads a float without a fraction. One that does not fit 64 bits, such as a very long integer,
+/// becomes the nearest integer that does: no row has such an id, so it matches nothing.
 fn from_float(float: f64) -> Result<i64, ValueError> {
     if float.fract() != 0.0 {
         return Err(ValueError::new(
@@ -31,7 +31,7 @@ fn from_float(float: f64) -> Result<i64, ValueError> {
     Ok(float as i64)
 }
 
-/// An optional sign, digits with single underscores between them, and a fraction of zeros.
+/// Reads an optional sign, digits with single underscores between them, and a fraction of zeros.
 /// What does not fit 64 bits becomes the nearest integer that does.
 fn from_text(text: &str) -> Result<i64, ValueError> {
     if text.len() > MAX_DIGITS {
@@ -79,7 +79,7 @@ fn too_long() -> ValueError {
     )
 }
 
-/// The truth value this stands for.
+/// Returns the truth value this stands for.
 pub fn boolean(value: &Value) -> Result<bool, ValueError> {
     let text = match value {
         Value::Bool(truth) => return Ok(*truth),

@@ -1,8 +1,8 @@
 //! Extractors that answer with the errors of [`super`] instead of axum's.
 
 use super::json::{self, JsonError};
-use super::{FieldError, Fields, FromFields, ValueError};
-use crate::api::error::ApiError;
+use super::{Fields, FromFields, ValueError};
+use crate::api::error::{ApiError, FieldError};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -41,7 +41,7 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
     }
 }
 
-/// A body without a type is taken for JSON.
+/// Returns whether the body is JSON; one without a type is taken for it.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return true };
     let content_type = content_type.to_str().unwrap_or_default().to_ascii_lowercase();

@@ -102,7 +102,7 @@ impl Locator<'_> {
         self.value()
     }
 
-    /// A number ends where it stops being one: `01` is a `0` and something after it.
+    /// Skips a number. It ends where it stops being one: `01` is a `0` and something after it.
     fn number(&mut self) -> Found {
         let sign = usize::from(self.peek() == Some(b'-'));
         let mut end = self.at + sign;
@@ -152,8 +152,8 @@ impl Locator<'_> {
         }
     }
 
-    /// `\uXXXX`, or two of them for one character. Half a pair alone is refused: it is no text
-    /// that could be sent.
+    /// Skips `\uXXXX`, or two of them for one character. Half a pair alone is refused: it is no
+    /// text that could be sent.
     fn unicode_escape(&mut self) -> Found {
         let start = self.at;
         let mut units = vec![self.unicode_unit()?];

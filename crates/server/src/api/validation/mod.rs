@@ -1,4 +1,4 @@
-//! What comes in: bodies, queries and path segments, read as the replaced system's framework
+//! Bodies, queries and path segments, read as the replaced system's framework
 //! (FastAPI with pydantic 2) read them, with the same errors.
 
 mod change;
@@ -8,12 +8,10 @@ mod json;
 
 pub use extract::{Body, PathText, Query};
 
-use super::error::ApiError;
+use super::error::{ApiError, FieldError};
 use kabari_domain::Timestamp;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use utoipa::ToSchema;
 
 /// From this size on a number of seconds would be a time after the year 2600: it is milliseconds.
 const MILLISECONDS_FROM: i64 = 20_000_000_000;
@@ -22,43 +20,20 @@ const MILLISECONDS_FROM: i64 = 20_000_000_000;
 /// hundreds of thousands of them.
 const MAX_ERRORS: usize = 100;
 
-/// One thing that is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(example = json!({
-    "type": "missing", "loc": ["body", "message"], "msg": "Field required", "input": {"phone": "081234567801"}
-}))]
-pub struct FieldError {
-    /// What kind of error, in pydantic's terms.
-    #[serde(rename = "type")]
-    pub kind: Cow<'static, str>,
-    /// Where: `body`, `query`, `path` or `header`, then the field, then the place in it.
-    #[schema(value_type = Vec<Value>)]
-    pub loc: Vec<Value>,
-    /// The same for people.
-    pub msg: Cow<'static, str>,
-    /// What came instead.
-    #[schema(value_type = Value)]
-    pub input: Value,
-    /// Values the message speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
-    pub ctx: Option<Value>,
-}
-
 impl FieldError {
-    /// An error in `source` as a whole, or in the part of it that `place` leads to.
+    /// Returns an error in `source` as a whole, or in the part of it that `place` leads to.
     fn new(source: &str, place: &[Value], fault: ValueError, input: Value) -> FieldError {
         let mut loc = vec![json!(source)];
         loc.extend_from_slice(place);
         FieldError { kind: fault.kind.into(), loc, msg: fault.msg, input, ctx: fault.ctx }
     }
 
-    /// A secret in a body cannot be used. What came is not repeated.
+    /// Returns the error of a secret in a body that cannot be used. The secret is not repeated.
     pub fn in_secret(name: &str, msg: Cow<'static, str>) -> FieldError {
         FieldError::new("body", &[json!(name)], ValueError::new("value_error", msg), Value::Null)
     }
 
-    /// A header's value cannot be used.
+    /// Returns the error of a header whose value cannot be used.
     pub fn in_header(name: &str, kind: &'static str, msg: &'static str, input: &str) -> FieldError {
         FieldError::new("header", &[json!(name)], ValueError::new(kind, msg), json!(input))
     }
@@ -109,28 +84,28 @@ impl Fields {
         if self.errors.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.errors)) }
     }
 
-    /// An integer; absent and null are the same.
+    /// Returns an integer; absent and null are the same.
     pub fn integer(&mut self, name: &str) -> Option<i64> {
         let value = self.present(name)?;
         let read = coerce::integer(&value);
         self.note(&[json!(name)], read, value)
     }
 
-    /// An integer from `min` to `max`; absent and null are the same.
+    /// Returns an integer from `min` to `max`; absent and null are the same.
     pub fn integer_within(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
         let value = self.present(name)?;
         let read = coerce::integer(&value).and_then(|integer| within(integer, min, max));
         self.note(&[json!(name)], read, value)
     }
 
-    /// A truth value; absent and null are the same.
+    /// Returns a truth value; absent and null are the same.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let value = self.present(name)?;
         let read = coerce::boolean(&value);
         self.note(&[json!(name)], read, value)
     }
 
-    /// A list of integers; absent and null are the same, an empty list is not.
+    /// Returns a list of integers; absent and null are the same, an empty list is not.
     pub fn integers(&mut self, name: &str) -> Option<Vec<i64>> {
         let value = self.present(name)?;
         let Value::Array(items) = value else {
@@ -148,26 +123,30 @@ impl Fields {
         Some(integers)
     }
 
-    /// A text of at most `max` characters; absent and null are the same.
+    /// Returns a text of at most `max` characters; absent and null are the same.
     pub fn text(&mut self, name: &str, max: usize) -> Option<String> {
         let value = self.present(name)?;
         let read = text_within(&value, 0, max);
         self.note(&[json!(name)], read, value)
     }
 
-    /// A text of `min` to `max` characters that must be there.
+    /// Returns an integer that must be there.
+    pub fn required_integer(&mut self, name: &str) -> i64 {
+        let place = [json!(name)];
+        let Some(value) = self.required(name) else { return 0 };
+        let read = coerce::integer(&value);
+        self.note(&place, read, value).unwrap_or_default()
+    }
+
+    /// Returns a text of `min` to `max` characters that must be there.
     pub fn required_text(&mut self, name: &str, min: usize, max: usize) -> String {
         let place = [json!(name)];
-        let Some(value) = self.values.get(name).cloned() else {
-            let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
-            self.errors.push(FieldError::new(self.source, &place, ValueError::missing(), whole));
-            return String::new();
-        };
+        let Some(value) = self.required(name) else { return String::new() };
         let read = text_within(&value, min, max);
         self.note(&place, read, value).unwrap_or_default()
     }
 
-    /// One of a few words that must be there; the first is the default of a faulty field.
+    /// Reads one of a few words that must be there; the first is the default of a faulty field.
     pub fn required_choice<T: Copy>(&mut self, name: &str, choices: &[(&'static str, T)]) -> T {
         let word = self.required_text(name, 0, usize::MAX);
         let found = choices.iter().find(|(choice, _)| *choice == word);
@@ -181,8 +160,8 @@ impl Fields {
         found.unwrap_or(&choices[0]).1
     }
 
-    /// A secret that must be there, read by who knows what it is; what is wrong with it is told in
-    /// their words.
+    /// Returns a secret that must be there, read by who knows what it is; what is wrong with it is
+    /// told in their words.
     pub fn secret<T>(
         &mut self,
         name: &str,
@@ -197,12 +176,22 @@ impl Fields {
         }
     }
 
-    /// A point in time: RFC 3339 with its offset from UTC, or seconds (or milliseconds) since
-    /// 1970; absent and null are the same.
+    /// Returns a point in time: RFC 3339 with its offset from UTC, or seconds (or milliseconds)
+    /// since 1970; absent and null are the same.
     pub fn time(&mut self, name: &str) -> Option<Timestamp> {
         let value = self.present(name)?;
         let read = time(&value);
         self.note(&[json!(name)], read, value)
+    }
+
+    fn required(&mut self, name: &str) -> Option<Value> {
+        let value = self.values.get(name).cloned();
+        if value.is_none() {
+            let whole = if self.source == "body" { json!(self.values) } else { Value::Null };
+            let fault = ValueError::missing();
+            self.errors.push(FieldError::new(self.source, &[json!(name)], fault, whole));
+        }
+        value
     }
 
     fn present(&self, name: &str) -> Option<Value> {
@@ -220,7 +209,7 @@ impl Fields {
     }
 }
 
-/// The integer in a path segment.
+/// Returns the integer in a path segment.
 pub fn path_integer(name: &str, segment: &str) -> Result<i64, ApiError> {
     let input = json!(segment);
     coerce::integer(&input).map_err(|fault| {

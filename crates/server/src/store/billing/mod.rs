@@ -1,14 +1,20 @@
 //! The provider's own database: customers and network notices. Read only, over a pool of its
-//! own, and only the columns a notice needs.
+//! own, and only the columns a notice needs. The one that kabari keeps for those who have none is
+//! written in [`embedded`].
 
 mod embedded;
+mod import;
+mod odps;
 
-pub use embedded::{create, sample};
+pub use embedded::{EmbeddedBilling, create, sample};
+pub use import::{CustomerRow, ImportPlan, RowConflict};
+pub use odps::{Odp, OdpCounts};
 
 use super::database::Database;
 use super::engine::{Engine, placeholders};
 use super::error::{Missing, StoreError};
 use super::row::{Row, Value, params};
+use super::search::Search;
 use chrono::NaiveDateTime;
 use futures_util::{Stream, TryStreamExt, stream};
 use kabari_domain::{Customer, Notice};
@@ -16,6 +22,7 @@ use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Customers read at once. Between pages no connection is held and nothing is kept, so that
@@ -48,26 +55,11 @@ const COLUMNS: [(&str, &[&str]); 2] = [
 #[derive(Clone)]
 pub enum BillingTarget {
     /// A MariaDB or MySQL server. The account needs SELECT on the two tables, no more.
-    MySql {
-        /// `DB_HOST`
-        host: String,
-        /// `DB_PORT`
-        port: u16,
-        /// `DB_DATABASE`
-        database: String,
-        /// `DB_USERNAME`
-        username: String,
-        /// `DB_PASSWORD`
-        password: String,
-    },
+    MySql { host: String, port: u16, database: String, username: String, password: String },
     /// A file with the same tables; see [`sample`].
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
+    Sqlite { path: PathBuf },
 }
 
-/// Which customers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerFilter {
     /// Leave out those who are not active.
@@ -76,9 +68,14 @@ pub struct CustomerFilter {
     pub odps: Option<Vec<String>>,
     /// Only those with one of these ids. An empty list is nobody.
     pub ids: Option<Vec<i64>>,
+    /// Only those whose name or number has this in it; blank for all.
+    pub search: String,
+    /// Only those with a greater id.
+    pub after: Option<i64>,
 }
 
-/// The billing database. Cloning is cheap.
+/// The billing database. Cloning is cheap. [`embedded`](Billing::embedded) tells whether it may be
+/// written.
 #[derive(Debug, Clone)]
 pub struct Billing(Arc<Database>);
 
@@ -101,7 +98,7 @@ impl Billing {
         Ok(Billing(Arc::new(database)))
     }
 
-    /// How long statements take, to be shown to Prometheus.
+    /// Returns how long statements take, to be shown to Prometheus.
     pub fn statement_times(&self) -> Histogram {
         self.0.statement_times()
     }
@@ -140,12 +137,28 @@ impl Billing {
         self.select_notices(&format!("{active} {NEWEST_FIRST}"), vec![]).await
     }
 
-    /// The notice of this id, active or not.
+    /// Returns the notice of this id, active or not.
     pub async fn notice(&self, id: i64) -> Result<Option<Notice>, StoreError> {
         Ok(self.select_notices("WHERE id = ?", params![id]).await?.pop())
     }
 
-    /// The first of the active [`notices`](Billing::notices).
+    /// Returns notices by id, the last one first: `limit` of them, before notice `before` if given.
+    pub async fn notices_before(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let values = params![before.unwrap_or(i64::MAX), i64::from(limit)];
+        self.select_notices("WHERE id < ? ORDER BY id DESC LIMIT ?", values).await
+    }
+
+    /// Returns the customer of this id, active or not.
+    pub async fn customer(&self, id: i64) -> Result<Option<Customer>, StoreError> {
+        let filter = CustomerFilter { ids: Some(vec![id]), ..CustomerFilter::default() };
+        pin!(self.customers(&filter)).try_next().await
+    }
+
+    /// Returns the first of the active [`notices`](Billing::notices).
     pub async fn newest_active_notice(&self) -> Result<Option<Notice>, StoreError> {
         let newest = format!("WHERE is_active <> 0 {NEWEST_FIRST} LIMIT 1");
         Ok(self.select_notices(&newest, vec![]).await?.pop())
@@ -197,6 +210,7 @@ struct Pages {
     billing: Billing,
     active_only: bool,
     odps: Option<Vec<String>>,
+    search: Option<Search>,
     /// Ranges still to read: ids, or everything after an id.
     left: VecDeque<Range>,
 }
@@ -214,7 +228,7 @@ impl Pages {
         });
         let left = match &filter.ids {
             _ if odps.as_ref().is_some_and(Vec::is_empty) => VecDeque::new(),
-            None => VecDeque::from([Range::After(i64::MIN)]),
+            None => VecDeque::from([Range::After(filter.after.unwrap_or(i64::MIN))]),
             Some(ids) => {
                 let mut ids = ids.clone();
                 ids.sort_unstable();
@@ -222,7 +236,8 @@ impl Pages {
                 ids.chunks(PAGE).map(|chunk| Range::Ids(chunk.to_vec())).collect()
             }
         };
-        Pages { billing, active_only: filter.active_only, odps, left }
+        let search = Search::of(&filter.search);
+        Pages { billing, active_only: filter.active_only, odps, search, left }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Customer>>, StoreError> {
@@ -237,6 +252,11 @@ impl Pages {
         };
         if self.active_only {
             conditions.push_str(" AND is_active <> 0");
+        }
+        if let Some(search) = &self.search {
+            let (found, searched) = search.condition("name", &["phone"]);
+            conditions.push_str(&format!(" AND {found}"));
+            values.extend(searched);
         }
         let compare_here = match (&self.odps, database.engine()) {
             (Some(odps), Engine::MySql) => {
@@ -307,7 +327,8 @@ fn read_notice(row: &Row) -> Result<Notice, StoreError> {
     })
 }
 
-/// The server names a missing column without its table; the query knows it.
+/// Adds the table to the error: the server names a missing column without it, and the query knows
+/// it.
 fn in_table(mut error: StoreError, queried: &str) -> StoreError {
     if let StoreError::Missing { missing, .. } = &mut error {
         for missing in missing {

@@ -20,7 +20,6 @@ pub struct ApiKey {
     pub scope: Scope,
     /// When the key was made.
     pub created_at: Timestamp,
-    /// Who made it.
     pub created_by: String,
     /// When it was used last, to the minute.
     pub last_used_at: Option<Timestamp>,

@@ -87,7 +87,7 @@ impl StateStore {
         Ok(begin)
     }
 
-    /// Writes the server's ack of one delivery and [begins](State::begin) the next, in one commit:
+    /// Writes the server's ack of one delivery and [begins](StateStore::begin) the next, in one commit:
     /// for when there is no pause between them. Returns whether the acked one was still ours, and
     /// what became of the other.
     pub async fn acked_and_begin(
@@ -191,7 +191,7 @@ impl StateStore {
     /// `Unanswered`, `AnswerLost`, `Abandon` or `NotSent`. `error` is for the report. Returns the
     /// state it is in now, or `None` if it is no longer ours, or an ack or receipt has already moved
     /// it on: there is nothing left to do. Where that closes it,
-    /// [complete](State::complete_if_done) its campaign.
+    /// [complete](StateStore::complete_if_done) its campaign.
     pub async fn settle(
         &self,
         delivery: &LeasedDelivery,
@@ -247,8 +247,8 @@ impl StateStore {
     }
 }
 
-/// Where a delivery that would wait again ends up instead, if its campaign was cancelled or a
-/// newer one for the same notice has come while it was out of their reach.
+/// Returns where a delivery that would wait again ends up instead, if its campaign was cancelled or
+/// a newer one for the same notice has come while it was out of their reach.
 ///
 /// The campaign's row is locked first, which those who give up its deliveries hold too: either
 /// they see this delivery waiting, or this sees what they have done.

@@ -1,5 +1,6 @@
 //! The audit: who did what, when and from where. Entries are only ever added.
 
+use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
 use super::{StateStore, clip};
@@ -24,17 +25,19 @@ pub enum ActorKind {
     /// The command line.
     Console,
     /// Somebody who is not logged in.
-    Stranger,
+    Guest,
+    /// Whoever has the phone of a WhatsApp session in hand.
+    Phone,
 }
 
 impl ActorKind {
-    /// Every kind.
-    pub const ALL: [ActorKind; 5] = [
+    pub const ALL: [ActorKind; 6] = [
         ActorKind::User,
         ActorKind::Key,
         ActorKind::Local,
         ActorKind::Console,
-        ActorKind::Stranger,
+        ActorKind::Guest,
+        ActorKind::Phone,
     ];
 
     /// Returns the name in the database.
@@ -44,7 +47,8 @@ impl ActorKind {
             ActorKind::Key => "key",
             ActorKind::Local => "local",
             ActorKind::Console => "console",
-            ActorKind::Stranger => "stranger",
+            ActorKind::Guest => "guest",
+            ActorKind::Phone => "phone",
         }
     }
 
@@ -74,12 +78,10 @@ impl Actor {
 /// Declares the actions and their names in the database.
 macro_rules! actions {
     ($($(#[$attribute:meta])* $action:ident = $name:literal,)*) => {
-        /// What somebody did.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Action { $($(#[$attribute])* $action,)* }
 
         impl Action {
-            /// Every action.
             pub const ALL: &'static [Action] = &[$(Action::$action,)*];
 
             /// Returns the name in the database.
@@ -103,18 +105,24 @@ actions! {
     RetryCampaign = "retry_campaign",
     /// Decided about an uncertain delivery.
     ResolveDelivery = "resolve_delivery",
+    /// Decided about all uncertain deliveries of a campaign.
+    ResolveCampaign = "resolve_campaign",
     /// Added a WhatsApp session.
     CreateSession = "create_session",
     /// Changed the pace or the limits of a WhatsApp session.
     ChangeSession = "change_session",
     /// Removed a WhatsApp session.
     DeleteSession = "delete_session",
+    /// Linked a phone to a WhatsApp session.
+    LinkSession = "link_session",
     /// Asked for a code that links a phone.
     PairSession = "pair_session",
     /// Gave WhatsApp the answer to its request for a passkey.
     AnswerPasskey = "answer_passkey",
     /// Said that the phone shows the same code.
     ConfirmPasskey = "confirm_passkey",
+    /// Unlinked a WhatsApp session on the phone.
+    UnlinkSession = "unlink_session",
     /// Made a new connection of a WhatsApp session.
     RestartSession = "restart_session",
     /// Unlinked the phone of a WhatsApp session.
@@ -123,6 +131,16 @@ actions! {
     PauseSession = "pause_session",
     /// Let a WhatsApp session send again.
     ResumeSession = "resume_session",
+    /// Wrote a notice into the embedded billing database.
+    AddNotice = "add_notice",
+    /// Changed such a notice.
+    ChangeNotice = "change_notice",
+    /// Closed such a notice.
+    CloseNotice = "close_notice",
+    /// Changed a customer in the embedded billing database.
+    ChangeCustomer = "change_customer",
+    /// Took customers over into the embedded billing database.
+    ImportCustomers = "import_customers",
     /// Logged in.
     LogIn = "log_in",
     /// Failed to log in.
@@ -157,9 +175,7 @@ from "audit";
 pub struct AuditEntry {
     /// Its number; later ones have higher ones.
     pub id: i64,
-    /// When it was done.
     pub at: Timestamp,
-    /// Who did it.
     pub actor: Actor,
     /// What was done: the name of an [`Action`], or one that a later version knows.
     pub action: String,
@@ -188,10 +204,44 @@ impl Stored for Actor {
 /// Which entries of the audit to return.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Only this action.
     pub action: Option<Action>,
     /// Only what the user or key of this name did.
     pub actor: Option<String>,
+}
+
+const INSERT: &str = "INSERT INTO audit \
+                      (at, actor_kind, actor_name, address, action, subject, details) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+/// The values of an entry.
+fn entry(
+    at: Timestamp,
+    actor: &Actor,
+    action: Action,
+    subject: &str,
+    details: &Json,
+) -> Vec<Value> {
+    params![
+        at.0,
+        actor.kind.as_str(),
+        clip(&actor.name, NAME_LENGTH),
+        actor.address.map(|address| address.to_string()),
+        action.as_str(),
+        clip(subject, SUBJECT_LENGTH),
+        if details.is_null() { String::new() } else { details.to_string() },
+    ]
+}
+
+/// Adds an entry about what somebody did on the phone of a session.
+pub(super) async fn record_phone(
+    tx: &mut Transaction<'_>,
+    at: Timestamp,
+    action: Action,
+    session: &str,
+) -> Result<(), StoreError> {
+    let actor = Actor { kind: ActorKind::Phone, name: String::new(), address: None };
+    tx.execute(INSERT, entry(at, &actor, action, session, &Json::Null)).await?;
+    Ok(())
 }
 
 impl StateStore {
@@ -210,20 +260,9 @@ impl StateStore {
         subject: &str,
         details: &Json,
     ) -> Result<(), StoreError> {
-        let now = self.now().await?.0;
-        let sql = "INSERT INTO audit \
-                   (at, actor_kind, actor_name, address, action, subject, details) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let values = params![
-            now,
-            actor.kind.as_str(),
-            clip(&actor.name, NAME_LENGTH),
-            actor.address.map(|address| address.to_string()),
-            action.as_str(),
-            clip(subject, SUBJECT_LENGTH),
-            if details.is_null() { String::new() } else { details.to_string() },
-        ];
-        self.db().retry(|| self.db().execute_unannounced(sql, values.clone())).await?;
+        let now = self.now().await?;
+        let values = entry(now, actor, action, subject, details);
+        self.db().retry(|| self.db().execute_unannounced(INSERT, values.clone())).await?;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Move {
     pub condition: String,
 }
 
-/// All moves of an event that changes nothing but the state.
+/// Returns all moves of an event that changes nothing but the state.
 ///
 /// The transition function looks at the state and at whether `attempts` and `unanswered` are
 /// zero, so asking it about each such class of rows covers every row there can be.
@@ -73,8 +73,8 @@ pub(super) async fn move_all(
     Ok(moved)
 }
 
-/// The times to write with a state, as more of a SET clause: each only once, so that the first
-/// receipt counts.
+/// Returns the times to write with a state, as more of a SET clause: each only once, so that the
+/// first receipt counts.
 pub(super) fn stamps(to: DeliveryState, at: Timestamp) -> (String, Vec<Value>) {
     let columns: &[&str] = match to {
         DeliveryState::Accepted => &["accepted_at"],
@@ -90,12 +90,12 @@ pub(super) fn stamps(to: DeliveryState, at: Timestamp) -> (String, Vec<Value>) {
     (set, vec![Value::from(at.0); columns.len()])
 }
 
-/// `'queued', 'leased'`
+/// Returns `'queued', 'leased'`.
 pub(super) fn state_list(states: &[DeliveryState]) -> String {
     states.iter().map(|state| format!("'{}'", state.as_str())).collect::<Vec<_>>().join(", ")
 }
 
-/// A scope of [`move_all`]: `column` is one of these.
+/// Returns a scope of [`move_all`]: `column` is one of these.
 pub(super) fn one_of<T: Into<Value>>(
     column: &str,
     values: impl IntoIterator<Item = T>,

@@ -26,19 +26,21 @@ pub enum CampaignKind {
     Phone,
     /// A text to several numbers.
     Numbers,
+    /// The word that a notice is over, to those whom it has reached.
+    Restored,
 }
 
 impl CampaignKind {
-    /// All of them.
-    pub const ALL: [CampaignKind; 5] = [
+    pub const ALL: [CampaignKind; 6] = [
         CampaignKind::Notification,
         CampaignKind::Custom,
         CampaignKind::ByOdp,
         CampaignKind::Phone,
         CampaignKind::Numbers,
+        CampaignKind::Restored,
     ];
 
-    /// The name in the database and the API.
+    /// Returns the name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             CampaignKind::Notification => "notification",
@@ -46,10 +48,11 @@ impl CampaignKind {
             CampaignKind::ByOdp => "by_odp",
             CampaignKind::Phone => "phone",
             CampaignKind::Numbers => "numbers",
+            CampaignKind::Restored => "restored",
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind of this name.
     pub fn from_name(name: &str) -> Option<CampaignKind> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -62,7 +65,6 @@ from "campaigns";
 pub struct Campaign {
     /// Its number, ascending in the order of creation.
     pub id: i64,
-    /// What made it.
     pub kind: CampaignKind,
     /// The billing database's notice, if it is for one.
     pub notice_id: Option<i64>,
@@ -90,7 +92,6 @@ pub struct Campaign {
     pub sessions: Vec<String>,
     /// Its recipients, skipped ones included.
     pub total: u64,
-    /// When it was recorded.
     pub created_at: Timestamp,
     /// When it began to run.
     pub started_at: Option<Timestamp>,
@@ -119,22 +120,22 @@ impl DeliveryCounts {
         DeliveryCounts(counts.collect())
     }
 
-    /// In this state.
+    /// Returns how many are in this state.
     pub fn get(&self, state: DeliveryState) -> u64 {
         self.0.get(&state).copied().unwrap_or(0)
     }
 
-    /// In all states.
+    /// Returns how many there are in all states.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// Those kabari still has to do something for.
+    /// Returns how many kabari still has to do something for.
     pub fn open(&self) -> u64 {
         self.sum(DeliveryState::is_open)
     }
 
-    /// Those WhatsApp has taken.
+    /// Returns how many WhatsApp has taken.
     pub fn sent(&self) -> u64 {
         self.sum(DeliveryState::is_sent)
     }
@@ -145,13 +146,13 @@ impl DeliveryCounts {
 }
 
 impl StateStore {
-    /// The campaign of this id.
+    /// Returns the campaign of this id.
     pub async fn campaign(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
         let sql = Campaign::select("WHERE id = ?");
         self.db().row(&sql, params![id]).await?.map(|row| Campaign::read(&row)).transpose()
     }
 
-    /// Campaigns, newest first: `limit` of them, older than campaign `before` if given.
+    /// Returns campaigns, newest first: `limit` of them, older than campaign `before` if given.
     pub async fn campaigns(
         &self,
         before: Option<i64>,
@@ -167,7 +168,7 @@ impl StateStore {
         Ok(self.counts_of(&[id]).await?.remove(&id).unwrap_or_default())
     }
 
-    /// The same for several campaigns at once, such as a page of a list.
+    /// Returns the counts of several campaigns at once, such as a page of a list.
     pub async fn counts_of(&self, ids: &[i64]) -> Result<HashMap<i64, DeliveryCounts>, StoreError> {
         let mut counts: HashMap<i64, DeliveryCounts> =
             ids.iter().map(|id| (*id, DeliveryCounts::default())).collect();
@@ -316,7 +317,7 @@ impl StateStore {
         Ok(written.rows > 0)
     }
 
-    /// [`complete_if_done`](State::complete_if_done) for every campaign under way: finds those
+    /// [`complete_if_done`](StateStore::complete_if_done) for every campaign under way: finds those
     /// whose last delivery was closed by a process that ended right after. Returns the number of
     /// campaigns.
     pub async fn complete_all_done(&self) -> Result<usize, StoreError> {
@@ -339,7 +340,7 @@ impl Stored for Phase {
     }
 }
 
-/// Where the campaign is; nobody else moves it until the transaction ends.
+/// Returns where the campaign is; nobody else moves it until the transaction ends.
 pub(super) async fn lock_phase(tx: &mut Transaction<'_>, id: i64) -> Result<Phase, StoreError> {
     let sql = format!(
         "SELECT status, pause_reason FROM campaigns WHERE id = ?{}",

@@ -21,7 +21,6 @@ const NAME_SEPARATOR: char = ',';
 /// A delivery that is ours for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedDelivery {
-    /// Its number.
     pub id: i64,
     /// The campaign it belongs to.
     pub campaign_id: i64,
@@ -31,9 +30,7 @@ pub struct LeasedDelivery {
     pub epoch: i64,
     /// Until when it is ours.
     pub lease_until: Timestamp,
-    /// Where it goes.
     pub phone: Phone,
-    /// What it says.
     pub text: String,
     /// The id it has on every attempt.
     pub message_id: MessageId,
@@ -57,7 +54,6 @@ pub struct Claim<'a> {
     pub owner: &'a str,
     /// The session they go out from.
     pub session: &'a str,
-    /// Its number.
     pub phone: &'a Phone,
     /// Only to people who wrote to the number: its limit for new chats lasts.
     pub contacts_only: bool,
@@ -69,7 +65,6 @@ pub struct Claim<'a> {
     pub after: i64,
     /// The most of one campaign.
     pub per_campaign: u32,
-    /// The most in all.
     pub max: u32,
     /// For how long.
     pub lease: Duration,
@@ -169,8 +164,8 @@ impl StateStore {
         Ok(())
     }
 
-    /// The running campaigns with something due that this session may serve: urgent ones first,
-    /// then the oldest after the one served last.
+    /// Returns the running campaigns with something due that this session may serve: urgent ones
+    /// first, then the oldest after the one served last.
     async fn campaigns_in_turn(
         &self,
         claim: &Claim<'_>,
@@ -248,7 +243,7 @@ fn has_due() -> String {
     )
 }
 
-/// The deliveries of a campaign in one state that are due and that this session may send.
+/// Returns the deliveries of a campaign in one state that are due and that this session may send.
 async fn due_rows(
     tx: &mut Transaction<'_>,
     campaign: &Running,

@@ -25,7 +25,7 @@ impl PhoneSet {
 }
 
 impl StateStore {
-    /// People wrote to a number of ours, each at this time or before.
+    /// Records that people wrote to a number of ours, each at this time or before.
     pub async fn wrote(
         &self,
         sender: &Phone,
@@ -46,7 +46,7 @@ impl StateStore {
         Ok(())
     }
 
-    /// Somebody counts as a stranger to the number of this session, until they write again: for
+    /// Makes somebody a stranger to the number of this session, until they write again: for
     /// WhatsApp they are one.
     pub async fn forget_contact(&self, session: &str, phone: &Phone) -> Result<(), StoreError> {
         let sql = "DELETE FROM contacts WHERE phone = ? \
@@ -107,6 +107,25 @@ impl StateStore {
         Ok(PhoneSet(phones))
     }
 
+    /// Returns those of these numbers who have written to one of ours.
+    pub async fn warm_among(&self, phones: &[Phone]) -> Result<PhoneSet, StoreError> {
+        if phones.is_empty() {
+            return Ok(PhoneSet::default());
+        }
+        let sql = format!(
+            "SELECT DISTINCT k.phone FROM contacts k JOIN sessions s ON s.phone = k.sender \
+             WHERE k.wrote_at > 0 AND k.phone IN ({})",
+            placeholders(phones.len())
+        );
+        let values = phones.iter().map(|phone| Value::from(phone.digits())).collect();
+        let rows = self.db().rows(&sql, values).await?;
+        let mut found = HashSet::new();
+        for row in rows {
+            found.extend(row.get::<String>("phone")?.parse::<u64>());
+        }
+        Ok(PhoneSet(found))
+    }
+
     /// Returns how many people have written to a number of ours.
     pub async fn contact_count(&self, sender: &Phone) -> Result<u32, StoreError> {
         let sql = "SELECT COUNT(*) AS people FROM contacts WHERE sender = ? AND wrote_at > 0";
@@ -124,7 +143,8 @@ fn among(sessions: &[String]) -> (String, Vec<Value>) {
     (format!(" AND s.name IN ({})", placeholders(sessions.len())), names)
 }
 
-/// The recipients of these messages have a chat with the numbers that the messages came from.
+/// Records that the recipients of these messages have a chat with the numbers that the messages
+/// came from.
 pub(super) async fn chats_opened(
     tx: &mut Transaction<'_>,
     scope: &str,

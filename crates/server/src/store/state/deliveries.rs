@@ -20,7 +20,6 @@ from "deliveries";
 /// A delivery as it is stored, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its number.
     pub id: i64,
     /// The campaign it belongs to.
     pub campaign_id: i64,
@@ -28,7 +27,6 @@ pub struct Delivery {
     pub position: i64,
     /// The billing database's customer, if it is one.
     pub customer_id: Option<i64>,
-    /// The recipient's name.
     pub customer_name: String,
     /// The number as somebody typed it.
     pub phone_raw: Option<String>,
@@ -68,7 +66,8 @@ pub enum Resolution {
 }
 
 impl StateStore {
-    /// Deliveries of a campaign by position: `limit` of them, after position `after` if given.
+    /// Returns deliveries of a campaign by position: `limit` of them, after position `after` if
+    /// given.
     pub async fn deliveries(
         &self,
         campaign: i64,
@@ -78,13 +77,14 @@ impl StateStore {
         self.page(campaign, "1 = 1", after.unwrap_or(-1), limit).await
     }
 
-    /// One delivery.
+    /// Returns the delivery of this id.
     pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, StoreError> {
         let sql = Delivery::select("WHERE id = ?");
         self.db().row(&sql, params![id]).await?.map(|row| Delivery::read(&row)).transpose()
     }
 
-    /// All deliveries of a campaign in the order of reports: skipped ones first, then by position.
+    /// Returns all deliveries of a campaign in the order of reports: skipped ones first, then by
+    /// position.
     pub fn report_rows(
         &self,
         campaign: i64,
@@ -93,12 +93,12 @@ impl StateStore {
             .chain(self.deliveries_where(campaign, "state <> 'skipped'"))
     }
 
-    /// The deliveries of a campaign that meet an SQL condition, by position.
+    /// Returns the deliveries of a campaign that meet an SQL condition, by position.
     pub(super) fn deliveries_where(
         &self,
         campaign: i64,
         condition: &'static str,
-    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + use<> {
         let state = self.clone();
         let pages = stream::try_unfold(Some(-1), move |after| {
             let state = state.clone();
@@ -127,10 +127,10 @@ impl StateStore {
         self.db().rows(&sql, values).await?.iter().map(Delivery::read).collect()
     }
 
-    /// A person's decision about an uncertain delivery. Sending again puts a completed campaign
-    /// back to running; a cancelled one stays cancelled and an expired one sends nothing, so there
-    /// it is refused. Who decides that knows that it may arrive twice, so it goes out whatever the
-    /// gateway makes of it.
+    /// Applies a person's decision about an uncertain delivery. Sending again puts a completed
+    /// campaign back to running; a cancelled one stays cancelled and an expired one sends nothing,
+    /// so there it is refused. Who decides that knows that it may arrive twice, so it goes out
+    /// whatever the gateway makes of it.
     pub async fn resolve(&self, delivery: i64, decision: Resolution) -> Result<(), StoreError> {
         self.db().retry(|| self.try_resolve(delivery, decision)).await?;
         self.there_is_work();

@@ -117,7 +117,7 @@ impl StateStore {
         row.map_or(Ok(None), |row| row.get("heard"))
     }
 
-    /// Everything that the gateway of this session told up to here is written down.
+    /// Records that everything that the gateway of this session told up to here is written down.
     pub async fn note_heard(&self, session: &str, heard: &str) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET heard = ? WHERE name = ?";
         self.db().retry(|| self.db().execute(sql, params![heard, session])).await?;

@@ -70,7 +70,7 @@ impl StateStore {
         Ok(())
     }
 
-    /// WhatsApp has taken these messages, as an ack or a receipt shows.
+    /// Records that WhatsApp has taken these messages, as an ack or a receipt shows.
     pub async fn messages_taken(&self, ids: &[MessageId]) -> Result<(), StoreError> {
         for chunk in ids.chunks(CHUNK) {
             let (among, values) = one_of("message_id", chunk.iter().map(MessageId::as_str));

@@ -8,16 +8,20 @@ mod api_keys;
 mod attempt;
 mod audit;
 mod backlog;
-mod browser_sessions;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
 mod contacts;
 mod create;
 mod deliveries;
+mod delivery_lists;
+mod drafts;
 mod gateway_events;
 mod gateway_messages;
+mod idempotency;
+mod logins;
 mod migrations;
+mod overview;
 mod person;
 mod receipts;
 mod reclaim;
@@ -28,21 +32,23 @@ mod session_entries;
 mod session_links;
 mod session_requests;
 mod sessions;
-mod snapshot;
 mod users;
 
 pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
 pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
 pub use backlog::Backlog;
-pub use browser_sessions::{BrowserSession, LOGIN_LIFETIME, LoggedIn};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
-pub use create::{Creation, IdempotencyKey, NewCampaign, NewDelivery};
+pub use create::{Creation, NewCampaign, NewDelivery};
 pub use deliveries::{Delivery, Resolution};
+pub use delivery_lists::{DeliveryFilter, Timeline};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
+pub use idempotency::IdempotencyKey;
+pub use logins::{LOGIN_LIFETIME, LoggedIn, Login};
+pub use overview::HourOfMessages;
 pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
 pub use retention::{
@@ -51,7 +57,6 @@ pub use retention::{
 pub use session_links::{LinkReport, Reported, UNNAMED_NUMBER};
 pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
-pub use snapshot::{Cell, Piece, Restored};
 pub use users::User;
 
 use super::database::{Database, Transaction};
@@ -81,10 +86,7 @@ const LONGEST_LEASE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub enum StateTarget {
     /// A file, made with its directory if it is not there.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
+    Sqlite { path: PathBuf },
     /// A MariaDB (10.6+) or MySQL (8+) server.
     MySql {
         /// `mysql://user:password@host:port/database`
@@ -153,8 +155,8 @@ impl StateStore {
         StateStore(Arc::new(Inner { database, clock, creations, work }))
     }
 
-    /// The time all stored times are on: the server's clock, so that nodes agree; the machine's
-    /// with a file; the manual one in tests.
+    /// Returns the time all stored times are on: the server's clock, so that nodes agree; the
+    /// machine's with a file; the manual one in tests.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         match self.server_clock() {
             Some(now) => {
@@ -165,12 +167,12 @@ impl StateStore {
         }
     }
 
-    /// How long statements take, to be shown to Prometheus.
+    /// Returns how long statements take, to be shown to Prometheus.
     pub fn statement_times(&self) -> Histogram {
         self.db().statement_times()
     }
 
-    /// Whether the database answers.
+    /// Asks the database whether it answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db().row("SELECT 1 AS one", vec![]).await.map(|_| ())
     }
@@ -214,8 +216,8 @@ impl StateStore {
         }
     }
 
-    /// The time as one more column of a query, with the values of its `?`: it saves a question of
-    /// its own. [`now_of`](State::now_of) reads it.
+    /// Returns the time as one more column of a query, with the values of its `?`: it saves a
+    /// question of its own. [`now_of`](StateStore::now_of) reads it.
     fn now_column(&self) -> (String, Vec<Value>) {
         match self.server_clock() {
             Some(now) => (format!("{now} AS now"), vec![]),
@@ -245,7 +247,8 @@ fn server_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
     ))
 }
 
-/// Customers' numbers are in it: for its owner only. SQLite gives its other files the same mode.
+/// Makes a file for its owner only: customers' numbers are in it. SQLite gives its other files the
+/// same mode.
 pub(super) fn make_private_file(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         private::directory().recursive(true).create(parent)?;
@@ -265,7 +268,7 @@ fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
     }
 }
 
-/// At most `max` characters of it: for columns that only a person reads.
+/// Returns at most `max` characters of it: for columns that only a person reads.
 fn clip(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }

@@ -156,7 +156,8 @@ impl StateStore {
         let digits = phone.digits();
         let mut tx = self.db().begin().await?;
         let now = self.now_in(&mut tx).await?;
-        move_all(&mut tx, DeliveryEvent::Cancel, now, "phone = ?", &params![digits]).await?;
+        let values = params![digits];
+        move_all(&mut tx, DeliveryEvent::Cancel, now, "phone = ?", &values).await?;
         let sql = format!(
             "SELECT id, campaign_id, state FROM deliveries WHERE phone = ?{}",
             tx.engine().lock_row()
@@ -260,7 +261,7 @@ impl StateStore {
         Ok(messages)
     }
 
-    /// The deliveries that were skipped and have this number only as somebody typed it.
+    /// Returns the deliveries that were skipped and have this number only as somebody typed it.
     async fn skipped_as(&self, phone: &Phone) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT id, phone_raw FROM deliveries WHERE state = 'skipped' \
                    AND phone IS NULL AND phone_raw IS NOT NULL AND id > ? ORDER BY id LIMIT ?";
@@ -281,7 +282,7 @@ impl StateStore {
         }
     }
 
-    /// The entries of each session that name this person, by number or by the address that
+    /// Returns the entries of each session that name this person, by number or by the address that
     /// WhatsApp has given them.
     async fn session_entries_of(
         &self,
@@ -329,7 +330,7 @@ fn names_user(text: &[u8], user: &str) -> bool {
     })
 }
 
-/// A time, where there is one.
+/// Returns a time, where there is one.
 fn time(row: &Row, column: &str) -> Result<Option<String>, StoreError> {
     let time: Timestamp = row.get(column)?;
     Ok((time > Timestamp(0)).then(|| time.to_rfc3339()))

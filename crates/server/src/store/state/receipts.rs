@@ -22,8 +22,8 @@ impl StateStore {
         self.answered(message_ids, DeliveryEvent::Receipt(rank), at).await
     }
 
-    /// The server's ack for a message that nobody waits for any more. Returns whether it changed
-    /// anything.
+    /// Records the server's ack for a message that nobody waits for any more. Returns whether it
+    /// changed anything.
     pub async fn acked(&self, message_id: &MessageId) -> Result<bool, StoreError> {
         let now = self.now().await?;
         let ids = std::slice::from_ref(message_id);

@@ -23,12 +23,11 @@ pub struct KnownNumber {
     pub registered: bool,
     /// The account's address, if it has one.
     pub jid: Option<String>,
-    /// When it was asked.
     pub checked_at: Timestamp,
 }
 
 impl StateStore {
-    /// What is known and still fresh, in the order of `phones`.
+    /// Returns what is known and still fresh, in the order of `phones`.
     pub async fn known_numbers(
         &self,
         phones: &[Phone],

@@ -36,7 +36,7 @@ impl Sealer {
         }
     }
 
-    /// What stands in the place of a key. The same key always has the same name.
+    /// Returns what stands in the place of a key. The same key always has the same name.
     pub fn name(&self, collection: &str, key: &[u8]) -> Vec<u8> {
         let mut mac = self.names.clone();
         for part in [self.session.as_bytes(), &[0], collection.as_bytes(), &[0], key] {
@@ -54,7 +54,7 @@ impl Sealer {
         [nonce.to_vec(), sealed.expect("an entry is far shorter than the cipher allows")].concat()
     }
 
-    /// `None` if it was sealed with another key, for another place, or damaged.
+    /// Opens an entry; `None` if it was sealed with another key, for another place, or damaged.
     pub fn open(&self, collection: &str, name: &[u8], sealed: &[u8]) -> Option<Entry> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: &self.place(collection, name) };
@@ -65,7 +65,7 @@ impl Sealer {
         Some(Entry { key: key.to_vec(), value: value.to_vec() })
     }
 
-    /// What a sealed entry is bound to.
+    /// Returns what a sealed entry is bound to.
     fn place(&self, collection: &str, name: &[u8]) -> Vec<u8> {
         [self.session.as_bytes(), &[0], collection.as_bytes(), &[0], name].concat()
     }

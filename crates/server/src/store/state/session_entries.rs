@@ -90,7 +90,7 @@ impl StoredSession {
         check_key(&self.state, &self.lease.name, &self.sealer).await
     }
 
-    /// Whether the session is still held under the lease.
+    /// Returns whether the session is still held under the lease.
     async fn is_held(&self, tx: Option<&mut Transaction<'_>>) -> Result<bool, StoreError> {
         let sql = "SELECT epoch FROM sessions WHERE name = ? AND owner = ? AND epoch = ?";
         let SessionLease { name, owner, epoch, .. } = &self.lease;

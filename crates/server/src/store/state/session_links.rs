@@ -3,6 +3,7 @@
 use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::params;
+use super::audit::{Action, record_phone};
 use super::sessions::{Session, SessionLease, lock};
 use super::{StateStore, clip};
 use crate::crash_point::crash_point;
@@ -55,8 +56,8 @@ impl StateStore {
         self.db().retry(|| self.try_report_link(lease, report)).await
     }
 
-    /// The phone of this session has told of its chats up to here, in percent. Parts that come
-    /// late or again change nothing.
+    /// Records how many of its chats the phone of this session has told, in percent. Parts that
+    /// come late or again change nothing.
     pub async fn history_told(&self, session: &str, percent: u8) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET history = ? \
                    WHERE name = ? AND (history IS NULL OR history < ?)";
@@ -80,7 +81,11 @@ impl StateStore {
             if let Some(by) = link_number(&mut tx, &before, phone, now).await? {
                 return Ok(Reported::NumberTaken { by });
             }
+            record_phone(&mut tx, now, Action::LinkSession, &lease.name).await?;
             crash_point("link.written");
+        }
+        if before.is_linked() && report.state == LinkState::LoggedOut {
+            record_phone(&mut tx, now, Action::UnlinkSession, &lease.name).await?;
         }
         let until = match report.state {
             LinkState::Banned { until } | LinkState::PasskeyRequired { until } => Some(until.0),

@@ -88,7 +88,6 @@ pub enum SessionAnswer {
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRequest {
-    /// Its number.
     pub id: i64,
     /// The session that is asked.
     pub session: String,

@@ -44,7 +44,6 @@ from "sessions";
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its name, unique.
     pub name: String,
     /// How it reaches WhatsApp.
     pub kind: SessionKind,
@@ -145,9 +144,7 @@ impl Session {
 /// A session that is ours for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionLease {
-    /// The session.
     pub name: String,
-    /// Who holds it.
     pub owner: String,
     /// To show with every write in its name.
     pub epoch: i64,
@@ -156,7 +153,6 @@ pub struct SessionLease {
 /// What an operator changes of a session; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionChange {
-    /// Whether it is paused.
     pub paused: Option<bool>,
     /// Its own delay; `Some(None)` for the settings'.
     pub delay: Option<Option<Duration>>,
@@ -356,8 +352,8 @@ impl StateStore {
         Ok(())
     }
 
-    /// WhatsApp takes nothing from this session for strangers until then. Of two such times the
-    /// later holds.
+    /// Records that WhatsApp takes nothing from this session for strangers until then. Of two such
+    /// times the later holds.
     pub async fn limit_reach_out(&self, session: &str, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET reach_out_until = ? WHERE name = ? AND reach_out_until < ?";
         let values = params![until.0, session, until.0];
@@ -366,7 +362,7 @@ impl StateStore {
     }
 }
 
-/// The session of this lease, if the lease is the newest; nobody else changes it until the
+/// Returns the session of this lease, if the lease is the newest; nobody else changes it until the
 /// transaction ends.
 pub(super) async fn lock(
     tx: &mut Transaction<'_>,

@@ -10,7 +10,6 @@ from "users";
 /// A user of the operator's page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name, unique.
     pub name: String,
     /// What the user may do.
     pub role: Role,
@@ -102,7 +101,7 @@ impl StateStore {
                 return Ok(false);
             }
             tx.execute(sql, values.clone()).await?;
-            let logins = "DELETE FROM browser_sessions WHERE user_name = ?";
+            let logins = "DELETE FROM logins WHERE user_name = ?";
             tx.execute(logins, params![name]).await?;
             tx.commit().await?;
             Ok(true)

@@ -42,7 +42,7 @@ fn address(name: &str) -> String {
 }
 
 fn is_self(visitor: &Visitor, name: &str) -> bool {
-    visitor.login().is_some_and(|login| login.session.user_name == name)
+    visitor.login().is_some_and(|login| login.user_name == name)
 }
 
 fn last_login(visitor: &Visitor, user: &User) -> String {
@@ -195,7 +195,7 @@ async fn one(
     fault: Option<&str>,
 ) -> Result<Markup, PageError> {
     let user = api.state.user(name).await?.ok_or(PageError::NotFound)?;
-    let browsers = api.state.browser_sessions(name).await?.len();
+    let browsers = api.state.logins(name).await?.len();
     let address = address(name);
     let body = html! {
         dl.card.facts {

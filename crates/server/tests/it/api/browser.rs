@@ -88,7 +88,7 @@ async fn a_page_on_another_port_calls_the_api_as_it_called_the_replaced_system()
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_allowed_does_nothing() {
+async fn a_page_that_is_not_allowed_is_refused() {
     let mut setup = Setup::default();
     setup.settings.origins = "https://billing.example.net".parse().unwrap();
     let served = Served::with(setup).await;

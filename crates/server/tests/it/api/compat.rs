@@ -133,7 +133,7 @@ async fn fonnte_writes_to_several_and_calls_them_by_name() {
 }
 
 #[tokio::test]
-async fn fonnte_says_in_its_own_words_why_not() {
+async fn fonnte_errors_use_fonntes_wording() {
     let served = served().await;
     let message = ("message", "x");
     for (fields, reason) in [
@@ -185,7 +185,7 @@ async fn without_a_key_there_are_no_such_addresses() {
 }
 
 #[tokio::test]
-async fn each_key_opens_its_own_doors_only() {
+async fn each_key_opens_only_its_endpoints() {
     let mut setup = Setup::default();
     setup.settings.compat_key = Some(KEY.to_owned());
     setup.settings.api_key = Some(API_KEY.to_owned());
@@ -230,7 +230,7 @@ async fn a_page_that_has_the_key_may_not_use_it_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn nothing_is_promised_while_no_phone_is_linked() {
+async fn sends_are_refused_while_no_phone_is_linked() {
     let served = served().await;
     served.gateway.enter("qr-pending", None);
     let unlinked = |session: &Value| session["state"] == LinkState::NotLinked.as_str();

@@ -82,7 +82,7 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_kept() {
 }
 
 #[tokio::test]
-async fn nonsense_is_answered_with_what_is_wrong_with_it() {
+async fn malformed_requests_are_answered_with_the_fault() {
     let served = Served::start().await;
     for (body, status) in [
         ("{", 422),

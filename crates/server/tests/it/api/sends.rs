@@ -134,7 +134,7 @@ async fn a_caller_who_leaves_changes_nothing_and_comes_back_for_the_report() {
 }
 
 #[tokio::test]
-async fn sends_that_wait_keep_nobody_else_waiting() {
+async fn waiting_sends_do_not_block_other_requests() {
     const SENDS: usize = 30;
     let served = Served::start().await;
     served.gateway.hold_back();
@@ -241,7 +241,7 @@ async fn a_double_click_is_refused_with_a_link_unless_it_is_meant() {
 }
 
 #[tokio::test]
-async fn the_guard_of_the_settings_holds_where_the_request_names_none() {
+async fn the_default_duplicate_guard_comes_from_the_settings() {
     let mut setup = Setup::default();
     setup.settings.duplicate_guard = Duration::from_secs(600);
     let served = Served::with(setup).await;
@@ -269,7 +269,7 @@ async fn a_dry_run_tells_everything_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_with_an_empty_list() {
+async fn an_empty_list_of_customers_is_nobody() {
     let served = Served::start().await;
     let (status, report) =
         served.post("/api/send/custom", json!({"message": MESSAGE, "customer_ids": []})).await;
@@ -324,7 +324,7 @@ async fn only_the_failed_are_retried_and_only_once() {
 }
 
 #[tokio::test]
-async fn the_table_is_complete_and_harmless() {
+async fn the_csv_is_complete_and_has_no_formulas() {
     let served = Served::start().await;
     let location = begin(&served, to_odp_1()).await;
     completed(&served, &location).await;

@@ -12,7 +12,7 @@ async fn status(world: &World, method: Method, path: &str, body: Value) -> (u16,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_default_session_is_there_and_stays() {
+async fn the_default_session_exists_and_cannot_be_removed() {
     let world = World::linked(Engine::Sqlite).await;
     let sessions = world.get(SESSIONS).await;
     let [session] = sessions["sessions"].as_array().unwrap().as_slice() else { panic!() };

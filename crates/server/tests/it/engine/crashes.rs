@@ -95,7 +95,7 @@ async fn whatever_dies_where_nobody_is_lost_and_nobody_gets_it_twice(engine: Eng
 }
 
 #[test]
-fn every_point_there_is_has_its_death() {
+fn every_crash_point_has_a_test() {
     let sources = sources("crates/server/src", &["rs"]);
     let lines = sources.iter().flat_map(Source::code);
     let points: BTreeSet<&str> = lines

@@ -13,13 +13,13 @@ use wa_sim::{Action, FaultRule, Stanza};
 const SECOND: &str = "6281299990001";
 
 super::on_both_engines! {
-    a_leftover_of_a_lost_number_halts_no_other_campaign,
+    deliveries_of_a_lost_number_do_not_stop_other_campaigns,
     the_breaker_trips_for_each_of_two_campaigns,
     a_daily_cap_stretches_a_send_over_days,
     two_numbers_share_a_send,
 }
 
-async fn a_leftover_of_a_lost_number_halts_no_other_campaign(engine: Engine) {
+async fn deliveries_of_a_lost_number_do_not_stop_other_campaigns(engine: Engine) {
     let world = World::ordinary(engine, |_| {}).await;
     silence(&world, 1);
     world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(1)).times(1)]);
@@ -106,7 +106,7 @@ async fn two_numbers_share_a_send(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_in_trouble_takes_only_itself_out() {
+async fn a_failing_number_does_not_stop_others() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
     world.add_session("second", SECOND).await;
     let ban = Action::Failure { reason: 402, code: Some(101), expire: Some(3600) };
@@ -163,7 +163,7 @@ async fn a_database_that_fails_after_a_claim_leaves_nothing_leased() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trouble_with_one_recipient_holds_nobody_else() {
+async fn one_recipients_failure_does_not_delay_others() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
     let no_keys = FaultRule::on(Stanza::Prekeys, Action::Error { code: 500, text: String::new() });
     world.faults([no_keys.to(phone(1)).times(2)]);
@@ -177,7 +177,7 @@ async fn trouble_with_one_recipient_holds_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_spoils_the_question_fails_alone() {
+async fn a_number_that_spoils_a_check_fails_alone() {
     let world = World::ordinary(Engine::Sqlite, |_| {}).await;
     let refusal = FaultRule::on(Stanza::Usync, Action::Error { code: 400, text: String::new() });
     // The question about all of them, then the one about the first alone.

@@ -72,7 +72,7 @@ async fn a_full_disk_is_said_and_loses_nothing(engine: Engine) {
 /// As after a restore by another user: the file's header says that it is for newer writers only,
 /// which SQLite takes for read-only, whoever asks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_only_file_is_said_and_loses_nothing() {
+async fn a_read_only_file_is_reported_and_loses_nothing() {
     const WRITE_VERSION: u64 = 18;
     const WAL: u8 = 2;
     const UNKNOWN: u8 = 3;

@@ -8,8 +8,8 @@ use wa_sim::{Action, FaultRule, Stanza};
 
 super::on_both_engines! {
     without_an_ack_the_same_id_goes_out_again_and_counts_once,
-    what_is_never_answered_is_for_a_person_to_decide,
-    what_breaks_off_before_the_ack_is_repeated_under_its_id,
+    a_message_never_answered_becomes_uncertain,
+    a_break_before_the_ack_repeats_the_same_id,
 }
 
 async fn without_an_ack_the_same_id_goes_out_again_and_counts_once(engine: Engine) {
@@ -24,7 +24,7 @@ async fn without_an_ack_the_same_id_goes_out_again_and_counts_once(engine: Engin
     assert_eq!(copies, [1, 2, 1], "the phone has dropped the second copy");
 }
 
-async fn what_is_never_answered_is_for_a_person_to_decide(engine: Engine) {
+async fn a_message_never_answered_becomes_uncertain(engine: Engine) {
     let world = World::linked(engine).await;
     for customer in [1, 2] {
         silence(&world, customer);
@@ -50,7 +50,7 @@ async fn what_is_never_answered_is_for_a_person_to_decide(engine: Engine) {
     assert_eq!(copies, [3, 4, 1]);
 }
 
-async fn what_breaks_off_before_the_ack_is_repeated_under_its_id(engine: Engine) {
+async fn a_break_before_the_ack_repeats_the_same_id(engine: Engine) {
     let world = World::linked(engine).await;
     silence(&world, 2);
     world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
@@ -68,7 +68,7 @@ pub(super) fn silence(world: &World, customer: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receipt_is_answer_enough() {
+async fn a_receipt_counts_as_an_ack() {
     let world = World::linked(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::NoAck).to(phone(1))]);
     let campaign = world.send([1]).await;
@@ -93,7 +93,7 @@ async fn after_a_429_nothing_goes_out_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_of_failures_pauses_until_somebody_has_looked() {
+async fn a_run_of_failures_pauses_the_campaign() {
     let world = World::linked(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 400 })]);
     let campaign = world.send(1..=15).await;

@@ -20,7 +20,7 @@ const SESSION: &str = "/api/whatsapp/sessions/default";
 const LOCKED_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 super::on_both_engines! {
-    everybody_from_the_history_is_told_while_strangers_wait,
+    contacts_from_the_history_are_sent_to_while_strangers_wait,
     a_history_served_twice_counts_once,
 }
 
@@ -44,7 +44,7 @@ async fn told(world: &Caller) -> Value {
     world.wait_for(SESSION, |session| session["history"]["done"] == true).await
 }
 
-async fn everybody_from_the_history_is_told_while_strangers_wait(engine: Engine) {
+async fn contacts_from_the_history_are_sent_to_while_strangers_wait(engine: Engine) {
     let prepare = |simulator: &Simulator| {
         let never_wrote = HistoryChat { wrote: false, ..chat(21, ChatToken::None) };
         let told: Vec<HistoryChat> = chats(1..=20).into_iter().chain([never_wrote]).collect();
@@ -91,7 +91,7 @@ async fn a_history_served_twice_counts_once(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_history_that_is_broken_late_or_never_there_stops_nothing() {
+async fn a_broken_late_or_missing_history_delays_no_send() {
     let not_found = Action::Error { code: 404, text: String::new() };
     let late = || Action::Delay { ms: 3_600_000, jitter_ms: 0 };
     for (stanza, action) in [
@@ -152,7 +152,7 @@ async fn a_message_that_lacked_its_token_goes_out_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_gives_no_token_is_told_apart_from_a_limit() {
+async fn a_missing_token_is_distinguished_from_a_limit() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 463 }).to(phone(1))]);
     let campaign = world.send(1..=3).await;
@@ -174,7 +174,7 @@ async fn who_gives_no_token_is_told_apart_from_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whose_token_is_too_old_waits_like_a_stranger() {
+async fn a_recipient_with_an_expired_token_waits_as_a_stranger() {
     let prepare = |simulator: &Simulator| {
         simulator.set_history(OWN, vec![chat(1, ChatToken::Expired), chat(2, ChatToken::Valid)]);
         lock(simulator);

@@ -115,7 +115,7 @@ fn stream_error(code: u16, conflict: Option<&str>) -> Action {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_it_is_told_that_it_was_unlinked_the_send_waits_for_a_new_scan() {
+async fn every_kind_of_unlink_waits_for_a_new_scan() {
     let at_login = |reason| (Stanza::Login, failure(reason));
     let at_work = |action| (Stanza::Message, action);
     for (stanza, action) in [
@@ -167,7 +167,7 @@ async fn a_refused_login_pauses_and_a_restart_tries_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn troubles_that_pass_need_nobody() {
+async fn temporary_failures_reconnect_by_themselves() {
     let at_login = |action| (Stanza::Login, action);
     let at_work = |action| (Stanza::Message, action);
     for (stanza, action) in [
@@ -196,7 +196,7 @@ async fn troubles_that_pass_need_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_down_at_the_start_is_waited_for() {
+async fn a_server_down_at_the_start_is_waited_for() {
     let mut world = slow(Engine::Sqlite).await;
     world.stop().await;
     world.simulator.pause().await;
@@ -216,7 +216,7 @@ async fn a_server_that_is_down_at_the_start_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_gone_silent_is_noticed_and_what_went_into_it_goes_out_again() {
+async fn a_silent_connection_is_replaced_and_the_message_repeated() {
     let world = World::linked(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::Silence).times(1)]);
     // With nothing else to ask the server, only the missing ack tells.
@@ -228,7 +228,7 @@ async fn a_line_gone_silent_is_noticed_and_what_went_into_it_goes_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_comes_and_goes_is_back_soon_after_it_is_back() {
+async fn a_flapping_network_is_reconnected_within_a_minute() {
     const LONGEST: Duration = Duration::from_secs(2);
     /// Left to itself, the library would pause 8 s before the sixth connection, then 13 s.
     const BREAKS: usize = 7;

@@ -150,7 +150,7 @@ async fn a_passkey_that_is_never_asked_for_leaves_the_qr_to_be_scanned_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asked_twice_the_newest_request_is_the_one_to_answer() {
+async fn the_newest_passkey_request_counts() {
     let world = world().await;
     let link = world.until("a QR code", |link| link.qr.is_some()).await;
     let qr = link.qr.unwrap();
@@ -167,7 +167,7 @@ async fn asked_twice_the_newest_request_is_the_one_to_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asked_again_after_an_answer_the_link_begins_anew() {
+async fn a_passkey_request_after_an_answer_restarts_the_link() {
     let world = world().await;
     let link = world.until("a QR code", |link| link.qr.is_some()).await;
     let qr = link.qr.unwrap();
@@ -215,7 +215,7 @@ async fn a_phone_that_shows_another_code_is_not_linked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_answer_is_refused_before_anything_is_sent() {
+async fn an_invalid_passkey_answer_is_refused_before_sending() {
     let world = world().await;
     world.scan().await;
     step(&world, "answer").await;

@@ -9,11 +9,11 @@ use wa_sim::AccountLimits;
 const LIMIT: Duration = Duration::from_secs(3600);
 
 super::on_both_engines! {
-    strangers_wait_while_who_wrote_goes_on,
+    strangers_wait_while_contacts_are_sent_to,
     a_limit_that_the_server_tells_costs_no_refusal,
 }
 
-async fn strangers_wait_while_who_wrote_goes_on(engine: Engine) {
+async fn strangers_wait_while_contacts_are_sent_to(engine: Engine) {
     let mut world = World::linked_with(engine, manual(), |_| {}).await;
     world.simulator.write(&phone(2), OWN, "Kapan pulih?").await.unwrap();
     // By the end of this one kabari has asked for the limits.

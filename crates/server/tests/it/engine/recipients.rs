@@ -49,7 +49,7 @@ async fn a_phone_that_asks_for_a_message_again_shows_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_phone_out_of_reach_for_hours_gets_it_on_return() {
+async fn an_unreachable_phone_gets_the_message_on_return() {
     let world = World::linked(Engine::Sqlite).await;
     let away = Action::Offline { ms: 5 * HOUR_MS };
     world.faults([FaultRule::on(Stanza::Message, away).to(phone(1)).times(1)]);
@@ -67,7 +67,7 @@ async fn a_phone_out_of_reach_for_hours_gets_it_on_return() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_is_linked_or_unlinked_loses_nobody_a_message() {
+async fn linking_or_unlinking_a_device_loses_no_message() {
     let world = World::linked(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::AddDevice).to(phone(1)).times(1)]);
     let first = world.send([1]).await;
@@ -89,7 +89,7 @@ async fn a_device_that_is_linked_or_unlinked_loses_nobody_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receipts_twice_in_disorder_and_hours_late_end_in_the_same_report() {
+async fn repeated_reordered_and_late_receipts_give_the_same_report() {
     let world = World::linked(Engine::Sqlite).await;
     let from = |customer: i64, action| FaultRule::on(Stanza::Receipt, action).from(phone(customer));
     world.faults([
@@ -110,7 +110,7 @@ async fn receipts_twice_in_disorder_and_hours_late_end_in_the_same_report() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beyond_the_cap_for_new_chats_people_wait_and_are_not_failed() {
+async fn recipients_beyond_the_new_chat_cap_wait() {
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.simulator.write(&phone(4), OWN, "Kapan pulih?").await.unwrap();
     world

@@ -18,8 +18,8 @@ use wa_sim::{Config, CopyOutcome, Simulator};
 
 super::on_both_engines! {
     a_session_goes_on_at_another_node_without_a_qr,
-    a_node_that_lost_the_session_touches_no_wire,
-    nobody_can_read_what_is_stored,
+    a_node_that_lost_the_session_sends_nothing,
+    stored_sessions_cannot_be_read_without_the_key,
 }
 
 const SESSION: &str = "default";
@@ -116,7 +116,7 @@ async fn a_session_goes_on_at_another_node_without_a_qr(engine: Engine) {
     place.assert_everything_could_be_read();
 }
 
-async fn a_node_that_lost_the_session_touches_no_wire(engine: Engine) {
+async fn a_node_that_lost_the_session_sends_nothing(engine: Engine) {
     let place = Place::new(engine).await;
     let holder = place.linked().await;
     assert_eq!(send(&holder, 1, 1).await, Ok(()));
@@ -138,7 +138,7 @@ async fn a_node_that_lost_the_session_touches_no_wire(engine: Engine) {
     place.assert_everything_could_be_read();
 }
 
-async fn nobody_can_read_what_is_stored(engine: Engine) {
+async fn stored_sessions_cannot_be_read_without_the_key(engine: Engine) {
     let place = Place::new(engine).await;
     let holder = place.linked().await;
     assert_eq!(send(&holder, 1, 1).await, Ok(()));

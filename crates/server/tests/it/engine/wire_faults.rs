@@ -26,7 +26,7 @@ async fn until_struck(world: &World, times: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_refused_for_good_is_told_and_not_repeated() {
+async fn a_permanent_refusal_is_reported_and_not_repeated() {
     const CODES: [(i64, u16); 3] = [(1, 400), (2, 404), (3, 479)];
     let world = world().await;
     world.faults(CODES.map(|(customer, code)| {
@@ -45,7 +45,7 @@ async fn what_is_refused_for_good_is_told_and_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_in_trouble_is_left_alone_for_a_while() {
+async fn after_a_503_the_number_waits() {
     const PAUSE: Duration = Duration::from_secs(10);
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Message, Action::AckError { code: 503 }).times(2)]);
@@ -77,7 +77,7 @@ async fn a_late_ack_counts_and_nothing_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_break_is_repaired_by_a_repeat_only_where_the_ack_is_missing() {
+async fn a_break_is_repeated_only_without_an_ack() {
     for (action, repeats) in [
         (Action::DropAfterAck, 0),
         (Action::DropBeforeAck, 1),
@@ -98,7 +98,7 @@ async fn a_break_is_repaired_by_a_repeat_only_where_the_ack_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn delays_with_jitter_change_nothing() {
+async fn delays_with_jitter_change_no_report() {
     let world = world().await;
     let delay = |ms| Action::Delay { ms, jitter_ms: 2 * ms };
     world.faults([
@@ -115,7 +115,7 @@ async fn delays_with_jitter_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_will_not_say_who_is_there_is_asked_again_later() {
+async fn a_refused_number_check_is_repeated_later() {
     const PAUSE: Duration = Duration::from_secs(60);
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Usync, error(429))]);
@@ -149,7 +149,7 @@ async fn without_a_device_list_the_phone_still_gets_its_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_server_gives_no_keys_the_message_waits() {
+async fn a_message_waits_while_the_server_gives_no_keys() {
     const PAUSE: Duration = Duration::from_secs(10);
     let world = World::with_manual_clock(Engine::Sqlite).await;
     world.faults([FaultRule::on(Stanza::Prekeys, error(500)).to(phone(2)).times(1)]);
@@ -163,7 +163,7 @@ async fn while_the_server_gives_no_keys_the_message_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn used_up_one_time_keys_stop_nobody() {
+async fn used_up_one_time_keys_stop_no_message() {
     let world = world().await;
     world.faults([FaultRule::on(Stanza::Prekeys, Action::NoOneTimeKey)]);
     let campaign = world.send(1..=3).await;
@@ -173,7 +173,7 @@ async fn used_up_one_time_keys_stop_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_whatsapp_after_the_number_check_is_reported_as_not_there() {
+async fn a_recipient_who_left_after_the_check_is_reported_as_not_registered() {
     let world = world().await;
     // The answer is true when it is given, and no longer when it comes.
     let slow = Action::Delay { ms: HOUR.as_millis() as u64, jitter_ms: 0 };
@@ -190,7 +190,7 @@ async fn who_leaves_whatsapp_after_the_number_check_is_reported_as_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn questions_that_are_never_answered_delay_the_send_and_no_more() {
+async fn unanswered_questions_only_delay_the_send() {
     let world = world().await;
     let world = &world;
     // Who is on WhatsApp, and the keys of one of them.

@@ -36,7 +36,7 @@ const KEY: &str = "one send, however often it is asked for";
 const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_dies_nobody_is_lost_and_nobody_gets_it_twice() {
+async fn a_crash_of_either_process_loses_and_repeats_no_message() {
     use futures_util::StreamExt;
     futures_util::stream::iter(POINTS)
         .for_each_concurrent(AT_ONCE, |(point, hit, who)| async move {

@@ -45,7 +45,7 @@ async fn told(api: &Api, last: Option<&str>, number: usize) -> Vec<(String, Valu
 }
 
 #[tokio::test]
-async fn who_connects_again_is_told_what_came_since() {
+async fn a_reconnected_client_gets_the_events_since() {
     let mut api = Api::connected().await;
     api.behind.tell(Event::Acked { message_id: MessageId::from_stored("3EB0AA") });
     api.behind.tell(receipt("3EB0AA"));

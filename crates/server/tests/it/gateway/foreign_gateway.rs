@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
-use kabari::app::{App, Role};
+use kabari::app::{App, NodeRole};
 use kabari::clock::Clock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ impl OldGateway {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_answers_lead_to_no_second_message() {
+async fn lost_answers_cause_no_second_message() {
     let gateway = OldGateway::start().await;
     for (customer, then) in [(2, Then::Breaks), (4, Then::Proxy(502)), (6, Then::Proxy(504))] {
         gateway.then(customer, then);
@@ -113,7 +113,7 @@ async fn lost_answers_lead_to_no_second_message() {
     settings.gateway_url = Some(gateway.url());
     let clock = Clock::manual(Clock::System.now());
     let _turning = RunningClock::start(&clock);
-    let app = App::start(settings, Role::Serve, clock.clone()).await.unwrap();
+    let app = App::start(settings, NodeRole::Serve, clock.clone()).await.unwrap();
     let caller = Caller::of(app.api.unwrap());
 
     let campaign = caller.send(1..=8).await;

@@ -50,7 +50,7 @@ async fn a_refusal_is_repeated_too() {
 }
 
 #[tokio::test]
-async fn what_did_not_go_out_may_be_asked_for_again() {
+async fn a_message_that_was_not_sent_can_be_requested_again() {
     let mut api = Api::connected().await;
     let phone = "6281234567801";
     for error in [

@@ -109,7 +109,7 @@ impl Pair {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_main_job_is_done_with_receipts() {
+async fn a_campaign_through_a_gateway_gets_receipts() {
     let pair = Pair::linked().await;
     let world = &pair.world;
     let customers: Vec<i64> = (1..=5).chain([UNREGISTERED, ZERO]).collect();
@@ -131,7 +131,7 @@ async fn the_main_job_is_done_with_receipts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ack_that_stays_away_is_met_under_the_same_id() {
+async fn a_missing_ack_repeats_the_same_id() {
     let pair = Pair::linked().await;
     let world = &pair.world;
     world.faults([FaultRule::on(Stanza::Message, Action::DropBeforeAck).to(phone(2)).times(1)]);
@@ -174,7 +174,7 @@ async fn receipts_that_come_while_nobody_listens_are_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_wrote_goes_on_while_strangers_wait() {
+async fn contacts_are_sent_to_while_strangers_wait() {
     let pair = Pair::linked().await;
     let world = &pair.world;
     world.simulator.write(&phone(2), OWN, "Kapan pulih?").await.unwrap();

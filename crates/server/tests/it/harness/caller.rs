@@ -1,4 +1,4 @@
-//! Somebody who uses the API, as the operator's programs do.
+//! A client of the API, as the operator's programs are.
 
 use super::served::PATIENCE;
 use super::world::TEMPLATE;

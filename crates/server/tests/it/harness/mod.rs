@@ -1,4 +1,4 @@
-//! What tests stand on.
+//! What the tests share: databases, processes, proxies, clients.
 
 #[path = "../../../../wa-sim/tests/it/browser.rs"]
 pub mod browser;
@@ -7,6 +7,7 @@ pub mod clock_file;
 pub mod database;
 pub mod driven_client;
 pub mod gateway;
+pub mod http_browser;
 pub mod node;
 pub mod promtool;
 pub mod proxy;
@@ -14,4 +15,6 @@ pub mod running_clock;
 pub mod scripted_gateway;
 pub mod served;
 pub mod tls;
+#[allow(dead_code, reason = "pictures are for examples/screenshots.rs")]
+pub mod window;
 pub mod world;

@@ -1,4 +1,4 @@
-//! A WhatsApp that does what it is told: the one of the recorded exchanges, and worse ones.
+//! A gateway with scripted answers: the one of the recorded exchanges, and worse ones.
 
 use async_trait::async_trait;
 use kabari_domain::Phone;

@@ -188,6 +188,13 @@ impl Served {
         answer(self.request(Method::POST, path).json(&body)).await
     }
 
+    /// Sends a notice to everybody whom it is for, and waits until that is done.
+    pub async fn send_notice(&self, notice: i64) {
+        let body = serde_json::json!({ "notice_id": notice });
+        let (status, report) = self.post("/api/send/notification", body).await;
+        assert_eq!(status, 200, "{report}");
+    }
+
     /// Asks until the answer is as wanted.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let ask = async {

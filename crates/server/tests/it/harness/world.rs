@@ -7,7 +7,7 @@ use super::node::SESSION_KEY;
 use super::running_clock::RunningClock;
 use super::served::PATIENCE;
 use clap::Parser;
-use kabari::app::{App, Role};
+use kabari::app::{App, NodeRole};
 use kabari::clock::Clock;
 use kabari::config::{Options, Pace, Settings};
 use kabari::timeouts::Timeouts;
@@ -182,7 +182,7 @@ impl World {
         settings.session_key = database.as_ref().map(|_| SESSION_KEY.parse().unwrap());
         settings.timeouts = TIMEOUTS;
         change(&mut settings);
-        let app = App::start(settings.clone(), Role::Serve, clock.clone()).await.unwrap();
+        let app = App::start(settings.clone(), NodeRole::Serve, clock.clone()).await.unwrap();
         World {
             simulator,
             clock,
@@ -232,13 +232,13 @@ impl World {
         billing_file(&directory, &billing_sql(CUSTOMERS)).await;
         let data_dir = directory.path().to_owned();
         let settings = Settings { data_dir, ..self.settings.clone() };
-        let app = App::start(settings, Role::Serve, self.clock.clone()).await.unwrap();
+        let app = App::start(settings, NodeRole::Serve, self.clock.clone()).await.unwrap();
         Standby { caller: Caller::of(app.api.unwrap()), _app: app, _directory: directory }
     }
 
     /// Starts another process, so to say, on the same data.
     pub async fn start(&mut self) {
-        let started = App::start(self.settings.clone(), Role::Serve, self.clock.clone()).await;
+        let started = App::start(self.settings.clone(), NodeRole::Serve, self.clock.clone()).await;
         let app = started.unwrap();
         self.caller = Caller::of(app.api.unwrap());
         self.app = Some(app);
@@ -328,6 +328,11 @@ impl World {
     /// The state's file.
     pub fn state_file(&self) -> PathBuf {
         self.directory.path().join("state.db")
+    }
+
+    /// Runs statements on the billing database, as the provider's own program does.
+    pub async fn execute_on_billing(&self, sql: &str) {
+        execute_on_file(&self.directory.path().join("billing.db"), sql).await;
     }
 
     /// Holds the campaign's report against what the phones say.

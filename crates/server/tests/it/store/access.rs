@@ -1,9 +1,10 @@
 //! Users, their logins, API keys and the audit.
 
+use super::fixtures::{NODE, SESSION, hold, report, sender};
 use crate::harness::database::TestState;
 use crate::harness::served::PATIENCE;
 use kabari::store::state::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
-use kabari_domain::{Role, Scope};
+use kabari_domain::{LinkState, Role, Scope};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -16,6 +17,7 @@ on_both_engines!(
     single_logins_and_all_others_can_be_ended,
     a_key_is_good_until_it_is_revoked,
     the_audit_is_read_in_pages_and_filtered,
+    a_phone_that_is_linked_or_unlinked_is_recorded_once,
 );
 
 const ADDRESS: &str = "203.0.113.7";
@@ -43,15 +45,15 @@ async fn a_login_needs_the_hash_that_was_checked(test: TestState) {
     let state = &test.state;
     state.add_user("budi", Role::Sender, "hash").await.unwrap();
     let begin = |user: &'static str, hash: &'static str, token: &'static str| {
-        state.begin_browser_session(user, hash, token, ADDRESS)
+        state.begin_login(user, hash, token, ADDRESS)
     };
     assert!(!begin("budi", "an earlier hash", "token").await.unwrap());
     assert!(!begin("nobody", "hash", "token").await.unwrap());
     assert_eq!(state.logged_in("token").await.unwrap(), None);
     assert!(begin("budi", "hash", "token").await.unwrap());
     let login = state.logged_in("token").await.unwrap().unwrap();
-    assert_eq!((login.session.user_name.as_str(), login.role), ("budi", Role::Sender));
-    assert_eq!(login.session.address, ADDRESS);
+    assert_eq!((login.login.user_name.as_str(), login.role), ("budi", Role::Sender));
+    assert_eq!(login.login.address, ADDRESS);
     assert_eq!(state.logged_in("another token").await.unwrap(), None);
     let now = state.now().await.unwrap();
     assert_eq!(state.user("budi").await.unwrap().unwrap().last_login_at, Some(now));
@@ -61,7 +63,7 @@ async fn a_login_ends_when_idle_and_after_its_lifetime(test: TestState) {
     let state = &test.state;
     state.add_user("budi", Role::Sender, "hash").await.unwrap();
     for token in ["used", "idle"] {
-        assert!(state.begin_browser_session("budi", "hash", token, ADDRESS).await.unwrap());
+        assert!(state.begin_login("budi", "hash", token, ADDRESS).await.unwrap());
     }
     for _ in 0..14 {
         test.clock.advance(2 * DAY);
@@ -69,7 +71,7 @@ async fn a_login_ends_when_idle_and_after_its_lifetime(test: TestState) {
         // It is written down aside that the browser is used.
         let now = state.now().await.unwrap();
         eventually(async || {
-            let sessions = state.browser_sessions("budi").await.unwrap();
+            let sessions = state.logins("budi").await.unwrap();
             sessions.iter().any(|session| session.last_seen_at == now)
         })
         .await;
@@ -77,16 +79,16 @@ async fn a_login_ends_when_idle_and_after_its_lifetime(test: TestState) {
     assert_eq!(state.logged_in("idle").await.unwrap(), None);
     test.clock.advance(2 * DAY);
     assert_eq!(state.logged_in("used").await.unwrap(), None);
-    assert!(state.browser_sessions("budi").await.unwrap().is_empty());
+    assert!(state.logins("budi").await.unwrap().is_empty());
 }
 
 async fn a_login_ends_with_a_new_password_a_new_role_and_the_user(test: TestState) {
     let state = &test.state;
     state.add_user("budi", Role::Sender, "hash").await.unwrap();
     state.add_user("ani", Role::Sender, "hash").await.unwrap();
-    assert!(state.begin_browser_session("ani", "hash", "hers", ADDRESS).await.unwrap());
+    assert!(state.begin_login("ani", "hash", "hers", ADDRESS).await.unwrap());
     let log_in = async |hash: &str| {
-        assert!(state.begin_browser_session("budi", hash, "his", ADDRESS).await.unwrap());
+        assert!(state.begin_login("budi", hash, "his", ADDRESS).await.unwrap());
         assert!(state.logged_in("his").await.unwrap().is_some());
     };
     log_in("hash").await;
@@ -106,15 +108,15 @@ async fn single_logins_and_all_others_can_be_ended(test: TestState) {
     state.add_user("budi", Role::Sender, "hash").await.unwrap();
     state.add_user("ani", Role::Sender, "hash").await.unwrap();
     for (user, token) in [("budi", "one"), ("budi", "two"), ("budi", "three"), ("ani", "hers")] {
-        assert!(state.begin_browser_session(user, "hash", token, ADDRESS).await.unwrap());
+        assert!(state.begin_login(user, "hash", token, ADDRESS).await.unwrap());
     }
-    let id = async |token: &str| state.logged_in(token).await.unwrap().map(|one| one.session.id);
+    let id = async |token: &str| state.logged_in(token).await.unwrap().map(|one| one.login.id);
     let one = id("one").await.unwrap();
-    assert!(!state.end_browser_session("ani", one).await.unwrap(), "it is not hers");
-    assert!(state.end_browser_session("budi", one).await.unwrap());
+    assert!(!state.end_login("ani", one).await.unwrap(), "it is not hers");
+    assert!(state.end_login("budi", one).await.unwrap());
     assert_eq!(id("one").await, None);
     let two = id("two").await.unwrap();
-    assert_eq!(state.end_other_browser_sessions("budi", two).await.unwrap(), 1);
+    assert_eq!(state.end_other_logins("budi", two).await.unwrap(), 1);
     assert_eq!((id("two").await, id("three").await), (Some(two), None));
     assert!(id("hers").await.is_some());
 }
@@ -171,6 +173,20 @@ async fn the_audit_is_read_in_pages_and_filtered(test: TestState) {
     assert_eq!(state.audit(&sends, None, 100).await.unwrap().len(), 5);
     let his = AuditFilter { actor: Some("budi".to_owned()), action: Some(Action::AddUser) };
     assert!(state.audit(&his, None, 100).await.unwrap().is_empty());
+}
+
+async fn a_phone_that_is_linked_or_unlinked_is_recorded_once(test: TestState) {
+    let state = &test.state;
+    let lease = hold(state, NODE).await;
+    for link in [LinkState::Connected, LinkState::LoggedOut, LinkState::LoggedOut] {
+        report(state, &lease, link, &sender()).await;
+    }
+    let entries = state.audit(&AuditFilter::default(), None, 100).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|one| (one.actor.kind, one.action.as_str())).collect();
+    assert_eq!(told.last(), Some(&(ActorKind::Phone, "link_session")));
+    assert_eq!(told.first(), Some(&(ActorKind::Phone, "unlink_session")));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(entries.iter().all(|entry| entry.subject == SESSION));
 }
 
 /// Waits until this holds.

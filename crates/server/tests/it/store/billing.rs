@@ -31,7 +31,7 @@ async fn ids(billing: &Billing, filter: &CustomerFilter) -> Vec<i64> {
 
 fn on(odps: &[&str]) -> CustomerFilter {
     let odps = Some(odps.iter().map(|odp| (*odp).to_owned()).collect());
-    CustomerFilter { active_only: true, odps, ids: None }
+    CustomerFilter { active_only: true, odps, ..CustomerFilter::default() }
 }
 
 /// The seed's rows in a file, read through the store and written again.
@@ -155,7 +155,7 @@ async fn in_a_file_case_and_surrounding_blanks_do_not_matter() {
 }
 
 #[tokio::test]
-async fn zero_dates_and_unsigned_ids_are_no_obstacle() {
+async fn zero_dates_and_unsigned_ids_are_read() {
     let (seed, billing) = seed().await;
     seed.database
         .execute(

@@ -16,7 +16,7 @@ on_both_engines!(
 );
 
 /// Everything that a database may have in it.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "campaigns",
     "deliveries",
     "senders",
@@ -29,11 +29,12 @@ const TABLES: [&str; 18] = [
     "session_entries",
     "gateway_messages",
     "gateway_events",
-    "node_tasks",
     "users",
-    "browser_sessions",
+    "logins",
     "api_keys",
     "audit",
+    "node_tasks",
+    "drafts",
     "_sqlx_migrations",
 ];
 
@@ -116,8 +117,9 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE sessions DROP COLUMN heard; \
              ALTER TABLE campaigns DROP COLUMN request_id; \
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
-             DROP TABLE users; DROP TABLE browser_sessions; DROP TABLE api_keys; \
-             DROP TABLE audit; \
+             DROP TABLE users; DROP TABLE logins; DROP TABLE api_keys; \
+             DROP TABLE audit; DROP INDEX deliveries_listed; DROP INDEX deliveries_customer; \
+             DROP TABLE drafts; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {

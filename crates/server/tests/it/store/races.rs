@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent claims, leases and recordings.
 
 use super::fixtures::*;
 use super::migrations::drop_all;

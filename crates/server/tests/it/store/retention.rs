@@ -5,7 +5,8 @@ use crate::harness::database::{START, TestState};
 use kabari::clock::Clock;
 use kabari::store::StateStore;
 use kabari::store::state::{
-    CONTACT_LIFETIME, CampaignKind, Creation, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
+    AUDIT_LIFETIME, Action, Actor, ActorKind, CONTACT_LIFETIME, CampaignKind, Creation,
+    FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
 };
 use kabari_domain::{CampaignEvent, DeliveryState, Phone};
 use std::time::Duration;
@@ -79,6 +80,8 @@ async fn everything_else_has_an_end_of_its_own(test: TestState) {
     state.remember_numbers(&known).await.unwrap();
     state.wrote(&sender(), &[(phone(1), START)]).await.unwrap();
     hold(state, NODE).await;
+    let operator = Actor { kind: ActorKind::Console, name: "rani".to_owned(), address: None };
+    state.record(&operator, Action::AddUser, "budi", &serde_json::Value::Null).await;
     let of_day = |fingerprint: &str| kabari::store::state::NewCampaign {
         fingerprint: fingerprint.to_owned(),
         kind: CampaignKind::Custom,
@@ -101,9 +104,13 @@ async fn everything_else_has_an_end_of_its_own(test: TestState) {
     delete_all(state, None).await;
     assert_eq!(rows("fingerprints").await, 0);
     assert_eq!(rows("contacts").await, 1);
+    assert!(rows("audit").await > 0);
     test.clock.advance(CONTACT_LIFETIME);
     delete_all(state, None).await;
     assert_eq!(rows("contacts").await, 0);
+    test.clock.advance(AUDIT_LIFETIME);
+    delete_all(state, None).await;
+    assert_eq!(rows("audit").await, 0);
 }
 
 async fn one_node_deletes_for_all(test: TestState) {

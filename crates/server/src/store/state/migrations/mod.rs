@@ -14,11 +14,8 @@ use std::path::Path;
 const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
-/// The version of the schema that these steps lead to.
-pub(super) const SCHEMA_VERSION: usize = STEPS.len();
-
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 8] = [
+const STEPS: [(&str, &str, &str); 10] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -39,6 +36,8 @@ const STEPS: [(&str, &str, &str); 8] = [
         include_str!("sqlite/0008_retention.sql"),
         include_str!("mysql/0008_retention.sql"),
     ),
+    ("lists", include_str!("sqlite/0009_lists.sql"), include_str!("mysql/0009_lists.sql")),
+    ("drafts", include_str!("sqlite/0010_drafts.sql"), include_str!("mysql/0010_drafts.sql")),
 ];
 
 /// SQLite's number for a file that gives back room when it is told to.
@@ -77,7 +76,7 @@ pub(super) async fn pending(database: &Database) -> Result<usize, StoreError> {
     Ok(STEPS.len().saturating_sub(usize::try_from(done).unwrap_or(usize::MAX)))
 }
 
-/// On a file: all steps in one transaction, which also keeps other processes out.
+/// Runs the steps on a file: all in one transaction, which also keeps other processes out.
 pub(super) async fn run_on_file(path: &Path) -> Result<(), StoreError> {
     let mut connection = file(path).connect().await.map_err(failed)?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -102,8 +101,8 @@ async fn give_back_from_now_on(connection: &mut SqliteConnection) {
     }
 }
 
-/// On a server: schema changes commit by themselves there, so a named lock keeps other nodes out,
-/// and every step can be repeated, in case a node dies half way.
+/// Runs the steps on a server: schema changes commit by themselves there, so a named lock keeps
+/// other nodes out, and every step can be repeated, in case a node dies half way.
 pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), StoreError> {
     let mut connection = plain(options).connect().await.map_err(failed)?;
     let locked = sqlx::query_scalar(TAKE_LOCK).fetch_one(&mut connection).await;
@@ -131,7 +130,7 @@ async fn migrate(
     migrator.run_direct(None, connection, false).await.map_err(not_migrated)
 }
 
-/// The number a query answers with, 0 where there is no such table.
+/// Returns the number a query answers with, 0 where there is no such table.
 fn or_none(answer: Result<i64, sqlx::Error>) -> Result<i64, StoreError> {
     match answer.map_err(failed) {
         Ok(number) => Ok(number),

@@ -1,4 +1,4 @@
-//! What is tortured: the nodes, their numbers, and their database.
+//! The cluster under test: nodes, numbers and database.
 
 use super::disruptions::{Disruption, one_of};
 use super::verdict::Ranks;

@@ -1,4 +1,4 @@
-//! What came of it, by the simulator's ledger.
+//! The result of a run, by the simulator's ledger.
 
 use super::DELAY;
 use crate::engine::pace::smallest_gap;

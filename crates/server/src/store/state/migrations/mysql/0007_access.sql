@@ -10,14 +10,14 @@ CREATE TABLE IF NOT EXISTS users (
     last_login_at BIGINT
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS browser_sessions (
+CREATE TABLE IF NOT EXISTS logins (
     id BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
     token_hash CHAR(64) NOT NULL UNIQUE,
     user_name VARCHAR(64) NOT NULL,
     address VARCHAR(64) NOT NULL,
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT NOT NULL,
-    KEY browser_sessions_user (user_name)
+    KEY logins_user (user_name)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS api_keys (

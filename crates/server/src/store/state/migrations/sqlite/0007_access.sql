@@ -10,7 +10,7 @@ CREATE TABLE users (
     last_login_at INTEGER
 );
 
-CREATE TABLE browser_sessions (
+CREATE TABLE logins (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     token_hash TEXT NOT NULL UNIQUE,
     user_name TEXT NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE browser_sessions (
     created_at INTEGER NOT NULL,
     last_seen_at INTEGER NOT NULL
 );
-CREATE INDEX browser_sessions_user ON browser_sessions (user_name);
+CREATE INDEX logins_user ON logins (user_name);
 
 CREATE TABLE api_keys (
     name TEXT NOT NULL PRIMARY KEY,
