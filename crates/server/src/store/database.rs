@@ -226,6 +226,25 @@ impl Database {
         Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
     }
 
+    /// Begins a transaction that only reads, and sees the database as it is now whatever others
+    /// write meanwhile.
+    pub async fn begin_snapshot(&self) -> Result<Transaction<'_>, StoreError> {
+        let inner = async {
+            Ok(match &self.pools {
+                // Its first SELECT decides what it sees.
+                Pools::Sqlite { reader, .. } => Inner::Sqlite(reader.begin().await?),
+                Pools::MySql(pool) => Inner::MySql(
+                    pool.begin_with(
+                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                         START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                    )
+                    .await?,
+                ),
+            })
+        };
+        Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
+    }
+
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
     /// busy file. Each run must be a transaction of its own.
     pub async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
