@@ -17,9 +17,12 @@ super::on_both_engines! {
     a_backup_that_cannot_be_used_changes_nothing,
 }
 
-const RECIPIENTS: i64 = 14;
-/// Slow enough that some are not out yet when the backup is restored.
-const DELAY_MS: &str = "400";
+const RECIPIENTS: i64 = 20;
+/// A customer who is no recipient.
+const ANOTHER: i64 = 30;
+/// The pace of the machine that is backed up: slow enough that some are not out yet when the
+/// backup is restored.
+const DELAY_MS: &str = "1500";
 const PASSPHRASE: &str = "kucing hitam di atap";
 
 /// A machine: its directory, and its database where that is on a server.
@@ -33,9 +36,8 @@ impl Machine {
     /// One on which nothing has run yet.
     async fn new(engine: Engine, simulator: &Simulator) -> Machine {
         let directory = TempDir::new().unwrap();
-        let mut setup = Setup::new(directory.path(), simulator)
-            .with("SEND_DELAY_MS", DELAY_MS)
-            .with("BACKUP_PASSPHRASE", PASSPHRASE);
+        let mut setup =
+            Setup::new(directory.path(), simulator).with("BACKUP_PASSPHRASE", PASSPHRASE);
         let database = match engine {
             Engine::Sqlite => None,
             Engine::MariaDb => Some(MariaDbDatabase::create().await),
@@ -48,7 +50,8 @@ impl Machine {
 
     /// One with customers and a linked phone.
     async fn linked(engine: Engine, simulator: &Simulator) -> Machine {
-        let machine = Machine::new(engine, simulator).await;
+        let mut machine = Machine::new(engine, simulator).await;
+        machine.setup = machine.setup.with("SEND_DELAY_MS", DELAY_MS);
         billing_file(&machine.directory, &billing_sql(CUSTOMERS)).await;
         machine.setup.link(simulator, OWN).await;
         machine
@@ -60,14 +63,14 @@ impl Machine {
 
     /// Runs a command, which has to succeed. Returns what it says.
     async fn run(&self, arguments: &[&str]) -> String {
-        let (succeeded, said) = said(&self.setup, arguments).await;
+        let (succeeded, said) = outcome(&self.setup, arguments).await;
         assert!(succeeded, "{arguments:?}: {said}");
         said
     }
 
     /// Runs a command, which has to fail. Returns what it says.
     async fn refused(&self, arguments: &[&str]) -> String {
-        let (succeeded, said) = said(&self.setup, arguments).await;
+        let (succeeded, said) = outcome(&self.setup, arguments).await;
         assert!(!succeeded, "{arguments:?}: {said}");
         said
     }
@@ -80,7 +83,7 @@ impl Machine {
     }
 }
 
-async fn said(setup: &Setup, arguments: &[&str]) -> (bool, String) {
+async fn outcome(setup: &Setup, arguments: &[&str]) -> (bool, String) {
     let output = setup.run(arguments).await;
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     for customer in [phone(1), phone(RECIPIENTS), OWN.to_owned()] {
@@ -156,7 +159,7 @@ async fn restored_in_mid_campaign_nothing_is_sent_twice(engine: Engine) {
         }
     }
     let has_it = unknown.iter().filter(|(shown, ..)| *shown == 1).count();
-    assert!(has_it >= 2 && has_it < unknown.len(), "{unknown:#?}");
+    assert!(has_it >= 1 && has_it < unknown.len(), "{unknown:#?}");
     assert_eq!(reached(&simulator), sent_by_the_old, "the new one sends nothing by itself");
 
     // A person decides: one that has arrived counts as sent, all others go out again, of which a
@@ -181,9 +184,9 @@ async fn restored_in_mid_campaign_nothing_is_sent_twice(engine: Engine) {
     let old_caller = old_node.caller().await.unwrap();
     old_node.logged("opened elsewhere").await;
     old_caller.waits_for(campaign, "replaced").await;
-    let another = caller.send([20]).await;
+    let another = caller.send([ANOTHER]).await;
     caller.completed(another).await;
-    assert_eq!(shown(&simulator, 20).len(), 1, "the new one is connected still");
+    assert_eq!(shown(&simulator, ANOTHER).len(), 1, "the new one is connected still");
     assert_eq!(reached(&simulator), RECIPIENTS as usize + 1);
     let violations = simulator.violations();
     assert!(violations.is_empty(), "{violations:#?}");
@@ -221,9 +224,9 @@ async fn a_move_goes_on_where_it_stopped(engine: Engine) {
         assert_eq!(shown(&simulator, customer).len(), 1, "customer {customer}");
     }
     // The customers have come along.
-    let more = caller.send([20]).await;
+    let more = caller.send([ANOTHER]).await;
     caller.completed(more).await;
-    assert_eq!(shown(&simulator, 20).len(), 1);
+    assert_eq!(shown(&simulator, ANOTHER).len(), 1);
     let violations = simulator.violations();
     assert!(violations.is_empty(), "{violations:#?}");
 }
@@ -250,12 +253,12 @@ async fn a_backup_that_cannot_be_used_changes_nothing(engine: Engine) {
 
     let new = Machine::new(engine, &simulator).await;
     let other = new.setup.clone().with("BACKUP_PASSPHRASE", "anjing putih di bawah");
-    let (succeeded, said) = said(&other, &["restore", path]).await;
+    let (succeeded, said) = outcome(&other, &["restore", path]).await;
     assert!(!succeeded && said.contains("is not that of this backup"), "{said}");
     let middle = whole.len() / 2;
     let mut changed = whole.clone();
     changed[middle] ^= 1;
-    for damaged in [&whole[..middle], &changed] {
+    for damaged in [&whole[..middle], changed.as_slice()] {
         fs::write(&file, damaged).unwrap();
         let said = new.refused(&["restore", path]).await;
         assert!(said.contains("damaged"), "{said}");
