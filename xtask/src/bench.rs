@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: runs the benchmarks.
 
 use crate::mariadb::MariaDb;
-use crate::{process, test, tools};
+use crate::{pages, process, test, tools};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -12,7 +12,7 @@ pub enum Bench {
     ///
     /// Both write to the simulator, one message at a time, first to strangers and then to the
     /// same people again. Prints a table with the ratio of kabari to the bare client, and one
-    /// with what the simulator itself costs and allows.
+    /// with many numbers at once in one process.
     Wire(Wire),
     /// How kabari grows with its sessions.
     ///
@@ -21,6 +21,11 @@ pub enum Bench {
     /// on ten numbers and on one, and on MariaDB how soon the numbers of a killed process send
     /// again from two others.
     Fleet(Fleet),
+    /// How soon the operator's first page is seen, on a phone with a slow line.
+    ///
+    /// Chromium visits it with the network and the processor slowed down, for the first time and
+    /// again, and prints the median of several visits.
+    Page,
 }
 
 /// How much of it.
@@ -32,9 +37,9 @@ pub struct Wire {
     /// How often everything is measured; the medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// How many clients at once the simulator is measured with.
-    #[arg(long, default_value_t = 100)]
-    clients: u32,
+    /// How many numbers at once are measured in one process, one row each.
+    #[arg(long, default_value = "10,100")]
+    clients: String,
     /// Where kabari keeps its state.
     #[arg(long, value_enum, default_value_t = Engine::Both)]
     engine: Engine,
@@ -75,17 +80,23 @@ impl Engine {
 /// the tests run is not optimized. It is `crates/server/benches/wire/`.
 const BENCH: [&str; 6] = ["bench", "--locked", "-p", "kabari", "--bench", "wire"];
 
-/// Builds and runs it.
+/// Measures.
 pub fn run(bench: Bench) -> Result<()> {
-    println!("building with optimizations; the first time this takes about ten minutes");
-    process::run(test::cargo().args(BENCH).arg("--no-run"))?;
     match bench {
         Bench::Wire(options) => wire(options),
         Bench::Fleet(options) => fleet(options),
+        // The line decides, not how the program was built.
+        Bench::Page => pages::speed(),
     }
 }
 
+fn build() -> Result<()> {
+    println!("building with optimizations; the first time this takes about ten minutes");
+    process::run(test::cargo().args(BENCH).arg("--no-run"))
+}
+
 fn wire(options: Wire) -> Result<()> {
+    build()?;
     let engines = options.engine.names();
     let mut command = test::cargo();
     command
@@ -94,7 +105,7 @@ fn wire(options: Wire) -> Result<()> {
         .arg("--")
         .args(["--recipients", &options.recipients.to_string()])
         .args(["--rounds", &options.rounds.to_string()])
-        .args(["--clients", &options.clients.to_string()])
+        .args(["--clients", &options.clients])
         .args(engines.iter().flat_map(|engine| ["--engine", engine]));
     if options.engine == Engine::Sqlite {
         return process::run(&mut command);
@@ -106,6 +117,7 @@ fn wire(options: Wire) -> Result<()> {
 
 /// One engine after the other.
 fn fleet(options: Fleet) -> Result<()> {
+    build()?;
     let mariadb = (options.engine != Engine::Sqlite).then(start_mariadb).transpose()?;
     for engine in options.engine.names() {
         let mut command = test::cargo();

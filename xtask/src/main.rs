@@ -1,9 +1,10 @@
 //! `cargo xtask`: what it takes to check kabari, with nothing to set up by hand.
 
 mod bench;
+mod dist;
 mod mariadb;
+mod pages;
 mod process;
-mod screenshots;
 mod test;
 mod tools;
 mod torture;
@@ -26,6 +27,8 @@ enum Task {
     Torture(torture::Options),
     /// Take pictures of every page, into docs/screenshots.
     Screenshots,
+    /// Build the Debian package, and try it in a system of its own.
+    Dist(dist::Options),
     /// Measure, and print tables.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -36,7 +39,8 @@ fn main() -> ExitCode {
     let result = process::end_children_on_signals().and_then(|()| match cli.task {
         Task::Test(options) => test::run(options),
         Task::Torture(options) => torture::run(options),
-        Task::Screenshots => screenshots::run(),
+        Task::Screenshots => pages::screenshots(),
+        Task::Dist(options) => dist::run(options),
         Task::Bench(bench) => bench::run(bench),
     });
     match result {

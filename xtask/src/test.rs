@@ -71,7 +71,8 @@ pub fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-enum Outcome {
+/// How a step ended that did not fail.
+pub enum Outcome {
     Passed,
     NotRun(&'static str),
 }
@@ -108,7 +109,7 @@ fn deny() -> Result<Outcome> {
 
 /// Before the tests and in a command of its own, as users build it: one test examines this very
 /// binary, and cargo would unify the features of the tests' dependencies into it otherwise.
-fn release() -> Result<Outcome> {
+pub fn release() -> Result<Outcome> {
     process::run(cargo().args([
         "build",
         "--release",
@@ -178,7 +179,8 @@ pub fn cargo() -> Command {
     cargo
 }
 
-fn root() -> Result<PathBuf> {
+/// Returns the root of the checkout.
+pub fn root() -> Result<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     match here.parent() {
         Some(root) => Ok(root.to_owned()),

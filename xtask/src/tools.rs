@@ -47,6 +47,10 @@ pub const EMOJI: Tool = Tool {
 pub const CHROMEDRIVER: Tool =
     Tool { programs: &["chromedriver"], packages: &["chromium-driver"], probe: &[] };
 
+/// Makes a Debian in a directory.
+pub const DEBOOTSTRAP: Tool =
+    Tool { programs: &["debootstrap"], packages: &["debootstrap"], probe: &[] };
+
 /// The package with the judge of what is written for Prometheus.
 const PROMETHEUS: &str = "prometheus";
 

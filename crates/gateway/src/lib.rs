@@ -16,7 +16,7 @@ mod session_store;
 pub use embedded::{Embedded, EmbeddedConfig};
 pub use passkey::{Assertion, InvalidAssertion, MAX_ASSERTION_BYTES, PasskeyStep, WHATSAPP_ORIGIN};
 pub use remote::{Remote, RemoteConfig};
-pub use session_store::{Change, Entry, MemoryStore, SessionStore, SessionStoreError};
+pub use session_store::{Change, Entry, Key, MemoryStore, SessionStore, SessionStoreError};
 
 use async_trait::async_trait;
 pub use kabari_domain::LinkState;
@@ -52,6 +52,11 @@ pub trait Gateway: Send + Sync {
     /// Returns which of these numbers are on WhatsApp, in the order given. A gateway that can only
     /// tell by sending answers [`Registration::Unknown`].
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError>;
+
+    /// Makes ready to send to these addresses soon, as far as that saves time then.
+    async fn prepare(&self, addresses: &[String]) {
+        let _ = addresses;
+    }
 
     /// Sends one message and waits for the server's word. `Ok` means that the server has
     /// acknowledged it without an error.

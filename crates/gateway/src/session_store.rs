@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// A collection, a short ASCII name, and a key in it.
+pub type Key = (&'static str, Vec<u8>);
+
 /// One key and what is stored under it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -54,12 +57,9 @@ pub enum SessionStoreError {
 /// The entries of one session.
 #[async_trait]
 pub trait SessionStore: Send + Sync + fmt::Debug {
-    /// Returns those of the entries with these keys that exist, in any order.
-    async fn read(
-        &self,
-        collection: &'static str,
-        keys: &[Vec<u8>],
-    ) -> Result<Vec<Entry>, SessionStoreError>;
+    /// Returns those of the entries with these keys that exist, each with its collection, in any
+    /// order.
+    async fn read(&self, keys: &[Key]) -> Result<Vec<(&'static str, Entry)>, SessionStoreError>;
 
     /// Returns all entries of a collection, in any order.
     async fn read_all(&self, collection: &'static str) -> Result<Vec<Entry>, SessionStoreError>;
@@ -80,13 +80,10 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
 #[derive(Default)]
 pub struct MemoryStore(Mutex<Contents>);
 
-/// A collection and a key in it.
-type Place = (&'static str, Vec<u8>);
-
 #[derive(Default)]
 struct Contents {
     /// Value and stamp.
-    entries: BTreeMap<Place, (Vec<u8>, i64)>,
+    entries: BTreeMap<Key, (Vec<u8>, i64)>,
     failing: Option<SessionStoreError>,
     writes: usize,
     reads: usize,
@@ -139,16 +136,13 @@ impl fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn read(
-        &self,
-        collection: &'static str,
-        keys: &[Vec<u8>],
-    ) -> Result<Vec<Entry>, SessionStoreError> {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<(&'static str, Entry)>, SessionStoreError> {
         let mut contents = self.checked()?;
         contents.reads += 1;
-        let found = keys.iter().filter_map(|key| {
-            let (value, _) = contents.entries.get(&(collection, key.clone()))?;
-            Some(Entry { key: key.clone(), value: value.clone() })
+        let found = keys.iter().filter_map(|place| {
+            let (value, _) = contents.entries.get(place)?;
+            let (collection, key) = place.clone();
+            Some((collection, Entry { key, value: value.clone() }))
         });
         Ok(found.collect())
     }

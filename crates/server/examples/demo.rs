@@ -82,11 +82,12 @@ async fn main() -> anyhow::Result<()> {
 
     let api_key = settings.api_key.clone();
     let app = App::start(settings.clone(), NodeRole::Serve, Clock::System).await?;
+    let api = app.api.context("the demo serves the API")?;
+    println!("Watch it on the operator's page: http://{api}/\n");
     tokio::time::timeout(LINK_TIMEOUT, link(&app, &simulator))
         .await
         .context("the simulated phone was not linked in time")??;
 
-    let api = app.api.context("the demo serves the API")?;
     let client = ApiClient::at(&format!("http://{api}"), api_key)?;
     println!("\nThe newest active notice goes to the active customers it concerns:\n");
     let body = serde_json::json!({});

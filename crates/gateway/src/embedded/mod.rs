@@ -37,11 +37,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use storage::Storage;
 use supervisor::Command;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task;
-use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
+use whatsapp_rust::{Client, Jid};
 
 /// How long the server may take to acknowledge a message.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,8 +92,12 @@ struct Shared {
     link: watch::Sender<Link>,
     events: mpsc::UnboundedSender<Event>,
     client: Mutex<Option<Arc<Client>>>,
+    /// Where that client keeps its session.
+    storage: Mutex<Option<Arc<Storage>>>,
     /// Who waits for the server's ack of which message.
     acks: Mutex<HashMap<String, oneshot::Sender<Ack>>>,
+    /// The messages that are being prepared, by id, and whether they are ready for the socket.
+    preparing: Mutex<HashMap<String, Prepared>>,
     /// Counts connections that ended: what was unanswered then stays unanswered.
     losses: watch::Sender<u64>,
     /// Whether the client knows the settings that WhatsApp gave it.
@@ -109,6 +114,9 @@ struct Shared {
     ack_timeout: Duration,
     longest_reconnect: Duration,
 }
+
+/// Tells whether a message is ready for the socket.
+type Prepared = Box<dyn FnMut() -> bool + Send>;
 
 /// The server's answer to a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,6 +188,14 @@ impl Gateway for Embedded {
 
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
         send::check(&*self.shared.ready()?, phones).await
+    }
+
+    async fn prepare(&self, addresses: &[String]) {
+        let Some(storage) = lock(&self.shared.storage).clone() else { return };
+        let people: Vec<Jid> = addresses.iter().filter_map(|jid| jid.parse().ok()).collect();
+        if let Err(error) = storage.read_ahead(&people).await {
+            tracing::debug!(%error, "cannot read ahead in the WhatsApp session");
+        }
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {
@@ -258,7 +274,9 @@ impl Shared {
             link: watch::Sender::new(Link::starting()),
             events,
             client: Mutex::new(None),
+            storage: Mutex::new(None),
             acks: Mutex::new(HashMap::new()),
+            preparing: Mutex::default(),
             losses: watch::Sender::new(0),
             has_settings: AtomicBool::new(false),
             history_turn: tokio::sync::Mutex::default(),
@@ -302,6 +320,14 @@ impl Shared {
             change(link);
             *link != before
         });
+    }
+
+    /// Whether the next frame may have a message in it, or comes after one.
+    fn is_message_leaving(&self) -> bool {
+        let mut preparing = lock(&self.preparing);
+        let all = preparing.len();
+        preparing.retain(|_, is_prepared| !is_prepared());
+        preparing.len() < all
     }
 
     fn connection_lost(&self) {

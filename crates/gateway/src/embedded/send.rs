@@ -223,6 +223,7 @@ async fn write(
     // have gone out.
     let mut stanza = client.wait_for_sent_node(NodeFilter::tag("message").attr("id", id));
     let mut on_the_wire = None;
+    let _preparing = Preparing::register(client, shared, id);
     let text = wa::Message::text(message.text.as_str());
     let options = SendOptions::default().with_message_id(id);
     let mut sending =
@@ -255,6 +256,27 @@ async fn write(
         .is_none_or(|stanza| TOKENS.iter().any(|token| stanza.get_optional_child(token).is_some()));
     let has_copy_for_recipient = stanza.is_none_or(|stanza| has_copy_for_others(client, &stanza));
     Ok(InFlight { losses, has_copy_for_recipient, has_token })
+}
+
+/// A place in the list of messages that are being prepared, given up on drop.
+struct Preparing<'a> {
+    shared: &'a Shared,
+    id: &'a str,
+}
+
+impl<'a> Preparing<'a> {
+    fn register(client: &Client, shared: &'a Shared, id: &'a str) -> Preparing<'a> {
+        let mut stanza = client.wait_for_sent_node(NodeFilter::tag("message").attr("id", id));
+        let is_prepared = move || !matches!(stanza.try_recv(), Ok(None));
+        lock(&shared.preparing).insert(id.to_owned(), Box::new(is_prepared));
+        Preparing { shared, id }
+    }
+}
+
+impl Drop for Preparing<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.preparing).remove(self.id);
+    }
 }
 
 /// The server acknowledges a message that only our own phone can read just like any other. That

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use whatsapp_rust::CacheConfig;
 use whatsapp_rust::anyhow;
 use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::wacore::msg_secret::MsgSecretPolicy;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 
@@ -174,6 +175,7 @@ impl Supervisor {
         };
         self.shared.connection_lost();
         *lock(&self.shared.client) = None;
+        *lock(&self.shared.storage) = None;
         session.end().await;
         self.shared.update_link(|link| {
             if link.state == LinkState::Connected {
@@ -254,8 +256,9 @@ impl RunningClient {
         };
         let cache = CacheConfig {
             sent_message_ttl_secs: SENT_MESSAGE_TTL.as_secs(),
-            // Of the history only tokens are kept.
+            // Of the history only tokens are kept, and of votes and reactions nothing is read.
             seed_msg_secrets_from_history: false,
+            msg_secret_policy: MsgSecretPolicy::Disabled,
             ..CacheConfig::default()
         };
         let mut builder = Bot::builder()
@@ -295,6 +298,7 @@ impl RunningClient {
         });
         shared.has_settings.store(false, Ordering::Release);
         *lock(&shared.client) = Some(client);
+        *lock(&shared.storage) = Some(storage.clone());
         Ok(RunningClient { handle: bot.spawn(), storage, requests, retired })
     }
 

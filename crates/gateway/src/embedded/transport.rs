@@ -126,7 +126,7 @@ impl Transport for WriteAhead {
         if let Some(client) = self.shared.client() {
             client.persistence_manager().flush().await?;
         }
-        self.storage.flush().await?;
+        self.storage.write_ahead(self.shared.is_message_leaving()).await?;
         self.socket.send(data).await
     }
 

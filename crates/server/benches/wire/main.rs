@@ -18,7 +18,6 @@ use anyhow::{Context, ensure};
 use bare::Bare;
 use clap::{Parser, Subcommand, ValueEnum};
 use kabari::{Installation, Kabari};
-use kabari_domain::session::DEFAULT_SESSION;
 use process::Process;
 use report::{Measured, Sample};
 use simulator::Simulator;
@@ -28,8 +27,6 @@ use tokio::time::timeout;
 
 /// How long all messages of one order may take, with the last receipt.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The number that a single client writes from.
-const OWN: &str = "6281299990000";
 /// How many recipients each of many clients writes to.
 const RECIPIENTS_PER_CLIENT: u32 = 20;
 /// How often the disk is tried.
@@ -67,9 +64,9 @@ struct Order {
     /// How often everything is measured; the medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// How many clients at once the simulator is measured with.
-    #[arg(long, default_value_t = 100)]
-    clients: u32,
+    /// How many clients at once are measured in one process, one row each.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100])]
+    clients: Vec<u32>,
     /// Where kabari keeps its state (may be repeated).
     #[arg(long, value_enum, default_values = ["sqlite", "mariadb"])]
     engine: Vec<Engine>,
@@ -100,53 +97,59 @@ async fn main() -> anyhow::Result<()> {
 
 /// Measures in rounds of everything, so that a machine that gets slower gets slower for all.
 async fn compare(order: Order) -> anyhow::Result<()> {
-    ensure!(order.recipients > 1 && order.rounds > 0 && order.clients > 0, "nothing to measure");
+    ensure!(order.recipients > 1 && order.rounds > 0, "nothing to measure");
+    ensure!(!order.clients.contains(&0), "nothing to measure");
     let contenders: Vec<Option<Engine>> =
         std::iter::once(None).chain(order.engine.iter().copied().map(Some)).collect();
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); contenders.len()];
     for round in 1..=order.rounds {
         for (contender, measured) in contenders.iter().zip(&mut measured) {
             eprintln!("round {round} of {}: {}", order.rounds, report::name(*contender));
-            measured.push(measure(*contender, &order).await?);
+            measured.push(measure(*contender, 1, order.recipients, &order).await?);
         }
     }
-    eprintln!("{} clients at once", order.clients);
-    let crowd = crowd(order.clients).await?;
+    let mut crowds = vec![];
+    for clients in &order.clients {
+        let mut crowd = vec![];
+        for contender in &contenders {
+            eprintln!("{clients} at once: {}", report::name(*contender));
+            crowd.push((
+                *contender,
+                measure(*contender, *clients, RECIPIENTS_PER_CLIENT, &order).await?,
+            ));
+        }
+        crowds.push((*clients, crowd));
+    }
 
     let commit = durable_write().context("cannot time the disk")?;
     let rows = contenders.into_iter().zip(measured.iter().map(|all| report::median(all)));
-    report::print(&order, commit, &rows.collect::<Vec<_>>(), &crowd);
+    report::print(&order, commit, &rows.collect::<Vec<_>>(), &crowds);
     Ok(())
 }
 
-/// One client on a simulator of its own, from nothing.
-async fn measure(contender: Option<Engine>, order: &Order) -> anyhow::Result<Measured> {
-    let recipients = order.recipients;
+/// This many numbers in one process, on a simulator of its own, from nothing.
+async fn measure(
+    contender: Option<Engine>,
+    numbers: u32,
+    recipients_each: u32,
+    order: &Order,
+) -> anyhow::Result<Measured> {
+    let recipients = numbers * recipients_each;
     let simulator = Simulator::start().await?;
     // Its directory lasts as long as its process.
     let mut _installation = None;
     let client = match contender {
-        None => Client::Bare(Bare::start(&simulator, 1, recipients).await?),
+        None => Client::Bare(Bare::start(&simulator, numbers, recipients_each).await?),
         Some(engine) => {
             let mariadb = order.mariadb_url.as_deref();
             let installation = Installation::new(&simulator, engine, mariadb, recipients).await?;
             let mut kabari = installation.start("node", Duration::ZERO).await?;
-            kabari.link(&simulator, DEFAULT_SESSION, OWN).await?;
-            kabari.are_connected(1).await?;
+            fleet::link(&mut kabari, &simulator, 0..numbers).await?;
             _installation = Some(installation);
             Client::Kabari { kabari, recipients }
         }
     };
-    let measured = measure_client(client, &simulator, order.recipients, order.mariadb_pid).await?;
-    simulator.assert_no_violation().await?;
-    Ok(measured)
-}
-
-/// Many clients on one simulator, to see what that allows.
-async fn crowd(clients: u32) -> anyhow::Result<Measured> {
-    let simulator = Simulator::start().await?;
-    let bare = Client::Bare(Bare::start(&simulator, clients, RECIPIENTS_PER_CLIENT).await?);
-    let measured = measure_client(bare, &simulator, clients * RECIPIENTS_PER_CLIENT, None).await?;
+    let measured = measure_client(client, &simulator, recipients, order.mariadb_pid).await?;
     simulator.assert_no_violation().await?;
     Ok(measured)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// What the samples are of.
 const MESSAGES: [&str; 2] = ["first", "repeat"];
 
-/// The columns of both tables that hold words.
+/// The first columns of a table, which hold words.
 const WORDS: usize = 2;
 
 /// One order to write to everybody. Times are per message.
@@ -48,6 +48,9 @@ pub fn median(all: &[Measured]) -> Measured {
     }
 }
 
+/// Who was measured, and what came of it. The bare client comes first.
+pub type Row = (Option<Engine>, Measured);
+
 pub fn name(contender: Option<Engine>) -> String {
     match contender {
         None => "bare whatsapp-rust".to_owned(),
@@ -63,12 +66,7 @@ pub fn engine_name(engine: Engine) -> &'static str {
 }
 
 /// The bare client comes first among the rows.
-pub fn print(
-    order: &Order,
-    commit: Duration,
-    rows: &[(Option<Engine>, Measured)],
-    crowd: &Measured,
-) {
+pub fn print(order: &Order, commit: Duration, rows: &[Row], crowds: &[(u32, Vec<Row>)]) {
     println!(
         "\n\
          {recipients} recipients, each written to twice: a first message, which takes an exchange of keys, and a\n\
@@ -92,54 +90,53 @@ pub fn print(
         "RSS",
         "RSS wa-sim",
     ]);
-    for (contender, measured) in rows {
-        let bare = rows[0].1.samples;
-        for ((messages, sample), bare) in MESSAGES.iter().zip(measured.samples).zip(bare) {
-            let mariadb = order.mariadb_pid.filter(|_| *contender == Some(Engine::Mariadb));
-            clients.add_row([
-                name(*contender),
-                (*messages).to_owned(),
-                format!("{:.0}", sample.per_second),
-                format!("{:.2}", sample.per_second / bare.per_second),
-                format!("{:.2}", sample.client_ms),
-                format!("{:.2}", sample.simulator_ms),
-                mariadb.map_or("-".into(), |_| format!("{:.2}", sample.mariadb_ms)),
-                format!("{:.0}", measured.client_mb),
-                format!("{:.0}", measured.simulator_mb),
-            ]);
-        }
+    for cells in rows.iter().flat_map(|row| cells(order, row, &rows[0])) {
+        clients.add_row(cells);
     }
     println!("{}", right_aligned(clients, WORDS));
 
     println!(
         "\n\
-         What the simulator allows: {} bare clients at once in one process, {RECIPIENTS_PER_CLIENT} recipients each, in one\n\
-         round. The last column is what its CPU per message would allow one core to serve.\n",
-        order.clients
+         Many numbers in one process, {RECIPIENTS_PER_CLIENT} recipients each, in one round: messages per second of all\n\
+         together. The clients, the simulator and MariaDB share the processors of this machine.\n"
     );
     let mut load = table([
-        "clients",
+        "numbers",
+        "client",
         "messages",
         "msg/s",
-        "CPU clients",
+        "of bare",
+        "CPU",
         "CPU wa-sim",
-        "RSS clients",
+        "CPU MariaDB",
+        "RSS",
         "RSS wa-sim",
-        "msg/s per core",
     ]);
-    for (messages, sample) in MESSAGES.iter().zip(crowd.samples) {
-        load.add_row([
-            order.clients.to_string(),
-            (*messages).to_owned(),
+    for (numbers, rows) in crowds {
+        for cells in rows.iter().flat_map(|row| cells(order, row, &rows[0])) {
+            load.add_row(std::iter::once(numbers.to_string()).chain(cells));
+        }
+    }
+    println!("{}", right_aligned(load, WORDS + 1));
+}
+
+/// What a table shows of a client, its first messages and its repeats.
+fn cells(order: &Order, (contender, measured): &Row, bare: &Row) -> [[String; 9]; 2] {
+    std::array::from_fn(|which| {
+        let (sample, bare) = (measured.samples[which], bare.1.samples[which]);
+        let mariadb = order.mariadb_pid.filter(|_| *contender == Some(Engine::Mariadb));
+        [
+            name(*contender),
+            MESSAGES[which].to_owned(),
             format!("{:.0}", sample.per_second),
+            format!("{:.2}", sample.per_second / bare.per_second),
             format!("{:.2}", sample.client_ms),
             format!("{:.2}", sample.simulator_ms),
-            format!("{:.0}", crowd.client_mb),
-            format!("{:.0}", crowd.simulator_mb),
-            format!("{:.0}", 1000.0 / sample.simulator_ms),
-        ]);
-    }
-    println!("{}", right_aligned(load, WORDS));
+            mariadb.map_or("-".into(), |_| format!("{:.2}", sample.mariadb_ms)),
+            format!("{:.0}", measured.client_mb),
+            format!("{:.0}", measured.simulator_mb),
+        ]
+    })
 }
 
 pub fn table<const N: usize>(header: [&str; N]) -> Table {

@@ -6,6 +6,7 @@ mod doctor;
 mod dry_run;
 mod key;
 mod link;
+mod manual;
 mod person;
 pub mod send;
 mod serve;
@@ -79,6 +80,11 @@ enum Command {
     /// Look at everything kabari needs, and say what to do.
     #[command(after_help = secrets::HELP)]
     Doctor(Options),
+    /// Print the script that completes these commands in a shell.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 impl Command {
@@ -95,7 +101,9 @@ impl Command {
             | Command::Send(_)
             | Command::Status(_)
             | Command::User(_)
-            | Command::Key(_) => LogFormat::Human,
+            | Command::Key(_)
+            | Command::Completions(_)
+            | Command::Manual(_) => LogFormat::Human,
         }
     }
 }
@@ -138,6 +146,8 @@ async fn run() -> ExitCode {
         Command::Export(args) => person::export(args).await,
         Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Completions(args) => manual::print_completions(args),
+        Command::Manual(args) => manual::write_pages(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

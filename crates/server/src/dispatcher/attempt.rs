@@ -5,10 +5,11 @@ use super::pace::Pacer;
 use super::registration::Addressed;
 use super::verdict::{Verdict, verdict};
 use crate::crash_point::crash_point;
-use crate::store::state::{Attempt, Begin, SessionLease};
+use crate::store::state::{Attempt, Begin, Begun, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
-use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, wording};
+use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, Timestamp, wording};
 use kabari_gateway::{Gateway, OutgoingMessage, SendError};
+use std::time::Duration;
 
 /// The session we send from.
 pub struct SendingSession<'a> {
@@ -17,14 +18,31 @@ pub struct SendingSession<'a> {
     pub gateway: &'a dyn Gateway,
     /// The operator's day.
     pub day: i64,
+    /// The store's time, as the clock of this process has gone on since it was asked.
+    pub now: Timestamp,
+}
+
+/// A delivery that the server has acknowledged.
+#[derive(Debug)]
+pub struct Acked {
+    pub delivery: LeasedDelivery,
+    pub at: Timestamp,
+}
+
+/// What one attempt leaves to the next.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// What is acknowledged, and the ack not written yet.
+    pub acked: Option<Acked>,
+    /// When the next delivery was begun, by the monotonic clock, if it is.
+    pub begun_at: Option<Duration>,
 }
 
 /// What to do with the rest of the batch.
 #[derive(Debug)]
 pub enum AfterAttempt {
-    /// Send the next. What this attempt was for is acknowledged, and the ack is not written yet: it
-    /// may go into the commit that begins the next.
-    Acked(Box<LeasedDelivery>),
+    /// Send the next. The ack of this one is carried.
+    Acked,
     /// Send the next.
     GoOn,
     /// See what has changed first.
@@ -33,21 +51,21 @@ pub enum AfterAttempt {
     SessionLost,
 }
 
-/// Sends one delivery, and writes down what came of it and of the one before.
+/// Sends one delivery, and writes down what came of it and of the one before. Where no pause lies
+/// between the two, the `upcoming` one is begun in the commit that this one waits for.
 pub async fn attempt(
     context: &Context,
     pacer: &mut Pacer,
     from: &SendingSession<'_>,
     addressed: Addressed,
-    before: Option<LeasedDelivery>,
+    carried: &mut Carried,
+    upcoming: Option<&Addressed>,
 ) -> Result<AfterAttempt, StoreError> {
     let Addressed { delivery, jid } = addressed;
     let timeouts = context.settings.timeouts;
     let repeatable = from.gateway.knows_ids();
     if !repeatable && delivery.progress.may_have_arrived() && !delivery.unrepeatable {
-        if let Some(acked) = before {
-            write_ack(context, from.lease, &acked).await;
-        }
+        write_carried_ack(context, from.lease, carried).await;
         // It went out where a repeat is harmless; here it would be a second message.
         context.state.settle(&delivery, DeliveryEvent::Abandon, Some(wording::UNCERTAIN)).await?;
         return Ok(AfterAttempt::GoOn);
@@ -63,9 +81,12 @@ pub async fn attempt(
         day: from.day,
         unrepeatable: !repeatable,
     };
-    let begin = match before {
-        Some(acked) => write_ack_and_begin(context, from, &acked, &delivery, attempt).await?,
-        None => context.state.begin(&delivery, attempt).await?,
+    let begun_before = carried.begun_at.take();
+    let begin = if begun_before.is_some() {
+        Begin::Started(Begun::of(&delivery, attempt.jid, from.now, from.now))
+    } else {
+        write_carried_ack(context, from.lease, carried).await;
+        context.state.begin(&delivery, attempt).await?
     };
     let begun = match begin {
         Begin::Started(begun) => begun,
@@ -81,7 +102,8 @@ pub async fn attempt(
     };
     let until_slot = begun.send_at.since(begun.now);
     context.clock.sleep(until_slot).await;
-    if context.clock.monotonic().saturating_sub(began_at) > until_slot + timeouts.lease {
+    let leased_at = begun_before.unwrap_or(began_at);
+    if context.clock.monotonic().saturating_sub(leased_at) > until_slot + timeouts.lease {
         // The process stood still; by now this delivery may be another node's.
         tracing::warn!(delivery = delivery.id, "stood still for longer than a lease: not sent");
         return Ok(AfterAttempt::Stop);
@@ -97,10 +119,22 @@ pub async fn attempt(
         context.metrics.paced(&from.lease.name, pacer.delay(), late);
     }
     crash_point("send.begun");
+    let handover = (pacer.has_no_pause() && repeatable).then(|| {
+        let acked = carried.acked.as_ref().map(|acked| (&acked.delivery, acked.at));
+        let next = upcoming.map(|next| Attempt { jid: next.jid.as_deref(), ..attempt });
+        let next = upcoming.map(|next| &next.delivery).zip(next);
+        context.state.hand_over(acked, next, from.lease, from.now)
+    });
     let left_at = context.clock.monotonic();
     let answer = from.gateway.send(&message).await;
     let answered_at = context.clock.monotonic();
     crash_point("send.answered");
+    if let Some(handover) = handover {
+        let handed_over = handover.finish().await;
+        carried.begun_at = handed_over.begun.then_some(left_at);
+        carried.acked.take_if(|_| handed_over.acked);
+    }
+    write_carried_ack(context, from.lease, carried).await;
     let is_gone = matches!(answer, Err(SendError::NotRegistered));
     // From here until the answer is written nothing may fail: it would be lost.
     // Counted from the answer: only then was the message surely on the wire.
@@ -121,9 +155,10 @@ pub async fn attempt(
     if verdict.event == DeliveryEvent::Acked {
         context.metrics.acked(&delivery.message_id, answered_at);
         context.breaker.trips(delivery.campaign_id, false);
-        return Ok(AfterAttempt::Acked(Box::new(delivery)));
+        carried.acked = Some(Acked { delivery, at: now });
+        return Ok(AfterAttempt::Acked);
     }
-    write_outcome(context, from.lease, &delivery, &verdict).await;
+    write_outcome(context, from.lease, &delivery, &verdict, now).await;
     if is_gone {
         // What was known of the number is wrong by now.
         context.state.forget_number(&delivery.phone).await?;
@@ -140,29 +175,10 @@ pub async fn attempt(
     Ok(if others_wait { AfterAttempt::Stop } else { AfterAttempt::GoOn })
 }
 
-/// Writes the server's ack.
-pub async fn write_ack(context: &Context, session: &SessionLease, acked: &LeasedDelivery) {
-    write_outcome(context, session, acked, &Verdict::acked()).await;
-}
-
-/// Writes the ack of a delivery, whatever happens, and begins the next in the same commit.
-async fn write_ack_and_begin(
-    context: &Context,
-    from: &SendingSession<'_>,
-    acked: &LeasedDelivery,
-    next: &LeasedDelivery,
-    attempt: Attempt<'_>,
-) -> Result<Begin, StoreError> {
-    match context.state.acked_and_begin(acked, next, attempt).await {
-        Ok((true, begin)) => Ok(begin),
-        Ok((false, begin)) => {
-            write_ack(context, from.lease, acked).await;
-            Ok(begin)
-        }
-        Err(error) => {
-            write_ack(context, from.lease, acked).await;
-            Err(error)
-        }
+/// Writes the server's ack that an attempt has left, if it has.
+pub async fn write_carried_ack(context: &Context, session: &SessionLease, carried: &mut Carried) {
+    if let Some(Acked { delivery, at }) = carried.acked.take() {
+        write_outcome(context, session, &delivery, &Verdict::acked(), at).await;
     }
 }
 
@@ -187,9 +203,10 @@ async fn write_outcome(
     session: &SessionLease,
     delivery: &LeasedDelivery,
     verdict: &Verdict,
+    at: Timestamp,
 ) {
     loop {
-        let error = match write(context, session, delivery, verdict).await {
+        let error = match write(context, session, delivery, verdict, at).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -205,16 +222,20 @@ async fn write(
     session: &SessionLease,
     delivery: &LeasedDelivery,
     verdict: &Verdict,
+    at: Timestamp,
 ) -> Result<(), StoreError> {
+    if verdict.event == DeliveryEvent::Acked {
+        if !context.state.ack(delivery, at).await? {
+            // Taken back meanwhile, and so due for a resend that this ack makes needless.
+            context.state.acked(&delivery.message_id).await?;
+        }
+        return Ok(());
+    }
     if let Some(until) = verdict.reach_out_until {
         context.state.limit_reach_out(&session.name, until).await?;
         // They may have written once. WhatsApp's word counts, or it would be asked for ever.
         context.state.forget_contact(&session.name, &delivery.phone).await?;
     }
-    let settled = context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
-    if settled.is_none() && verdict.event == DeliveryEvent::Acked {
-        // Taken back meanwhile, and so due for a resend that this ack makes needless.
-        context.state.acked(&delivery.message_id).await?;
-    }
+    context.state.settle(delivery, verdict.event, verdict.error.as_deref()).await?;
     Ok(())
 }

@@ -120,9 +120,8 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     for (session, percent) in told {
         state.history_told(session, percent).await?;
     }
-    for ((rank, at), message_ids) in &receipts {
-        state.receipt(message_ids, *rank, *at).await?;
-    }
+    let written = receipts.iter().map(|((rank, at), ids)| (*rank, *at, ids.clone()));
+    state.receipts(&written.collect::<Vec<_>>()).await?;
     // Only now: what comes before them is written.
     for (session, heard) in marks {
         crash_point("events.heard");

@@ -126,8 +126,7 @@ impl Fleet {
 
     /// Takes this node's share of the sessions that nobody holds.
     async fn take_free(&mut self) -> Result<(), StoreError> {
-        let now = self.context.state.now().await?;
-        let sessions = self.context.state.sessions().await?;
+        let (sessions, now) = self.context.state.sessions_now().await?;
         let free: Vec<&Session> =
             sessions.iter().filter(|session| self.can_take(session, now)).collect();
         let others: BTreeSet<_> = sessions

@@ -62,6 +62,11 @@ impl Pacer {
         self.not_before.saturating_sub(clock.monotonic())
     }
 
+    /// Whether a message may follow another at once.
+    pub fn has_no_pause(&self) -> bool {
+        self.pace.delay.is_zero() && self.pace.jitter.is_zero()
+    }
+
     /// A message was answered: the next goes out after this gap.
     pub fn answered(&mut self, clock: &Clock, gap: Duration) {
         self.hold(clock, gap);

@@ -1,16 +1,16 @@
 //! Sends from one session, one message at a time.
 
-use super::attempt::{AfterAttempt, SendingSession, attempt, write_ack};
+use super::attempt::{AfterAttempt, Carried, SendingSession, attempt, write_carried_ack};
 use super::held_deliveries::HeldDeliveries;
 use super::pace::Pacer;
 use super::registration::{self, Addressed, Checked};
 use super::{Context, LOOK_EVERY};
 use crate::config::Pace;
+use crate::store::StoreError;
 use crate::store::state::{Claim, LinkReport, Reported, Session, SessionLease, UNNAMED_NUMBER};
-use crate::store::{LeasedDelivery, StoreError};
-use kabari_domain::{Phone, Readiness, Timestamp, WaitReason, wording};
+use kabari_domain::{DeliveryEvent, Phone, Readiness, Timestamp, WaitReason, wording};
 use kabari_gateway::{Gateway, Limits, Link};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -104,11 +104,9 @@ impl Sender {
         if !self.report(&link).await? {
             return Ok(AfterRound::Leave);
         }
-        let session = self.context.state.session(&self.lease.name).await?;
-        let Some(session) = session.filter(|session| session.epoch == self.lease.epoch) else {
-            return Ok(AfterRound::Leave);
-        };
-        let now = self.context.state.now().await?;
+        let session = self.context.state.session_now(&self.lease.name).await?;
+        let ours = session.filter(|(session, _)| session.epoch == self.lease.epoch);
+        let Some((session, now)) = ours else { return Ok(AfterRound::Leave) };
         let quotas = self.context.settings.quotas.clone();
         let readiness = Readiness { link: Some(link.state), ..session.readiness(now) };
         let waiting = readiness.waiting(&quotas, now).map(|waiting| waiting.reason);
@@ -138,7 +136,7 @@ impl Sender {
                 urgent_only,
                 affinity: self.context.settings.affinity,
                 after: self.last_served,
-                per_campaign: PER_CAMPAIGN,
+                per_campaign: if self.pacer.has_no_pause() { MAX_BATCH } else { PER_CAMPAIGN },
                 max: self.batch_size().min(left_today),
                 lease: self.context.settings.timeouts.lease,
             })
@@ -171,57 +169,60 @@ impl Sender {
     ) -> Result<AfterRound, StoreError> {
         let day = self.context.settings.quotas.day(now);
         let (lease, gateway) = (self.lease.clone(), self.gateway.clone());
-        let from = SendingSession { lease: &lease, phone, gateway: &*gateway, day };
-        let mut acked = None;
-        let sent = self.send_each(from, now, ready, &mut acked).await;
-        // However it ended: what WhatsApp has taken is written down.
-        if let Some(acked) = acked {
-            write_ack(&self.context, &lease, &acked).await;
+        let from = SendingSession { lease: &lease, phone, gateway: &*gateway, day, now };
+        if self.pacer.has_no_pause() {
+            let addresses: Vec<_> = ready.iter().filter_map(|next| next.jid.clone()).collect();
+            gateway.prepare(&addresses).await;
         }
+        let mut carried = Carried::default();
+        let sent = self.send_each(from, ready.into(), &mut carried).await;
+        // However it ended: what WhatsApp has taken is written down.
+        write_carried_ack(&self.context, &lease, &mut carried).await;
         sent
     }
 
-    /// Sends one after the other. `acked` is the delivery whose ack is not written yet: where the
-    /// next may go out at once, one commit is for both.
+    /// Sends one after the other.
     async fn send_each(
         &mut self,
         mut from: SendingSession<'_>,
-        now: Timestamp,
-        ready: Vec<Addressed>,
-        acked: &mut Option<LeasedDelivery>,
+        mut waiting: VecDeque<Addressed>,
+        carried: &mut Carried,
     ) -> Result<AfterRound, StoreError> {
         let quotas = self.context.settings.quotas.clone();
-        let began = self.context.clock.monotonic();
-        let mut waiting = ready.into_iter();
-        while let Some(next) = waiting.next() {
-            let pause = self.pacer.wait(&self.context.clock);
-            if !pause.is_zero()
-                && let Some(acked) = acked.take()
-            {
-                write_ack(&self.context, from.lease, &acked).await;
+        let (began, asked) = (self.context.clock.monotonic(), from.now);
+        while !waiting.is_empty() {
+            if !self.pacer.wait(&self.context.clock).is_zero() {
+                write_carried_ack(&self.context, from.lease, carried).await;
+                self.context.sleep(self.pacer.wait(&self.context.clock)).await;
             }
-            self.context.sleep(self.pacer.wait(&self.context.clock)).await;
-            let now = now + self.context.clock.monotonic().saturating_sub(began);
-            from.day = quotas.day(now);
+            from.now = asked + self.context.clock.monotonic().saturating_sub(began);
+            from.day = quotas.day(from.now);
+            let Some(next) = waiting.pop_front() else { break };
             let may_go = !self.context.is_stopping()
                 && self.link.borrow().is_connected()
-                && (next.delivery.urgent || quotas.quiet_until(now).is_none());
+                && (next.delivery.urgent || quotas.quiet_until(from.now).is_none());
             let then = if may_go {
-                attempt(&self.context, &mut self.pacer, &from, next, acked.take()).await?
+                let upcoming = waiting.front();
+                attempt(&self.context, &mut self.pacer, &from, next, carried, upcoming).await?
             } else {
-                self.context.state.release(std::slice::from_ref(&next.delivery)).await?;
+                waiting.push_front(next);
                 AfterAttempt::Stop
             };
+            if matches!(then, AfterAttempt::Acked) {
+                continue;
+            }
+            if carried.begun_at.take().is_some()
+                && let Some(begun) = waiting.pop_front()
+            {
+                let not_sent = DeliveryEvent::NotSent(from.now);
+                self.context.state.settle(&begun.delivery, not_sent, None).await?;
+            }
             let next = match then {
-                AfterAttempt::Acked(delivery) => {
-                    *acked = Some(*delivery);
-                    continue;
-                }
-                AfterAttempt::GoOn => continue,
+                AfterAttempt::Acked | AfterAttempt::GoOn => continue,
                 AfterAttempt::Stop => AfterRound::Again,
                 AfterAttempt::SessionLost => AfterRound::Leave,
             };
-            let rest: Vec<_> = waiting.map(|addressed| addressed.delivery).collect();
+            let rest: Vec<_> = waiting.into_iter().map(|addressed| addressed.delivery).collect();
             self.context.state.release(&rest).await?;
             return Ok(next);
         }

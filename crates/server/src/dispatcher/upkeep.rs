@@ -24,18 +24,30 @@ pub async fn run(context: Context) {
 }
 
 async fn round(context: &Context) -> Result<(), StoreError> {
-    let now = context.state.now().await?;
-    context.state.start_due(now).await?;
-    context.state.expire_due(now).await?;
-    let reclaimed = context.state.reclaim(now, context.settings.timeouts.resend).await?;
-    if reclaimed > 0 {
+    let (sessions, now) = context.state.sessions_now().await?;
+    let overdue = context.state.overdue(now).await?;
+    if overdue.starts {
+        context.state.start_due(now).await?;
+    }
+    if overdue.expiries {
+        context.state.expire_due(now).await?;
+    }
+    if overdue.leases {
+        let reclaimed = context.state.reclaim(now, context.settings.timeouts.resend).await?;
         tracing::warn!(reclaimed, "took back deliveries whose lease had run out");
     }
-    let abandoned = context.state.abandon(now).await?;
-    if abandoned > 0 {
-        tracing::warn!(abandoned, "a number is gone: somebody has to decide what it may have sent");
+    if overdue.resends {
+        let abandoned = context.state.abandon(now).await?;
+        if abandoned > 0 {
+            tracing::warn!(
+                abandoned,
+                "a number is gone: somebody has to decide what it may have sent"
+            );
+        }
     }
-    if let Some(error) = nobody_can_send(&context.state.sessions().await?, now) {
+    if overdue.running
+        && let Some(error) = nobody_can_send(&sessions, now)
+    {
         for campaign in context.state.fail_all_untouched(error).await? {
             tracing::warn!(
                 campaign,
@@ -43,10 +55,16 @@ async fn round(context: &Context) -> Result<(), StoreError> {
             );
         }
     }
-    context.state.complete_all_done().await?;
-    // Also what other nodes have made, and what waited for its time.
-    context.state.announce_due(now).await?;
-    context.state.forget_keys(now).await?;
+    if overdue.completions {
+        context.state.complete_all_done().await?;
+    }
+    if overdue.running {
+        // Also what other nodes have made, and what waited for its time.
+        context.state.announce_due(now).await?;
+    }
+    if overdue.keys {
+        context.state.forget_keys(now).await?;
+    }
     context.state.forget_drafts(now).await?;
     Ok(())
 }

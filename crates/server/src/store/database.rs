@@ -1,17 +1,19 @@
 //! One database behind one set of calls, whichever engine it runs on.
 
+use super::batch::{BatchWriter, Batched, Statement, refusal};
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
+use super::transaction::{EngineConnection, EngineTransaction, Transaction};
 use crate::metrics::statement_times;
 use prometheus::Histogram;
-use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{
-    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -47,8 +49,19 @@ pub(super) struct Database {
 
 #[derive(Debug)]
 enum Pools {
-    Sqlite { reader: SqlitePool, writer: SqlitePool },
+    Sqlite {
+        reader: SqlitePool,
+        writer: SqlitePool,
+        /// Started by the first batch.
+        batches: OnceLock<BatchWriter>,
+    },
     MySql(MySqlPool),
+}
+
+impl Pools {
+    fn sqlite(reader: SqlitePool, writer: SqlitePool) -> Pools {
+        Pools::Sqlite { reader, writer, batches: OnceLock::new() }
+    }
 }
 
 /// What a writing statement did.
@@ -82,7 +95,7 @@ impl Database {
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Database::new(Which::Billing, Pools::Sqlite { reader, writer })
+        Database::new(Which::Billing, Pools::sqlite(reader, writer))
     }
 
     /// Returns a state database on a server.
@@ -114,19 +127,19 @@ impl Database {
     pub async fn state_file(path: &Path) -> Result<Database, StoreError> {
         let options = file(path);
         let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::State, &e);
-        let writer = SqlitePoolOptions::new()
+        let writer = file_pool()
             .max_connections(1)
             .acquire_timeout(WRITER_TIMEOUT)
             .connect_with(options.clone())
             .await
             .map_err(failed)?;
-        let reader = SqlitePoolOptions::new()
+        let reader = file_pool()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(failed)?;
-        Ok(Database::new(Which::State, Pools::Sqlite { reader, writer }))
+        Ok(Database::new(Which::State, Pools::sqlite(reader, writer)))
     }
 
     fn new(which: Which, pools: Pools) -> Database {
@@ -186,7 +199,7 @@ impl Database {
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<WriteResult, StoreError> {
         let written = self.execute_unannounced(sql, values).await?;
         if written.rows > 0 {
-            self.commits.send_modify(|count| *count += 1);
+            self.announce();
         }
         Ok(written)
     }
@@ -218,12 +231,45 @@ impl Database {
             Ok(match &self.pools {
                 // A deferred one would fail on its first write if another process wrote since.
                 Pools::Sqlite { writer, .. } => {
-                    Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+                    EngineTransaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
                 }
-                Pools::MySql(pool) => Inner::MySql(pool.begin().await?),
+                Pools::MySql(pool) => EngineTransaction::MySql(pool.begin().await?),
             })
         };
-        Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
+        Ok(Transaction::new(self, self.bounded(inner).await?))
+    }
+
+    /// Runs statements in one transaction, which is given up unless each that is required changes
+    /// a row. `before_commit` is called when only the commit is left to do.
+    pub async fn write(
+        &self,
+        statements: Vec<Statement>,
+        before_commit: fn(),
+    ) -> Result<Batched, StoreError> {
+        if let Pools::Sqlite { writer, batches, .. } = &self.pools {
+            let batches = batches.get_or_init(|| BatchWriter::spawn(self.which, writer.clone()));
+            let began = Instant::now();
+            let written = batches.write(statements, before_commit).await;
+            self.statement_times.observe(began.elapsed().as_secs_f64());
+            return written;
+        }
+        let mut tx = self.begin().await?;
+        let mut rows = Vec::with_capacity(statements.len());
+        for Statement { sql, values, .. } in &statements {
+            rows.push(tx.execute(sql, values.clone()).await?.rows);
+            if let Some(place) = refusal(&statements, &rows) {
+                tx.rollback().await?;
+                return Ok(Batched::Refused(place));
+            }
+        }
+        before_commit();
+        tx.commit_unannounced().await?;
+        Ok(Batched::Written(rows))
+    }
+
+    /// Tells those who wait for [`commits`](Database::commits) that something was written.
+    pub fn announce(&self) {
+        self.commits.send_modify(|count| *count += 1);
     }
 
     /// Begins a transaction that only reads, and sees the database as it is now whatever others
@@ -232,8 +278,8 @@ impl Database {
         let inner = async {
             Ok(match &self.pools {
                 // Its first SELECT decides what it sees.
-                Pools::Sqlite { reader, .. } => Inner::Sqlite(reader.begin().await?),
-                Pools::MySql(pool) => Inner::MySql(
+                Pools::Sqlite { reader, .. } => EngineTransaction::Sqlite(reader.begin().await?),
+                Pools::MySql(pool) => EngineTransaction::MySql(
                     pool.begin_with(
                         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
                          START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -242,7 +288,7 @@ impl Database {
                 ),
             })
         };
-        Ok(Transaction { database: self, inner: self.bounded(inner).await?, wrote: false })
+        Ok(Transaction::new(self, self.bounded(inner).await?))
     }
 
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
@@ -266,7 +312,7 @@ impl Database {
 
     /// Limits how long a call takes: a server that accepts connections and then says nothing must
     /// not hold its callers for ever. A file answers or fails by itself.
-    async fn bounded<T>(
+    pub(super) async fn bounded<T>(
         &self,
         call: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
@@ -293,6 +339,11 @@ pub(super) fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
 }
 
+/// Returns a pool that uses connections without trying them first: a file does not go away.
+fn file_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().test_before_acquire(false)
+}
+
 /// Returns how a state file is opened.
 pub(super) fn file(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -304,141 +355,4 @@ pub(super) fn file(path: &Path) -> SqliteConnectOptions {
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
-}
-
-/// A transaction in progress.
-pub(super) struct Transaction<'d> {
-    database: &'d Database,
-    inner: Inner,
-    wrote: bool,
-}
-
-enum Inner {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    MySql(sqlx::Transaction<'static, MySql>),
-}
-
-impl Inner {
-    fn connection(&mut self) -> EngineConnection<'_> {
-        match self {
-            Inner::Sqlite(inner) => EngineConnection::Sqlite(&mut *inner),
-            Inner::MySql(inner) => EngineConnection::MySql(&mut *inner),
-        }
-    }
-}
-
-impl Transaction<'_> {
-    pub fn engine(&self) -> Engine {
-        self.database.engine()
-    }
-
-    pub fn which(&self) -> Which {
-        self.database.which
-    }
-
-    pub async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let rows = self.inner.connection().rows(self.database.which, sql, values);
-        self.database.bounded(rows).await
-    }
-
-    pub async fn row(&mut self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows(sql, values).await?.into_iter().next())
-    }
-
-    pub async fn execute(
-        &mut self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<WriteResult, StoreError> {
-        let execute = self.inner.connection().execute(sql, values);
-        let written = self.database.bounded(execute).await?;
-        self.wrote |= written.rows > 0;
-        Ok(written)
-    }
-
-    /// Commits what nobody waits for: [`Database::commits`] does not change.
-    pub async fn commit_unannounced(self) -> Result<(), StoreError> {
-        let commit = async {
-            match self.inner {
-                Inner::Sqlite(inner) => inner.commit().await,
-                Inner::MySql(inner) => inner.commit().await,
-            }
-        };
-        self.database.bounded(commit).await
-    }
-
-    /// Gives up what was done, and lets go of the rows that were locked: without it that happens a
-    /// moment after the transaction is dropped.
-    pub async fn rollback(self) -> Result<(), StoreError> {
-        let rollback = async {
-            match self.inner {
-                Inner::Sqlite(inner) => inner.rollback().await,
-                Inner::MySql(inner) => inner.rollback().await,
-            }
-        };
-        self.database.bounded(rollback).await
-    }
-
-    pub async fn commit(self) -> Result<(), StoreError> {
-        let (database, wrote) = (self.database, self.wrote);
-        self.commit_unannounced().await?;
-        if wrote {
-            database.commits.send_modify(|count| *count += 1);
-        }
-        Ok(())
-    }
-}
-
-/// A connection of either engine, for one statement.
-enum EngineConnection<'c> {
-    Sqlite(&'c mut SqliteConnection),
-    MySql(&'c mut MySqlConnection),
-}
-
-impl EngineConnection<'_> {
-    async fn rows(
-        self,
-        which: Which,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, sqlx::Error> {
-        let sql = AssertSqlSafe(sql);
-        Ok(match self {
-            EngineConnection::Sqlite(connection) => {
-                let query = sqlx::query_with(sql, Value::arguments::<SqliteArguments>(values)?);
-                query
-                    .fetch_all(connection)
-                    .await?
-                    .into_iter()
-                    .map(|row| Row::sqlite(which, row))
-                    .collect()
-            }
-            EngineConnection::MySql(connection) => {
-                let query = sqlx::query_with(sql, Value::arguments::<MySqlArguments>(values)?);
-                query
-                    .fetch_all(connection)
-                    .await?
-                    .into_iter()
-                    .map(|row| Row::my_sql(which, row))
-                    .collect()
-            }
-        })
-    }
-
-    async fn execute(self, sql: &str, values: Vec<Value>) -> Result<WriteResult, sqlx::Error> {
-        let sql = AssertSqlSafe(sql);
-        Ok(match self {
-            EngineConnection::Sqlite(connection) => {
-                let query = sqlx::query_with(sql, Value::arguments::<SqliteArguments>(values)?);
-                let done = query.execute(connection).await?;
-                WriteResult { rows: done.rows_affected(), last_id: done.last_insert_rowid() }
-            }
-            EngineConnection::MySql(connection) => {
-                let query = sqlx::query_with(sql, Value::arguments::<MySqlArguments>(values)?);
-                let done = query.execute(connection).await?;
-                let last_id = i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX);
-                WriteResult { rows: done.rows_affected(), last_id }
-            }
-        })
-    }
 }

@@ -4,6 +4,7 @@
 //! knows: campaigns, deliveries, senders. Both run on SQLite and on MariaDB/MySQL with the same
 //! SQL; [`Engine`](engine::Engine) names the few places where the engines differ.
 
+mod batch;
 pub mod billing;
 mod database;
 mod engine;
@@ -13,6 +14,7 @@ mod row;
 mod search;
 mod snapshot;
 pub mod state;
+mod transaction;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};

@@ -311,11 +311,16 @@ macro_rules! record {
         impl $record {
             /// A SELECT of all columns it is made of.
             pub(in $crate::store) fn select(clauses: &str) -> String {
+                format!("SELECT {} FROM {} {clauses}", $record::columns(), $table)
+            }
+
+            /// All columns it is made of.
+            pub(in $crate::store) fn columns() -> String {
                 let columns = [$(
                     <$type as $crate::store::row::Stored>::COLUMNS
                         .unwrap_or($crate::store::row::record!(@column $field $($column)?)),
                 )*];
-                format!("SELECT {} FROM {} {clauses}", columns.join(", "), $table)
+                columns.join(", ")
             }
 
             pub(in $crate::store) fn read(

@@ -3,6 +3,7 @@
 use super::language::Language;
 use super::layout::{Page, Section, page};
 use super::parts::{Tone, alert};
+use super::reasons;
 use super::texts::text;
 use super::visitor::Visitor;
 use crate::api::error::ApiError;
@@ -72,7 +73,8 @@ impl PageError {
             PageError::Api(ApiError::Store(error)) if visitor.language == Language::English => {
                 error.to_string()
             }
-            PageError::Api(error) => error.detail().into_owned(),
+            PageError::Api(ApiError::Invalid(_)) => text!(visitor, "error-invalid"),
+            PageError::Api(error) => reasons::worded(visitor, &error.detail()),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 const LIVE: &str = "/app/home/live";
 /// How often the page asks how things are.
-const ASK_EVERY: &str = "every 3s";
+const ASK_EVERY: Duration = Duration::from_secs(2);
 /// The most campaigns that are shown as under way.
 const OPEN_CAMPAIGNS: u32 = 20;
 /// The most numbers that are shown; what needs a person is said of all.

@@ -1,11 +1,12 @@
-//! Parts of a page that renew themselves: each asks again and again, and is answered only when
-//! something has changed.
+//! Parts of a page that renew themselves: each asks again when something may have changed (see
+//! [`events`](super::events)), and is answered only when it has.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// A part of a page that renews itself.
 pub struct Live<'a> {
@@ -13,8 +14,8 @@ pub struct Live<'a> {
     pub id: &'a str,
     /// Where it asks.
     pub address: String,
-    /// How often, as htmx writes it.
-    pub every: &'a str,
+    /// How long it waits between two questions; without events it asks as often.
+    pub every: Duration,
 }
 
 /// What a page has already.
@@ -35,7 +36,9 @@ impl Live<'_> {
         let joint = if self.address.contains('?') { '&' } else { '?' };
         html! {
             div.live id=(self.id) hx-get={ (self.address) (joint) "seen=" (mark(frame)) }
-                hx-trigger=(self.every) hx-swap="outerHTML" { (content) }
+                hx-trigger="renew consume" hx-swap="outerHTML" data-every=(self.every.as_millis()) {
+                (content)
+            }
         }
     }
 
@@ -65,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_page_is_answered_only_when_something_has_changed() {
-        let live = Live { id: "state", address: "/app/state".to_owned(), every: "every 1s" };
+        let every = Duration::from_secs(1);
+        let live = Live { id: "state", address: "/app/state".to_owned(), every };
         let (before, after) = (html! { "1" }, html! { "2" });
         let seen = Seen { seen: mark(&before) };
         assert!(live.show(&before).0.contains(&format!("?seen={}", seen.seen)));

@@ -13,6 +13,7 @@ mod campaigns;
 mod csrf;
 mod customers;
 mod error;
+mod events;
 mod headers;
 mod home;
 mod import;
@@ -25,6 +26,7 @@ mod notices;
 mod numbers;
 mod parts;
 mod path_id;
+mod reasons;
 mod send;
 mod texts;
 mod visitor;
@@ -54,6 +56,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/app", any(|| async { Redirect::permanent(START) }))
         .merge(campaigns::routes())
         .merge(customers::routes())
+        .merge(events::routes())
         .merge(home::routes())
         .merge(import::routes())
         .merge(notices::routes())
@@ -70,6 +73,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .layer(from_fn_with_state(api.clone(), visitor::admit))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Attempts::default())))
+        .layer(Extension(Arc::new(events::Streams::default())))
         .with_state(api);
     Router::new()
         .route("/app/assets/{name}", get(assets::serve))

@@ -194,7 +194,7 @@ pub fn as_curl(visitor: &Visitor, method: &str, path: &str, body: Option<&Value>
     }
     html! {
         details.curl {
-            summary { (text!(visitor, "curl-title")) }
+            summary { (text!(visitor, "curl-title")) " " code { (method) " " (path) } }
             pre tabindex="0" { code { (command) } }
             button.second type="button" data-copy="" data-copied=(text!(visitor, "curl-copied")) hidden {
                 (text!(visitor, "curl-copy"))

@@ -9,6 +9,7 @@ use crate::access::token::{csrf_token, random_token, token_hash};
 use crate::api::Api;
 use crate::api::auth::require_loopback_host;
 use crate::api::error::ApiError;
+use crate::store::StoreError;
 use crate::store::state::{Action, Actor, ActorKind, LoggedIn, Login};
 use axum::Extension;
 use axum::extract::{FromRequestParts, Request, State};
@@ -156,6 +157,18 @@ impl Visitor {
     /// Returns whether they may do what this role may.
     pub fn may(&self, role: Role) -> bool {
         self.role >= role
+    }
+
+    /// Returns whether they could still come in, as they have.
+    pub async fn is_still_in(&self, api: &Api) -> Result<bool, StoreError> {
+        match &self.identity {
+            Identity::User(LoggedIn { login, .. }) => {
+                let logins = api.state.logins(&login.user_name).await?;
+                Ok(logins.iter().any(|open| open.id == login.id))
+            }
+            Identity::Local => Ok(!api.state.has_users().await?),
+            Identity::Guest => Ok(false),
+        }
     }
 
     /// Returns the login of a user; there is none on this machine, while there are no users.

@@ -5,7 +5,7 @@
 //! how far the account's settings had been read.
 
 use super::protocol::StoredSecret;
-use super::{ONLY, Result, Storage, collection, from_json, joined};
+use super::{Before, ONLY, Result, Storage, collection, from_json, joined};
 use crate::GatewayError;
 use crate::session_store::SessionStore;
 use std::sync::Arc;
@@ -79,9 +79,9 @@ impl LegacySession {
     /// # Errors
     /// If the store cannot be read.
     pub async fn is_in(&self, store: &dyn SessionStore) -> Result<bool, GatewayError> {
-        let stored = store.read(collection::DEVICE, &[ONLY.to_vec()]).await?;
+        let stored = store.read(&[(collection::DEVICE, ONLY.to_vec())]).await?;
         let unreadable = |error: StoreError| GatewayError::Storage(error.to_string());
-        let Some(entry) = stored.first() else { return Ok(false) };
+        let Some((_, entry)) = stored.first() else { return Ok(false) };
         let device: Device = from_json(&entry.value).map_err(unreadable)?;
         let identity = key_pair(&self.device.identity_key).map_err(unreadable)?;
         let bytes = |pair: &KeyPair| pair.public_key.public_key_bytes().to_vec();
@@ -139,7 +139,8 @@ impl Storage {
             self.put_tc_token(&jid, &token).await?;
         }
         for (chat, id, payload, sent_at) in legacy.sent_messages {
-            self.put_until(collection::SENT_MESSAGES, joined(&[&chat, &id]), payload, sent_at);
+            let key = joined(&[&chat, &id]);
+            self.put_until(collection::SENT_MESSAGES, key, payload, sent_at, Before::Everything);
         }
         for ((chat, sender, id), secret, expires_at, message_ts) in legacy.secrets {
             let secret = fixed(secret, "message secret")?;

@@ -7,12 +7,13 @@
 mod app_state;
 mod legacy;
 mod protocol;
+mod read_ahead;
 mod signal;
 
 pub use legacy::{LegacyDevice, LegacySession};
 pub(super) use protocol::ReceivedToken;
 
-use crate::session_store::{Change, Entry, SessionStore, SessionStoreError};
+use crate::session_store::{Change, Entry, Key, SessionStore, SessionStoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -104,8 +105,6 @@ struct StoreAccess {
     closed: bool,
 }
 
-type Key = (&'static str, Vec<u8>);
-
 #[derive(Default)]
 struct Memory {
     /// What has changed since the last batch.
@@ -115,6 +114,8 @@ struct Memory {
     /// What the store has.
     known: HashMap<Key, Option<Vec<u8>>>,
     known_bytes: usize,
+    /// What the store has and the next sends will ask for.
+    read_ahead: HashMap<Key, Option<Vec<u8>>>,
 }
 
 /// A value, or that there is none.
@@ -122,6 +123,17 @@ struct Memory {
 struct Stored {
     value: Option<Vec<u8>>,
     stamp: i64,
+    before: Before,
+}
+
+/// What may not leave for WhatsApp before a change is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Before {
+    /// WhatsApp tells it again where it is lost.
+    Nothing,
+    /// It is about a message on its way.
+    Messages,
+    Everything,
 }
 
 impl std::fmt::Debug for Memory {
@@ -133,7 +145,14 @@ impl std::fmt::Debug for Memory {
 impl Memory {
     fn get(&self, key: &Key) -> Option<&Option<Vec<u8>>> {
         let newer = self.changed.get(key).or_else(|| self.writing.get(key));
-        newer.map(|stored| &stored.value).or_else(|| self.known.get(key))
+        let newer = newer.map(|stored| &stored.value);
+        newer.or_else(|| self.known.get(key)).or_else(|| self.read_ahead.get(key))
+    }
+
+    /// Whether such a frame has to wait for a batch.
+    fn holds_up(&self, frame: Before) -> bool {
+        // A batch that failed may have been written.
+        !self.writing.is_empty() || self.changed.values().any(|stored| stored.before >= frame)
     }
 
     fn know(&mut self, key: Key, value: Option<Vec<u8>>) {
@@ -185,10 +204,21 @@ impl Storage {
         }
     }
 
-    /// Writes down what has changed. When this returns, the number was held a moment ago, and
-    /// everything that is on its way to WhatsApp may arrive there.
+    /// Writes down what has changed.
     pub async fn flush(&self) -> Result<(), SessionStoreError> {
         let mut access = self.access.lock().await;
+        self.flush_in(&mut access).await
+    }
+
+    /// Writes down what has changed, unless all of it may wait. When this returns, the number was
+    /// held a moment ago, and a frame may leave: with a message, or without one.
+    pub async fn write_ahead(&self, with_message: bool) -> Result<(), SessionStoreError> {
+        let frame = if with_message { Before::Messages } else { Before::Everything };
+        let mut access = self.access.lock().await;
+        let is_held = access.held_at.is_some_and(|at| at.elapsed() < HELD_FOR);
+        if is_held && !access.closed && !*self.fenced.borrow() && !self.memory().holds_up(frame) {
+            return Ok(());
+        }
         self.flush_in(&mut access).await
     }
 
@@ -255,9 +285,8 @@ impl Storage {
         if let Some(value) = self.memory().get(&key) {
             return Ok(value.clone());
         }
-        let keys = [key.1.clone()];
-        let read = self.patiently(|| self.store.read(collection, &keys)).await;
-        let value = read.map_err(store_error)?.pop().map(|entry| entry.value);
+        let read = self.patiently(|| self.store.read(std::slice::from_ref(&key))).await;
+        let value = read.map_err(store_error)?.pop().map(|(_, entry)| entry.value);
         let mut memory = self.memory();
         memory.know(key.clone(), value.clone());
         // Nothing was written meanwhile, but something may have changed.
@@ -274,12 +303,12 @@ impl Storage {
                 Some(value) => {
                     found.extend(value.clone().map(|value| Entry { key: full.1, value }));
                 }
-                None => unknown.push(full.1),
+                None => unknown.push(full),
             }
         }
         if !unknown.is_empty() {
-            let read = self.patiently(|| self.store.read(collection, &unknown)).await;
-            found.extend(read.map_err(store_error)?);
+            let read = self.patiently(|| self.store.read(&unknown)).await;
+            found.extend(read.map_err(store_error)?.into_iter().map(|(_, entry)| entry));
         }
         Ok(found)
     }
@@ -300,7 +329,19 @@ impl Storage {
     }
 
     fn put(&self, collection: &'static str, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.change(collection, key.into(), Some(value.into()), 0);
+        let stored = Stored { value: Some(value.into()), stamp: 0, before: Before::Everything };
+        self.change(collection, key.into(), stored);
+    }
+
+    /// For what WhatsApp tells again where it is lost.
+    fn put_later(
+        &self,
+        collection: &'static str,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Vec<u8>>,
+    ) {
+        let stored = Stored { value: Some(value.into()), stamp: 0, before: Before::Nothing };
+        self.change(collection, key.into(), stored);
     }
 
     /// Puts an entry that can expire.
@@ -310,22 +351,29 @@ impl Storage {
         key: impl Into<Vec<u8>>,
         value: impl Into<Vec<u8>>,
         stamp: i64,
+        before: Before,
     ) {
-        self.change(collection, key.into(), Some(value.into()), stamp);
+        let stored = Stored { value: Some(value.into()), stamp, before };
+        self.change(collection, key.into(), stored);
     }
 
     fn delete(&self, collection: &'static str, key: impl Into<Vec<u8>>) {
-        self.change(collection, key.into(), None, 0);
+        let stored = Stored { value: None, stamp: 0, before: Before::Everything };
+        self.change(collection, key.into(), stored);
     }
 
-    fn change(&self, collection: &'static str, key: Vec<u8>, value: Option<Vec<u8>>, stamp: i64) {
+    fn change(&self, collection: &'static str, key: Vec<u8>, mut stored: Stored) {
         let key = (collection, key);
         let mut memory = self.memory();
         // The library writes much that it has not changed.
-        if memory.get(&key).is_some_and(|before| *before == value) {
+        if memory.get(&key).is_some_and(|before| *before == stored.value) {
             return;
         }
-        memory.changed.insert(key, Stored { value, stamp });
+        memory.read_ahead.remove(&key);
+        if let Some(earlier) = memory.changed.get(&key) {
+            stored.before = stored.before.max(earlier.before);
+        }
+        memory.changed.insert(key, stored);
         drop(memory);
         self.changed.notify_one();
     }

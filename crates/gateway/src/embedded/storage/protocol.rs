@@ -1,6 +1,6 @@
 //! What the client knows of its contacts, and the messages it may have to send again.
 
-use super::{Result, Storage, collection, from_json, joined, to_json};
+use super::{Before, Result, Storage, collection, from_json, joined, to_json};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -111,7 +111,15 @@ impl ProtocolStore for Storage {
     }
 
     async fn update_device_list(&self, record: DeviceListRecord) -> Result<()> {
-        self.put_json(collection::DEVICE_LISTS, record.user.as_str(), &record)
+        let list = to_json(&record)?;
+        // A change of it was told once, and is acknowledged by the next frame. The first can be
+        // asked for again.
+        if self.get(collection::DEVICE_LISTS, record.user.as_bytes()).await?.is_some() {
+            self.put(collection::DEVICE_LISTS, record.user.as_str(), list);
+        } else {
+            self.put_later(collection::DEVICE_LISTS, record.user.as_str(), list);
+        }
+        Ok(())
     }
 
     async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {
@@ -142,7 +150,16 @@ impl ProtocolStore for Storage {
     }
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
-        self.put_json(collection::TC_TOKENS, jid, entry)
+        let before = self.get_tc_token(jid).await?;
+        let given_at = before.and_then(|before| before.sender_timestamp);
+        // What comes with giving them ours is asked for again where it is lost. A token that they
+        // give by themselves is told once.
+        if given_at != entry.sender_timestamp {
+            self.put_later(collection::TC_TOKENS, jid, to_json(entry)?);
+        } else {
+            self.put(collection::TC_TOKENS, jid, to_json(entry)?);
+        }
+        Ok(())
     }
 
     async fn delete_tc_token(&self, jid: &str) -> Result<()> {
@@ -176,7 +193,7 @@ impl ProtocolStore for Storage {
         payload: &[u8],
     ) -> Result<()> {
         let key = joined(&[chat_jid, message_id]);
-        self.put_until(collection::SENT_MESSAGES, key, payload, seconds_now());
+        self.put_until(collection::SENT_MESSAGES, key, payload, seconds_now(), Before::Messages);
         Ok(())
     }
 
@@ -295,7 +312,8 @@ impl MsgSecretStore for Storage {
 
 impl Storage {
     pub(super) fn put_secret(&self, key: Vec<u8>, secret: &StoredSecret) -> Result<()> {
-        self.put_until(collection::MESSAGE_SECRETS, key, to_json(secret)?, secret.expires_at);
+        let value = to_json(secret)?;
+        self.put_until(collection::MESSAGE_SECRETS, key, value, secret.expires_at, Before::Nothing);
         Ok(())
     }
 }

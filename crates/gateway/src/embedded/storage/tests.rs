@@ -1,10 +1,12 @@
 use super::*;
 use crate::MemoryStore;
+use whatsapp_rust::Jid;
 use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::wacore::store::traits::{
-    AppSyncStore, DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore, ProtocolStore,
-    SignalStore, TcTokenEntry,
+    AppSyncStore, DeviceListRecord, DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore,
+    ProtocolStore, SignalStore, TcTokenEntry,
 };
+use whatsapp_rust::wacore::types::jid::JidExt;
 
 fn storage() -> (Arc<MemoryStore>, Storage) {
     let store = Arc::new(MemoryStore::default());
@@ -241,4 +243,49 @@ async fn macs_are_cleared_by_collection() {
     storage.clear_mutation_macs("regular").await.unwrap();
     assert_eq!(storage.get_mutation_mac("regular", &[1; 32]).await.unwrap(), None);
     assert_eq!(storage.get_mutation_mac("regular_low", &[1; 32]).await.unwrap(), Some(vec![1]));
+}
+
+#[tokio::test]
+async fn a_frame_waits_for_what_whatsapp_would_not_tell_again() {
+    let (store, storage) = storage();
+    let holds_up = || [Before::Everything, Before::Messages].map(|f| storage.memory().holds_up(f));
+    storage.store_sent_message("62812@c.us", "3EB0", b"text").await.unwrap();
+    assert_eq!(holds_up(), [false, true], "only a frame with a message");
+    storage.write_ahead(true).await.unwrap();
+    assert_eq!((store.writes(), holds_up()), (1, [false, false]));
+
+    storage.update_device_list(devices(1)).await.unwrap();
+    assert_eq!(holds_up(), [false, false], "it can be asked for again");
+    storage.put_session(ADDRESS, b"a ratchet").await.unwrap();
+    assert_eq!(holds_up(), [true, true]);
+    storage.write_ahead(false).await.unwrap();
+    assert!(reopened(&store).get_devices("62812").await.unwrap().is_some(), "it goes along");
+
+    storage.update_device_list(devices(2)).await.unwrap();
+    assert_eq!(holds_up(), [true, true], "a change of it is told once");
+}
+
+fn devices(timestamp: i64) -> DeviceListRecord {
+    DeviceListRecord { user: "62812".into(), devices: vec![], timestamp, phash: None, raw_id: None }
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_not_read_again_and_never_stale() {
+    let (store, storage) = storage();
+    let jid = Jid::pn("6281234567801");
+    let address = jid.to_protocol_address_string();
+    storage.put_session(&address, b"old").await.unwrap();
+    storage.flush().await.unwrap();
+
+    let storage = reopened(&store);
+    storage.read_ahead(std::slice::from_ref(&jid)).await.unwrap();
+    let reads = store.reads();
+    assert_eq!(storage.get_session(&address).await.unwrap().unwrap(), "old");
+    assert_eq!(storage.load_identity(&address).await.unwrap(), None);
+    assert!(storage.get_devices(&jid.user).await.unwrap().is_none());
+    assert_eq!(store.reads(), reads);
+
+    storage.put_session(&address, b"new").await.unwrap();
+    storage.flush().await.unwrap();
+    assert_eq!(storage.get_session(&address).await.unwrap().unwrap(), "new");
 }

@@ -83,7 +83,7 @@ fn number(index: u32) -> String {
 }
 
 /// Links these sessions.
-async fn link(
+pub async fn link(
     kabari: &mut Kabari,
     simulator: &Simulator,
     sessions: Range<u32>,

@@ -1,11 +1,12 @@
 //! The billing database for those who have none: a file with the tables kabari reads, to fill on
 //! the operator's page, by hand or by another program.
 
-use super::super::database::{Database, Transaction};
+use super::super::database::Database;
 use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
 use super::super::row::{Value, params};
 use super::super::state::make_private_file;
+use super::super::transaction::Transaction;
 use super::Billing;
 use super::import::{Change, CustomerRow, ImportPlan, plan};
 use chrono::NaiveDateTime;

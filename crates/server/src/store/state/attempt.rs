@@ -1,9 +1,10 @@
 //! An attempt: committed before it touches the wire, settled by its answer.
 
-use super::super::database::Transaction;
+use super::super::batch::{Batched, Statement};
 use super::super::error::StoreError;
 use super::super::row::{Stored, Value, params};
-use super::bulk_transitions::stamps;
+use super::super::transaction::Transaction;
+use super::bulk_transitions::{move_statements, stamps};
 use super::campaigns::lock_phase;
 use super::claim::LeasedDelivery;
 use super::sessions::SessionLease;
@@ -59,6 +60,19 @@ pub struct Begun {
     pub attempt: u32,
 }
 
+impl Begun {
+    /// Describes an attempt at a delivery that is committed.
+    pub fn of(
+        delivery: &LeasedDelivery,
+        jid: Option<&str>,
+        send_at: Timestamp,
+        now: Timestamp,
+    ) -> Begun {
+        let jid = delivery.jid.clone().or_else(|| jid.map(str::to_owned));
+        Begun { send_at, now, jid, attempt: delivery.progress.attempts + 1 }
+    }
+}
+
 impl StateStore {
     /// Commits an attempt before it touches the wire: the delivery is being sent, and the
     /// sender's next slot is taken, so that no crash can make it burst.
@@ -75,116 +89,51 @@ impl StateStore {
         delivery: &LeasedDelivery,
         attempt: Attempt<'_>,
     ) -> Result<Begin, StoreError> {
-        let mut tx = self.db().begin().await?;
-        let begin = self.begin_in(&mut tx, delivery, attempt).await?;
-        if let Begin::Started(_) = begin {
-            crash_point("begin.written");
-            tx.commit().await?;
-            crash_point("begin.committed");
-        } else {
-            tx.rollback().await?;
-        }
-        Ok(begin)
-    }
-
-    /// Writes the server's ack of one delivery and [begins](StateStore::begin) the next, in one commit:
-    /// for when there is no pause between them. Returns whether the acked one was still ours, and
-    /// what became of the other.
-    pub async fn acked_and_begin(
-        &self,
-        acked: &LeasedDelivery,
-        next: &LeasedDelivery,
-        attempt: Attempt<'_>,
-    ) -> Result<(bool, Begin), StoreError> {
-        self.db()
-            .retry(|| async {
-                let mut tx = self.db().begin().await?;
-                // A refusal to begin has written nothing, so the ack can be committed alone.
-                let begin = self.begin_in(&mut tx, next, attempt).await?;
-                let settled =
-                    self.settle_in(&mut tx, acked, DeliveryEvent::Acked, None).await?.is_some();
-                crash_point("handover.written");
-                tx.commit().await?;
-                crash_point("handover.committed");
-                Ok((settled, begin))
-            })
-            .await
-    }
-
-    /// Writes an attempt unless it may not be made: then it writes nothing.
-    async fn begin_in(
-        &self,
-        tx: &mut Transaction<'_>,
-        delivery: &LeasedDelivery,
-        attempt: Attempt<'_>,
-    ) -> Result<Begin, StoreError> {
-        let (now_column, mut values) = self.now_column();
-        // A lease that has run out is ours as long as nobody has taken the session: its epoch tells.
-        let sql = format!(
-            "SELECT next_slot_at, day, sent_today, lease_until, {now_column}, \
-             (SELECT status FROM campaigns WHERE id = ?) AS status, \
-             (SELECT expires_at FROM campaigns WHERE id = ?) AS expires_at \
-             FROM sessions WHERE name = ? AND owner = ? AND epoch = ?{}",
-            tx.engine().lock_row()
-        );
-        let SessionLease { name, owner, epoch } = attempt.session;
-        let campaign = delivery.campaign_id;
-        values.extend(params![campaign, campaign, name.as_str(), owner.as_str(), *epoch]);
-        let Some(row) = tx.row(&sql, values).await? else { return Ok(Begin::SessionLost) };
-        let now = self.now_of(&row)?;
-        let status: Option<CampaignStatus> = row.get("status")?;
-        let status = status.ok_or(StoreError::NotFound { what: "campaign", id: campaign })?;
-        let expires_at: Option<Timestamp> = row.get("expires_at")?;
-        if status != CampaignStatus::Running || expires_at.is_some_and(|at| at <= now) {
-            return Ok(Begin::NotRunning);
-        }
+        let now = self.now().await?;
         let Ok(progress) = delivery.progress.after(DeliveryEvent::Begin) else {
             return Ok(Begin::DeliveryLost);
         };
-
-        // A slot further away than one gap was taken under a clock that has been set back since;
-        // whoever took it has finished, so one gap from now is far enough.
-        let send_at = row.get::<Timestamp>("next_slot_at")?.clamp(now, now + attempt.gap);
-        let sent_before: i64 =
-            if row.get::<i64>("day")? == attempt.day { row.get("sent_today")? } else { 0 };
-        let lease_until = now + attempt.lease;
-        let begun = tx
-            .execute(
-                "UPDATE deliveries SET state = 'sending', attempts = ?, lease_until = ?, \
-                 unrepeatable = ?, sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
-                 first_sent_at = COALESCE(first_sent_at, ?) \
-                 WHERE id = ? AND owner = ? AND epoch = ? AND state = 'leased' AND lease_until > ?",
-                params![
-                    i64::from(progress.attempts),
-                    lease_until.0,
-                    i64::from(attempt.unrepeatable),
-                    attempt.sender.digits(),
-                    attempt.jid,
-                    send_at.0,
-                    delivery.id,
-                    delivery.owner.as_str(),
-                    delivery.epoch,
-                    now.0,
-                ],
-            )
-            .await?;
-        if begun.rows == 0 {
-            return Ok(Begin::DeliveryLost);
+        let batch = Vec::from(begin_statements(delivery, progress, attempt, now));
+        match self.db().write(batch, || crash_point("begin.written")).await? {
+            Batched::Written(_) => crash_point("begin.committed"),
+            Batched::Refused(0) => return Ok(Begin::SessionLost),
+            Batched::Refused(_) => return self.why_not_begun(delivery.campaign_id, now).await,
         }
-        tx.execute(
-            "UPDATE sessions SET lease_until = ?, next_slot_at = ?, day = ?, sent_today = ? \
-             WHERE name = ?",
-            params![
-                lease_until.max(row.get("lease_until")?).0,
-                (send_at + attempt.gap).0,
-                attempt.day,
-                sent_before + 1,
-                name.as_str(),
-            ],
-        )
-        .await?;
-        let jid = delivery.jid.clone().or_else(|| attempt.jid.map(str::to_owned));
-        Ok(Begin::Started(Begun { send_at, now, jid, attempt: progress.attempts }))
+        self.db().announce();
+        let send_at = if attempt.gap.is_zero() {
+            now
+        } else {
+            self.next_slot(attempt.session).await? - attempt.gap
+        };
+        Ok(Begin::Started(Begun::of(delivery, attempt.jid, send_at, now)))
+    }
+
+    /// Returns when the session's next message may go out.
+    async fn next_slot(&self, session: &SessionLease) -> Result<Timestamp, StoreError> {
+        let sql = "SELECT next_slot_at FROM sessions WHERE name = ?";
+        let row = self.db().row(sql, params![session.name.as_str()]).await?;
+        row.map_or(Ok(Timestamp(0)), |row| row.get("next_slot_at"))
+    }
+
+    async fn why_not_begun(&self, campaign: i64, now: Timestamp) -> Result<Begin, StoreError> {
+        let sql = "SELECT status, expires_at FROM campaigns WHERE id = ?";
+        let row = self.db().row(sql, params![campaign]).await?;
+        let row = row.ok_or(StoreError::NotFound { what: "campaign", id: campaign })?;
+        let expires_at: Option<Timestamp> = row.get("expires_at")?;
+        let runs = row.get::<CampaignStatus>("status")? == CampaignStatus::Running
+            && expires_at.is_none_or(|at| at > now);
+        Ok(if runs { Begin::DeliveryLost } else { Begin::NotRunning })
+    }
+
+    /// Writes the server's ack of a delivery that is ours. Returns whether it was still ours, and
+    /// waited for it.
+    pub async fn ack(&self, delivery: &LeasedDelivery, at: Timestamp) -> Result<bool, StoreError> {
+        let batch = || vec![ack_statement(delivery, at)];
+        let write = || self.db().write(batch(), || crash_point("ack.written"));
+        let batched = self.db().retry(write).await?;
+        crash_point("ack.committed");
+        self.db().announce();
+        Ok(matches!(batched, Batched::Written(rows) if rows != [0]))
     }
 
     /// Writes what became of a delivery that is ours: `Acked`, `Refused`, `Deferred`,
@@ -245,6 +194,77 @@ impl StateStore {
         }
         Ok(())
     }
+}
+
+/// Begins an attempt: its session takes the next slot, and the delivery is being sent. Both are
+/// required: without the first the session is lost, without the second the delivery, or its
+/// campaign does not run.
+pub(super) fn begin_statements(
+    delivery: &LeasedDelivery,
+    progress: Progress,
+    attempt: Attempt<'_>,
+    now: Timestamp,
+) -> [Statement; 2] {
+    let SessionLease { name, owner, epoch } = attempt.session;
+    let gap = i64::try_from(attempt.gap.as_millis()).unwrap_or(i64::MAX);
+    let lease_until = (now + attempt.lease).0;
+    // A slot further away than one gap was taken under a clock that has been set back since;
+    // whoever took it has finished, so one gap from now is far enough. A lease that has run out is
+    // ours as long as nobody has taken the session: its epoch tells.
+    let slot = Statement::required(
+        "UPDATE sessions SET next_slot_at = CASE WHEN next_slot_at < ? THEN ? \
+         WHEN next_slot_at > ? THEN ? ELSE next_slot_at + ? END, \
+         lease_until = CASE WHEN lease_until < ? THEN ? ELSE lease_until END, \
+         sent_today = CASE WHEN day = ? THEN sent_today + 1 ELSE 1 END, day = ? \
+         WHERE name = ? AND owner = ? AND epoch = ?",
+        params![
+            now.0,
+            now.0 + gap,
+            now.0 + gap,
+            now.0 + 2 * gap,
+            gap,
+            lease_until,
+            lease_until,
+            attempt.day,
+            attempt.day,
+            name.as_str(),
+            owner.as_str(),
+            *epoch,
+        ],
+    );
+    let sending = Statement::required(
+        "UPDATE deliveries SET state = 'sending', attempts = ?, lease_until = ?, \
+         unrepeatable = ?, sender = COALESCE(sender, ?), jid = COALESCE(jid, ?), \
+         first_sent_at = COALESCE(first_sent_at, \
+         (SELECT s.next_slot_at - ? FROM sessions s WHERE s.name = ?)) \
+         WHERE id = ? AND owner = ? AND epoch = ? AND state = 'leased' AND lease_until > ? \
+         AND EXISTS (SELECT 1 FROM campaigns c WHERE c.id = ? AND c.status = 'running' \
+         AND (c.expires_at IS NULL OR c.expires_at > ?))",
+        params![
+            i64::from(progress.attempts),
+            lease_until,
+            i64::from(attempt.unrepeatable),
+            attempt.sender.digits(),
+            attempt.jid,
+            gap,
+            name.as_str(),
+            delivery.id,
+            delivery.owner.as_str(),
+            delivery.epoch,
+            now.0,
+            delivery.campaign_id,
+            now.0,
+        ],
+    );
+    [slot, sending]
+}
+
+/// The server's ack of a delivery that is ours.
+pub(super) fn ack_statement(delivery: &LeasedDelivery, at: Timestamp) -> Statement {
+    let scope = "id = ? AND owner = ? AND epoch = ?";
+    let values = params![delivery.id, delivery.owner.as_str(), delivery.epoch];
+    let acked = move_statements(DeliveryEvent::Acked, at, scope, &values).pop();
+    acked.expect("there is one state that an ack leads to")
 }
 
 /// Returns where a delivery that would wait again ends up instead, if its campaign was cancelled or

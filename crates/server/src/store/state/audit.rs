@@ -1,8 +1,8 @@
 //! The audit: who did what, when and from where. Entries are only ever added.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::{StateStore, clip};
 use kabari_domain::Timestamp;
 use serde_json::Value as Json;

@@ -1,9 +1,10 @@
 //! Statements that move many deliveries at once, made from the domain's transition function.
 
-use super::super::database::Transaction;
+use super::super::batch::Statement;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::Value;
+use super::super::transaction::Transaction;
 use kabari_domain::{DeliveryEvent, DeliveryState, Progress, Timestamp};
 use std::collections::BTreeMap;
 
@@ -56,11 +57,24 @@ pub(super) async fn move_all(
     scope: &str,
     scope_values: &[Value],
 ) -> Result<u64, StoreError> {
+    let mut moved = 0;
+    for Statement { sql, values, .. } in move_statements(event, at, scope, scope_values) {
+        moved += tx.execute(&sql, values).await?.rows;
+    }
+    Ok(moved)
+}
+
+/// The statements of [`move_all`], one for each state that the event leads to.
+pub(super) fn move_statements(
+    event: DeliveryEvent,
+    at: Timestamp,
+    scope: &str,
+    scope_values: &[Value],
+) -> Vec<Statement> {
     // The conditions of all moves are on the rows as they are now. One statement after the other
     // is right all the same: no event applies to a state that it has itself led to.
-    let mut moved = 0;
     let from = state_list(&event.allowed_from());
-    for Move { to, condition } in moves(event) {
+    let statement = |Move { to, condition }: Move| {
         let (stamps, mut values) = stamps(to, at);
         values.extend(scope_values.iter().cloned());
         let sql = format!(
@@ -68,9 +82,9 @@ pub(super) async fn move_all(
              WHERE {scope} AND state IN ({from}) AND {condition}",
             to.as_str(),
         );
-        moved += tx.execute(&sql, values).await?.rows;
-    }
-    Ok(moved)
+        Statement::new(sql, values)
+    };
+    moves(event).into_iter().map(statement).collect()
 }
 
 /// Returns the times to write with a state, as more of a SET clause: each only once, so that the

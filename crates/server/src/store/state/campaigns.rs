@@ -1,9 +1,9 @@
 //! Campaigns: reading them, and what happens to them as a whole.
 
-use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::StateStore;
 use super::bulk_transitions::{move_all, one_of, state_list};
 use crate::crash_point::crash_point;
@@ -260,10 +260,9 @@ impl StateStore {
 
     /// Starts the scheduled campaigns whose time has come. Returns the number of them.
     pub async fn start_due(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let sql =
-            "SELECT id FROM campaigns WHERE status = 'scheduled' AND starts_at <= ? ORDER BY id";
+        let sql = format!("SELECT id FROM campaigns WHERE {STARTS} ORDER BY id");
         let mut started = 0;
-        for row in self.db().rows(sql, params![now.0]).await? {
+        for row in self.db().rows(&sql, params![now.0]).await? {
             match self.campaign_event(row.get("id")?, CampaignEvent::Start).await {
                 Ok(_) => started += 1,
                 Err(StoreError::NotAllowed(_)) => {}
@@ -276,10 +275,9 @@ impl StateStore {
     /// Gives up what is unsent of the campaigns that have expired. Returns the number of
     /// deliveries.
     pub async fn expire_due(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "SELECT id FROM campaigns WHERE status IN ('scheduled', 'running', 'paused') \
-                   AND expires_at <= ? ORDER BY id";
+        let sql = format!("SELECT id FROM campaigns WHERE {EXPIRES} ORDER BY id");
         let mut expired = 0;
-        for row in self.db().rows(sql, params![now.0]).await? {
+        for row in self.db().rows(&sql, params![now.0]).await? {
             let id: i64 = row.get("id")?;
             expired += self
                 .db()
@@ -306,11 +304,10 @@ impl StateStore {
         let now = self.now().await?;
         let sql = format!(
             "UPDATE campaigns SET status = 'completed', pause_reason = NULL, finished_at = ? \
-             WHERE id = ? AND status IN ('running', 'paused') AND NOT EXISTS \
-             (SELECT 1 FROM deliveries WHERE campaign_id = ? AND state IN ({}))",
-            state_list(&DeliveryState::OPEN)
+             WHERE id = ? AND {}",
+            is_done()
         );
-        let written = self.db().retry(|| self.db().execute(&sql, params![now.0, id, id])).await?;
+        let written = self.db().retry(|| self.db().execute(&sql, params![now.0, id])).await?;
         if written.rows > 0 {
             crash_point("complete.committed");
         }
@@ -321,13 +318,27 @@ impl StateStore {
     /// whose last delivery was closed by a process that ended right after. Returns the number of
     /// campaigns.
     pub async fn complete_all_done(&self) -> Result<usize, StoreError> {
-        let sql = "SELECT id FROM campaigns WHERE status IN ('running', 'paused') ORDER BY id";
+        let sql = format!("SELECT id FROM campaigns WHERE {} ORDER BY id", is_done());
         let mut completed = 0;
-        for row in self.db().rows(sql, vec![]).await? {
+        for row in self.db().rows(&sql, vec![]).await? {
             completed += usize::from(self.complete_if_done(row.get("id")?).await?);
         }
         Ok(completed)
     }
+}
+
+/// Holds for a scheduled campaign whose time has come. Wants the time.
+pub(super) const STARTS: &str = "status = 'scheduled' AND starts_at <= ?";
+/// Holds for a campaign that has expired, and is not ended. Wants the time.
+pub(super) const EXPIRES: &str = "status IN ('scheduled', 'running', 'paused') AND expires_at <= ?";
+
+/// Holds for a campaign under way without an open delivery.
+pub(super) fn is_done() -> String {
+    format!(
+        "status IN ('running', 'paused') AND NOT EXISTS (SELECT 1 FROM deliveries d \
+         WHERE d.campaign_id = campaigns.id AND d.state IN ({}))",
+        state_list(&DeliveryState::OPEN)
+    )
 }
 
 stored_by_name!(CampaignKind, CampaignStatus, PauseReason);

@@ -1,9 +1,9 @@
 //! Claiming: which deliveries a session may send next, and taking them for it.
 
-use super::super::database::Transaction;
 use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params};
+use super::super::transaction::Transaction;
 use super::StateStore;
 use super::bulk_transitions::{one_of, state_list};
 use super::registrations::{NOT_REGISTERED_FOR, REGISTERED_FOR};
@@ -139,6 +139,8 @@ impl StateStore {
             }
         }
         if leased.is_empty() {
+            // The rows that were looked at are locked: others would skip them.
+            tx.rollback().await?;
             return Ok(leased);
         }
         let (among, ids) = one_of("id", leased.iter().map(|delivery| delivery.id));

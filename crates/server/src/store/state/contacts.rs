@@ -1,8 +1,8 @@
 //! Who has a chat with which of our numbers: a number keeps its contacts, and WhatsApp's limit for
 //! new chats spares those who wrote.
 
-use super::super::database::Transaction;
-use super::super::engine::placeholders;
+use super::super::batch::Statement;
+use super::super::engine::{Engine, placeholders};
 use super::super::error::StoreError;
 use super::super::row::{Value, params};
 use super::StateStore;
@@ -145,20 +145,19 @@ fn among(sessions: &[String]) -> (String, Vec<Value>) {
 
 /// Records that the recipients of these messages have a chat with the numbers that the messages
 /// came from.
-pub(super) async fn chats_opened(
-    tx: &mut Transaction<'_>,
+pub(super) fn chats_opened(
+    engine: Engine,
     scope: &str,
     values: &[Value],
     at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Statement {
     let sql = format!(
         "INSERT INTO contacts (sender, phone, wrote_at, sent_at) \
          SELECT sender, phone, 0, ? FROM deliveries \
          WHERE {scope} AND sender IS NOT NULL AND phone IS NOT NULL{}",
-        tx.engine().or_update("sender, phone", &["sent_at"])
+        engine.or_update("sender, phone", &["sent_at"])
     );
     let mut all = params![at.0];
     all.extend(values.iter().cloned());
-    tx.execute(&sql, all).await?;
-    Ok(())
+    Statement::new(sql, all)
 }

@@ -1,8 +1,8 @@
 //! Recording a campaign: the request, its recipients and its idempotency key, all or nothing.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Value, params};
+use super::super::transaction::Transaction;
 use super::bulk_transitions::{move_all, one_of, state_list};
 use super::campaigns::{CampaignKind, write_phase};
 use super::claim::stored_session_names;

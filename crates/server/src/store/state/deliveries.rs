@@ -1,8 +1,8 @@
 //! Reading deliveries, and the choices a person has about uncertain ones.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::StateStore;
 use super::bulk_transitions::stamps;
 use super::campaigns::{lock_phase, write_phase};

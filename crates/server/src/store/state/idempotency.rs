@@ -1,8 +1,8 @@
 //! Idempotency keys: a request that is made again gets the campaign that the first one made.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Value, params};
+use super::super::transaction::Transaction;
 use super::StateStore;
 use super::bulk_transitions::one_of;
 use super::create::Creation;

@@ -19,9 +19,11 @@ mod delivery_lists;
 mod drafts;
 mod gateway_events;
 mod gateway_messages;
+mod handover;
 mod idempotency;
 mod logins;
 mod migrations;
+mod overdue;
 mod overview;
 mod person;
 mod receipts;
@@ -48,8 +50,10 @@ pub use deliveries::{Delivery, Resolution};
 pub use delivery_lists::{DeliveryFilter, Timeline};
 pub use gateway_events::{EventPlace, KeptEvent};
 pub use gateway_messages::AskedMessage;
+pub use handover::{HandedOver, PendingHandover};
 pub use idempotency::IdempotencyKey;
 pub use logins::{LOGIN_LIFETIME, LoggedIn, Login};
+pub use overdue::Overdue;
 pub use overview::HourOfMessages;
 pub use person::{Forgotten, PersonData};
 pub use registrations::KnownNumber;
@@ -61,12 +65,14 @@ pub use session_requests::{SessionAction, SessionAnswer, SessionRequest};
 pub use sessions::{Session, SessionChange, SessionKind, SessionLease};
 pub use users::User;
 
-use super::database::{Database, Transaction};
+use super::database::Database;
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value, params};
+use super::transaction::Transaction;
 use crate::clock::{Clock, stepped};
 use crate::private;
+use handover::Handovers;
 use kabari_domain::Timestamp;
 use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
@@ -115,6 +121,7 @@ struct Inner {
     database: Database,
     clock: Clock,
     creations: Semaphore,
+    handovers: Handovers,
     /// Counts commits of this process after which sessions may find something to send.
     work: watch::Sender<u64>,
 }
@@ -163,7 +170,13 @@ impl StateStore {
     fn of(database: Database, clock: Clock) -> StateStore {
         let creations = Semaphore::new(CREATIONS_AT_ONCE);
         let work = watch::Sender::new(0);
-        StateStore(Arc::new(Inner { database, clock, creations, work }))
+        StateStore(Arc::new(Inner {
+            database,
+            clock,
+            creations,
+            handovers: Handovers::default(),
+            work,
+        }))
     }
 
     /// Returns the time all stored times are on: the server's clock, so that nodes agree; the

@@ -17,7 +17,11 @@ const CHUNK: usize = 200;
 /// How long a number may be away before what it alone may send is for a person to decide.
 pub const ABANDON_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-const HELD: &str = "state IN ('leased', 'sending')";
+/// Holds for a delivery whose lease has run out. Wants the time, and the end of the longest lease.
+pub(super) const LAPSED: &str = "(lease_until <= ? OR lease_until > ?)";
+/// Holds for a delivery that waits, and that one number alone may send.
+pub(super) const BOUND: &str = "state = 'retry_wait' AND sender IS NOT NULL";
+pub(super) const HELD: &str = "state IN ('leased', 'sending')";
 
 impl StateStore {
     /// Extends the leases of these deliveries where they have not run out.
@@ -104,7 +108,7 @@ impl StateStore {
     ) -> Result<Vec<Option<i64>>, StoreError> {
         let sql = format!(
             "SELECT id, campaign_id, state, attempts, unanswered, due_at FROM deliveries \
-             WHERE {which} AND (lease_until <= ? OR lease_until > ?) LIMIT ?{}",
+             WHERE {which} AND {LAPSED} LIMIT ?{}",
             self.db().engine().lock_rows()
         );
         let values = params![now.0, (now + LONGEST_LEASE).0, RECLAIM_CHUNK];
@@ -127,7 +131,7 @@ impl StateStore {
     /// under it, or it has been away for [`ABANDON_AFTER`]. Returns the number of deliveries.
     pub async fn abandon(&self, now: Timestamp) -> Result<u64, StoreError> {
         let gone = format!(
-            "state = 'retry_wait' AND sender IS NOT NULL AND NOT EXISTS (\
+            "{BOUND} AND NOT EXISTS (\
              SELECT 1 FROM sessions s WHERE s.phone = deliveries.sender \
              AND s.link NOT IN {UNLINKED} AND s.lease_until > ? \
              AND (s.waiting_since IS NULL OR s.waiting_since > ?))"

@@ -1,16 +1,17 @@
 //! WhatsApp sessions: their entries, sealed, each batch written by whoever holds the session.
 
-use super::super::database::Transaction;
-use super::super::engine::placeholders;
+use super::super::batch::Statement;
+use super::super::engine::{Engine, placeholders};
 use super::super::error::{StoreError, Which};
-use super::super::row::{Value, params};
+use super::super::row::{Row, Value, params};
 use super::StateStore;
 use super::sealed::Sealer;
 use super::sessions::SessionLease;
 use crate::crash_point::crash_point;
 use crate::session_key::SessionKey;
 use async_trait::async_trait;
-use kabari_gateway::{Change, Entry, SessionStore, SessionStoreError};
+use kabari_gateway::{Change, Entry, Key, SessionStore, SessionStoreError};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,9 +63,6 @@ async fn check_key(state: &StateStore, session: &str, sealer: &Sealer) -> Result
     opened.map(|_| ()).ok_or(StoreError::WrongSessionKey)
 }
 
-/// A statement and its values.
-type Statement = (String, Vec<Value>);
-
 /// An entry as it is stored.
 struct Sealed {
     collection: &'static str,
@@ -91,25 +89,20 @@ impl StoredSession {
     }
 
     /// Returns whether the session is still held under the lease.
-    async fn is_held(&self, tx: Option<&mut Transaction<'_>>) -> Result<bool, StoreError> {
+    async fn is_held(&self) -> Result<bool, StoreError> {
         let sql = "SELECT epoch FROM sessions WHERE name = ? AND owner = ? AND epoch = ?";
-        let SessionLease { name, owner, epoch, .. } = &self.lease;
+        let SessionLease { name, owner, epoch } = &self.lease;
         let values = params![name.as_str(), owner.as_str(), *epoch];
-        let row = match tx {
-            // Nobody can take it before the transaction ends.
-            Some(tx) => tx.row(&format!("{sql}{}", tx.engine().lock_row()), values).await?,
-            None => self.state.db().row(sql, values).await?,
-        };
-        Ok(row.is_some())
+        Ok(self.state.db().row(sql, values).await?.is_some())
     }
 
-    /// Writes entries in one statement, if the session is still held. That costs a server one
-    /// question instead of the four of a transaction, for every message.
+    /// Writes entries in one statement, if the session is still held. That costs a server one turn
+    /// instead of the four of a transaction, for every message.
     async fn put_fenced(&self, entries: &[Sealed]) -> Result<(), SessionStoreError> {
         // Without the session's row the name is NULL, which the column refuses. Locked, so that
         // nobody can take the session before the entries are there.
         let engine = self.state.db().engine();
-        let (mut sql, mut values) = self.put(entries);
+        let Statement { mut sql, mut values, .. } = self.put(entries);
         let held = format!(
             "((SELECT name FROM sessions WHERE name = ? AND owner = ? AND epoch = ?{}),",
             engine.lock_row()
@@ -131,21 +124,7 @@ impl StoredSession {
     /// Runs the statements in one transaction, if the session is still held. Returns how many rows
     /// they changed.
     async fn write_fenced(&self, statements: &[Statement]) -> Result<u64, SessionStoreError> {
-        let attempt = || async {
-            let mut tx = self.state.db().begin().await?;
-            if !self.is_held(Some(&mut tx)).await? {
-                return Ok(None);
-            }
-            let mut rows = 0;
-            for (sql, values) in statements {
-                rows += tx.execute(sql, values.clone()).await?.rows;
-            }
-            crash_point("entries.written");
-            tx.commit_unannounced().await?;
-            crash_point("entries.committed");
-            Ok(Some(rows))
-        };
-        let written: Result<Option<u64>, StoreError> = self.state.db().retry(attempt).await;
+        let written = self.state.write_changes(&self.lease, statements).await;
         written.map_err(unavailable)?.ok_or(SessionStoreError::Fenced)
     }
 
@@ -160,7 +139,7 @@ impl StoredSession {
             let session = self.lease.name.as_str();
             params![session, *collection, name.clone(), value.clone(), *stamp]
         };
-        (sql, entries.iter().flat_map(row).collect())
+        Statement::new(sql, entries.iter().flat_map(row).collect())
     }
 
     fn delete(&self, names: &[(&'static str, Vec<u8>)]) -> Statement {
@@ -172,29 +151,53 @@ impl StoredSession {
         for (collection, name) in names {
             values.extend(params![*collection, name.clone()]);
         }
-        (sql, values)
+        Statement::new(sql, values)
     }
 
-    async fn entries(
+    /// Those of the entries with these names that are there, each with its collection.
+    async fn named(
         &self,
-        collection: &'static str,
-        names: Option<&[Vec<u8>]>,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut sql =
-            "SELECT name, value FROM session_entries WHERE session = ? AND collection = ?"
-                .to_owned();
-        let mut values = params![self.lease.name.as_str(), collection];
-        if let Some(names) = names {
-            sql += &format!(" AND name IN ({})", placeholders(names.len()));
-            values.extend(names.iter().cloned().map(Value::from));
+        names: &[(&'static str, Vec<u8>)],
+    ) -> Result<Vec<(&'static str, Entry)>, StoreError> {
+        let mut by_collection: BTreeMap<&'static str, Vec<Value>> = BTreeMap::new();
+        for (collection, name) in names {
+            by_collection.entry(collection).or_default().push(name.clone().into());
+        }
+        let among: Vec<String> = by_collection
+            .values()
+            .map(|names| format!("(collection = ? AND name IN ({}))", placeholders(names.len())))
+            .collect();
+        let sql = format!(
+            "SELECT collection, name, value FROM session_entries WHERE session = ? AND ({})",
+            among.join(" OR ")
+        );
+        let mut values = params![self.lease.name.as_str()];
+        for (collection, names) in &mut by_collection {
+            values.push((*collection).into());
+            values.append(names);
         }
         let rows = self.state.db().rows(&sql, values).await?;
         let entries = rows.iter().map(|row| {
-            let (name, value) = (row.get::<Vec<u8>>("name")?, row.get::<Vec<u8>>("value")?);
-            let opened = self.sealer.open(collection, &name, &value);
-            opened.ok_or_else(|| StoreError::unreadable(Which::State, "value"))
+            let stored: String = row.get("collection")?;
+            let known = by_collection.keys().find(|collection| **collection == stored);
+            let collection =
+                known.ok_or_else(|| StoreError::unreadable(Which::State, "collection"))?;
+            Ok((*collection, self.open(row, collection)?))
         });
         entries.collect()
+    }
+
+    async fn all(&self, collection: &'static str) -> Result<Vec<Entry>, StoreError> {
+        let sql = "SELECT name, value FROM session_entries WHERE session = ? AND collection = ?";
+        let values = params![self.lease.name.as_str(), collection];
+        let rows = self.state.db().rows(sql, values).await?;
+        rows.iter().map(|row| self.open(row, collection)).collect()
+    }
+
+    fn open(&self, row: &Row, collection: &str) -> Result<Entry, StoreError> {
+        let (name, value) = (row.get::<Vec<u8>>("name")?, row.get::<Vec<u8>>("value")?);
+        let opened = self.sealer.open(collection, &name, &value);
+        opened.ok_or_else(|| StoreError::unreadable(Which::State, "value"))
     }
 }
 
@@ -204,26 +207,23 @@ fn unavailable(error: StoreError) -> SessionStoreError {
 
 #[async_trait]
 impl SessionStore for StoredSession {
-    async fn read(
-        &self,
-        collection: &'static str,
-        keys: &[Vec<u8>],
-    ) -> Result<Vec<Entry>, SessionStoreError> {
-        let names: Vec<_> = keys.iter().map(|key| self.sealer.name(collection, key)).collect();
+    async fn read(&self, keys: &[Key]) -> Result<Vec<(&'static str, Entry)>, SessionStoreError> {
+        let name = |(collection, key): &Key| (*collection, self.sealer.name(collection, key));
+        let names: Vec<_> = keys.iter().map(name).collect();
         let mut found = Vec::new();
         for chunk in names.chunks(ROWS_PER_STATEMENT) {
-            found.extend(self.entries(collection, Some(chunk)).await.map_err(unavailable)?);
+            found.extend(self.named(chunk).await.map_err(unavailable)?);
         }
         Ok(found)
     }
 
     async fn read_all(&self, collection: &'static str) -> Result<Vec<Entry>, SessionStoreError> {
-        self.entries(collection, None).await.map_err(unavailable)
+        self.all(collection).await.map_err(unavailable)
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), SessionStoreError> {
         if changes.is_empty() {
-            let held = self.is_held(None).await.map_err(unavailable)?;
+            let held = self.is_held().await.map_err(unavailable)?;
             return held.then_some(()).ok_or(SessionStoreError::Fenced);
         }
         let (mut puts, mut deletes) = (Vec::new(), Vec::new());
@@ -239,7 +239,10 @@ impl SessionStore for StoredSession {
                 }
             }
         }
-        if deletes.is_empty() && puts.len() <= ROWS_PER_STATEMENT {
+        let is_one_statement = deletes.is_empty() && puts.len() <= ROWS_PER_STATEMENT;
+        // A file has no turns to save: there it goes with the batches of others.
+        let is_on_a_server = self.state.db().engine() == Engine::MySql;
+        if is_one_statement && is_on_a_server && !self.state.hands_over(&self.lease) {
             return self.put_fenced(&puts).await;
         }
         let puts = puts.chunks(ROWS_PER_STATEMENT).map(|chunk| self.put(chunk));
@@ -251,12 +254,12 @@ impl SessionStore for StoredSession {
         let sql = "DELETE FROM session_entries WHERE session = ? AND collection = ? \
                    AND stamp <> 0 AND stamp < ?";
         let values = params![self.lease.name.as_str(), collection, stamp];
-        self.write_fenced(&[(sql.to_owned(), values)]).await
+        self.write_fenced(&[Statement::new(sql, values)]).await
     }
 
     async fn wipe(&self) -> Result<(), SessionStoreError> {
         let sql = "DELETE FROM session_entries WHERE session = ?".to_owned();
         let values = params![self.lease.name.as_str()];
-        self.write_fenced(&[(sql, values)]).await.map(|_| ())
+        self.write_fenced(&[Statement::new(sql, values)]).await.map(|_| ())
     }
 }

@@ -1,8 +1,8 @@
 //! What the holder of a session sees of its link: which number it has, and how the link is.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::params;
+use super::super::transaction::Transaction;
 use super::audit::{Action, record_phone};
 use super::sessions::{Session, SessionLease, lock};
 use super::{StateStore, clip};

@@ -4,9 +4,9 @@
 //! who does; its epoch rises with every change of hands, and every write in the session's name
 //! shows it, so that a node that was away longer than its lease can change nothing any more.
 
-use super::super::database::Transaction;
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::transaction::Transaction;
 use super::{LONGEST_LEASE, StateStore};
 use crate::crash_point::crash_point;
 use kabari_domain::{LinkState, Phone, Readiness, Timestamp, Usage};
@@ -197,6 +197,31 @@ impl StateStore {
     pub async fn session(&self, name: &str) -> Result<Option<Session>, StoreError> {
         let sql = Session::select("WHERE name = ?");
         self.db().row(&sql, params![name]).await?.map(|row| Session::read(&row)).transpose()
+    }
+
+    /// Returns the session of this name, and the time.
+    pub async fn session_now(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Session, Timestamp)>, StoreError> {
+        let (now, mut values) = self.now_column();
+        let sql = format!("SELECT {}, {now} FROM sessions WHERE name = ?", Session::columns());
+        values.push(name.into());
+        let row = self.db().row(&sql, values).await?;
+        row.map(|row| Ok((Session::read(&row)?, self.now_of(&row)?))).transpose()
+    }
+
+    /// Returns all sessions by name, and the time.
+    pub async fn sessions_now(&self) -> Result<(Vec<Session>, Timestamp), StoreError> {
+        let (now, values) = self.now_column();
+        let sql = format!("SELECT {}, {now} FROM sessions ORDER BY name", Session::columns());
+        let rows = self.db().rows(&sql, values).await?;
+        let now = match rows.first() {
+            Some(row) => self.now_of(row)?,
+            None => self.now().await?,
+        };
+        let sessions = rows.iter().map(Session::read).collect::<Result<_, _>>()?;
+        Ok((sessions, now))
     }
 
     /// Returns all sessions by name.

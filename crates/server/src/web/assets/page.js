@@ -26,6 +26,35 @@ document.addEventListener("htmx:afterRequest", (event) => {
   event.target.removeAttribute("aria-busy");
 });
 
+// Parts that renew themselves. The server tells when something may have changed, and each part then
+// asks, as often as it says at most. Without events, parts ask as if something always had.
+const TURN_MS = 250;
+const loaded = Date.now();
+const asked = new Map();
+let changed = Infinity;
+let events;
+function listen() {
+  events?.close();
+  changed = Infinity;
+  // A page that nobody sees asks nothing.
+  if (document.hidden || !document.querySelector(".live")) return;
+  events = new EventSource("/app/events");
+  events.addEventListener("message", () => { changed = Date.now(); });
+  events.addEventListener("error", () => { changed = Infinity; });
+}
+listen();
+document.addEventListener("visibilitychange", listen);
+setInterval(() => {
+  if (document.hidden) return;
+  const now = Date.now();
+  for (const part of document.querySelectorAll(".live")) {
+    const last = asked.get(part.id) ?? loaded;
+    if (last > changed || now - last < part.dataset.every) continue;
+    asked.set(part.id, now);
+    htmx.trigger(part, "renew");
+  }
+}, TURN_MS);
+
 // An error answer of a part of a page is shown in its place.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status >= 400 && !event.target.matches(".live")) {

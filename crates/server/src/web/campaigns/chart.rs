@@ -8,10 +8,9 @@ use maud::{Markup, html};
 
 /// The chart's size, in units of its own.
 const WIDTH: u64 = 720;
-const HEIGHT: u64 = 220;
-/// The room for the times below the lines, and for the figure above them.
-const FOOT: u64 = 22;
-const HEAD: u64 = 18;
+const HEIGHT: u64 = 200;
+/// The room for half a line's width above and below.
+const EDGE: u64 = 2;
 
 /// Draws how a campaign went on.
 pub fn draw(visitor: &Visitor, timeline: Option<Timeline>) -> Markup {
@@ -36,11 +35,11 @@ pub fn draw(visitor: &Visitor, timeline: Option<Timeline>) -> Markup {
         delivered = last(&timeline.delivered),
         read = last(&timeline.read)
     );
-    let floor = HEIGHT - FOOT;
+    let floor = HEIGHT - EDGE;
     let points = |counts: &[u64]| -> String {
         let point = |(step, count): (usize, &u64)| {
             let x = step as u64 * WIDTH / steps;
-            format!("{x},{}", floor - count * (floor - HEAD) / most)
+            format!("{x},{}", floor - count * (floor - EDGE) / most)
         };
         // One point alone would not be seen.
         let counts =
@@ -48,15 +47,17 @@ pub fn draw(visitor: &Visitor, timeline: Option<Timeline>) -> Markup {
         counts.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
     };
     html! {
+        p.soft.number aria-hidden="true" { (visitor.texts().number(most)) }
         svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
-            line.grid x1="0" x2=(WIDTH) y1=(HEAD) y2=(HEAD) {}
+            line.grid x1="0" x2=(WIDTH) y1=(EDGE) y2=(EDGE) {}
             line.grid x1="0" x2=(WIDTH) y1=(floor) y2=(floor) {}
             @for (group, counts) in series {
                 polyline class={ "line " (group.as_str()) } points=(points(counts)) {}
             }
-            text x="0" y=(HEAD - 5) { (visitor.texts().number(most)) }
-            text x="0" y=(HEIGHT - 5) { (visitor.moment(timeline.begins)) }
-            text x=(WIDTH) y=(HEIGHT - 5) text-anchor="end" { (visitor.moment(ends)) }
+        }
+        p.soft.chart-ends aria-hidden="true" {
+            span { (visitor.moment(timeline.begins)) }
+            span { (visitor.moment(ends)) }
         }
         ul.legend aria-hidden="true" {
             @for (group, counts) in series {

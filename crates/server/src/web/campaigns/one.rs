@@ -24,10 +24,10 @@ use std::time::Duration;
 
 /// How often a page asks about a campaign that goes on, and about one that has ended, whose
 /// receipts still come.
-const ASK: &str = "every 2s";
-const ASK_ABOUT_RECEIPTS: &str = "every 30s";
+const ASK_EVERY: Duration = Duration::from_secs(2);
+const ASK_FOR_RECEIPTS_EVERY: Duration = Duration::from_secs(30);
 /// The same for what takes the database longer.
-const ASK_FOR_LISTS: &str = "every 5s";
+const ASK_FOR_LISTS_EVERY: Duration = Duration::from_secs(5);
 
 /// Shorter than this, a speed says nothing.
 const MIN_MEASURED: Duration = Duration::from_secs(10);
@@ -111,17 +111,17 @@ pub async fn report(
 }
 
 fn live(view: &CampaignView) -> Live<'static> {
-    let every = if has_ended(view) { ASK_ABOUT_RECEIPTS } else { ASK };
+    let every = if has_ended(view) { ASK_FOR_RECEIPTS_EVERY } else { ASK_EVERY };
     Live { id: "state", address: format!("{}/live", address(view.campaign.id)), every }
 }
 
 fn chart_live(view: &CampaignView) -> Live<'static> {
-    let every = if has_ended(view) { ASK_ABOUT_RECEIPTS } else { ASK_FOR_LISTS };
+    let every = if has_ended(view) { ASK_FOR_RECEIPTS_EVERY } else { ASK_FOR_LISTS_EVERY };
     Live { id: "chart", address: format!("{}/chart", address(view.campaign.id)), every }
 }
 
 fn recipients_live(view: &CampaignView, query: &RecipientsQuery) -> Live<'static> {
-    let every = if has_ended(view) { ASK_ABOUT_RECEIPTS } else { ASK_FOR_LISTS };
+    let every = if has_ended(view) { ASK_FOR_RECEIPTS_EVERY } else { ASK_FOR_LISTS_EVERY };
     let address = format!("{}/recipients?{}", address(view.campaign.id), query.to_query());
     Live { id: "recipients", address, every }
 }

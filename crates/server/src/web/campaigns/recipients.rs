@@ -2,11 +2,11 @@
 
 use super::super::error::PageError;
 use super::super::parts::{StateGroup, badge, empty, pager};
+use super::super::reasons;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{actions, address};
 use crate::api::Api;
-use crate::delivery_view::reason;
 use crate::store::state::{Delivery, DeliveryFilter};
 use kabari_domain::{DeliveryState, Role};
 use maud::{Markup, html};
@@ -118,7 +118,7 @@ pub async fn list(
 fn row(visitor: &Visitor, delivery: &Delivery) -> Markup {
     let state = delivery.progress.state;
     let is_uncertain = state == DeliveryState::Uncertain;
-    let why = reason(delivery).filter(|_| !state.is_open() && !is_uncertain);
+    let why = reasons::of_delivery(visitor, delivery).filter(|_| !state.is_open() && !is_uncertain);
     html! {
         tr {
             th scope="row" { (name(visitor, delivery)) }
@@ -130,7 +130,7 @@ fn row(visitor: &Visitor, delivery: &Delivery) -> Markup {
                     (actions::decide_about_one(visitor, delivery.id))
                 }
             }
-            td { (when(visitor, delivery)) }
+            td.time { (when(visitor, delivery)) }
         }
     }
 }

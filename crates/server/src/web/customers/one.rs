@@ -5,11 +5,11 @@ use super::super::error::PageError;
 use super::super::layout::{Page, Section, csrf_field, page};
 use super::super::parts::{Tone, alert, empty};
 use super::super::path_id::PathId;
+use super::super::reasons;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{number, phone};
 use crate::api::Api;
-use crate::delivery_view::reason;
 use crate::store::StoreError;
 use crate::store::billing::CustomerRow;
 use crate::store::state::{Action, Delivery};
@@ -169,7 +169,7 @@ fn messages(visitor: &Visitor, sent: &[Delivery], subjects: &HashMap<i64, String
                         a href=(campaign_address(delivery.campaign_id)) {
                             (subjects.get(&delivery.campaign_id).map_or("-", String::as_str))
                         }
-                        @if let Some(why) = reason(delivery).filter(|_| !delivery.progress.state.is_open()) {
+                        @if let Some(why) = reasons::of_delivery(visitor, delivery).filter(|_| !delivery.progress.state.is_open()) {
                             p.soft { (why) }
                         }
                     }

@@ -284,11 +284,13 @@ fn shown_lines(visitor: &Visitor, import: &Import) -> Markup {
                         th.tight { (text!(visitor, "import-line")) }
                         @for (place, column) in import.columns.iter().enumerate() {
                             th {
-                                label for={ "column-" (place) } { (heading(place)) }
-                                select id={ "column-" (place) } name="column" {
-                                    @for choice in Column::ALL {
-                                        option value=(choice.as_str()) selected[choice == *column] {
-                                            (column_name(visitor, choice))
+                                div.field {
+                                    label for={ "column-" (place) } { (heading(place)) }
+                                    select id={ "column-" (place) } name="column" {
+                                        @for choice in Column::ALL {
+                                            option value=(choice.as_str()) selected[choice == *column] {
+                                                (column_name(visitor, choice))
+                                            }
                                         }
                                     }
                                 }

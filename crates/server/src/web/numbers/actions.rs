@@ -59,6 +59,7 @@ pub fn buttons(visitor: &Visitor, number: &SessionView) -> Markup {
                 }
             }
             (as_curl(visitor, "POST", &format!("{}/{switch}", session_path(name)), None))
+            (as_curl(visitor, "POST", &format!("{}/restart", session_path(name)), None))
         }
     }
 }
@@ -251,6 +252,7 @@ pub async fn ask_logout(
         consequence: text!(visitor, "logout-consequence"),
         button: text!(visitor, "number-logout"),
         action: "logout",
+        request: ("POST", format!("{}/logout", session_path(&name))),
     };
     Ok(question.show(&visitor, &name))
 }
@@ -280,6 +282,7 @@ pub async fn ask_remove(
         consequence: text!(visitor, "remove-consequence"),
         button: text!(visitor, "number-remove"),
         action: "remove",
+        request: ("DELETE", session_path(&name)),
     };
     Ok(question.show(&visitor, &name))
 }
@@ -302,6 +305,8 @@ struct Question {
     consequence: String,
     button: String,
     action: &'static str,
+    /// The same by API.
+    request: (&'static str, String),
 }
 
 impl Question {
@@ -315,6 +320,7 @@ impl Question {
                     button.danger { (self.button) }
                     a.button.second href=(address) { (text!(visitor, "number-keep")) }
                 }
+                (as_curl(visitor, self.request.0, &self.request.1, None))
             }
         };
         page(visitor, Page { title: self.title, section: Section::Numbers, body })

@@ -5,6 +5,7 @@ use super::super::error::PageError;
 use super::super::layout::{Page, Section, csrf_field, page};
 use super::super::live::{Live, Seen};
 use super::super::parts::{Tone, alert, badge};
+use super::super::reasons;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{address, condition, passkey, view};
@@ -19,9 +20,10 @@ use kabari_domain::{LinkState, Role};
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often the panel asks whether something has changed.
-const ASK_EVERY: &str = "every 2s";
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Everything about the link of a number, for a page that follows it.
 pub fn panel(visitor: &Visitor, number: &SessionView) -> Markup {
@@ -85,7 +87,7 @@ fn state(visitor: &Visitor, number: &SessionView, qr: Markup) -> Markup {
             @if let Some(error) = &link.error {
                 details {
                     summary { (text!(visitor, "link-reason")) }
-                    p.soft { (error) }
+                    p.soft { (reasons::worded(visitor, error)) }
                 }
             }
             @if is_to_be_linked(number) {

@@ -13,7 +13,7 @@ pub use condition::{Condition, condition, waits};
 use super::error::PageError;
 use super::layout::csrf_field;
 use super::layout::{Page, Section, page};
-use super::parts::{Tone, alert};
+use super::parts::{Tone, alert, as_curl};
 use super::texts::text;
 use super::visitor::Visitor;
 use crate::api::Api;
@@ -25,6 +25,7 @@ use kabari_domain::Role;
 use kabari_domain::session::{DEFAULT_SESSION, MAX_SESSION_NAME};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The pages below `/app/whatsapp`.
@@ -210,6 +211,7 @@ fn add_form(visitor: &Visitor) -> Markup {
                     }
                     button { (text!(visitor, "numbers-add")) }
                 }
+                (as_curl(visitor, "POST", "/api/whatsapp/sessions", Some(&json!({ "name": "kantor" }))))
             }
         }
     }

@@ -6,6 +6,7 @@ use super::super::error::PageError;
 use super::super::layout::{Section, csrf_field};
 use super::super::numbers;
 use super::super::parts::{Tone, alert, as_curl};
+use super::super::reasons;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::draft::{Draft, To, keep, load};
@@ -19,8 +20,9 @@ use axum::extract::{Path, Query, RawForm, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::TryStreamExt;
-use kabari_domain::{Timestamp, WaitReason};
+use kabari_domain::{Timestamp, WaitReason, wording};
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -73,7 +75,7 @@ pub async fn show(
         (test_message::card(&visitor, &id, before.test, before.bad_number, &headers))
         (final_card(&visitor, &api, &id, &outlook, sent, before.duplicate).await?)
         @if let Some((path, body)) = as_request(&draft) {
-            (as_curl(&visitor, "POST", path, Some(&body)))
+            (as_curl(&visitor, "POST", &path, Some(&body)))
         }
     };
     Ok(step_page(&visitor, Some(&id), Step::Check, content).into_response())
@@ -115,14 +117,13 @@ fn recipients_card(visitor: &Visitor, id: &str, outlook: &Outlook) -> Markup {
     }
 }
 
-/// The reasons of the API are in Indonesian.
+/// What is the matter with so many recipients.
 fn reason_text(visitor: &Visitor, reason: &str) -> String {
-    use kabari_domain::wording;
     match reason {
         wording::INVALID_NUMBER | wording::INVALID_PHONE => text!(visitor, "check-invalid-number"),
         wording::DUPLICATE_NUMBER => text!(visitor, "check-duplicate-number"),
         wording::TEXT_TOO_LONG => text!(visitor, "check-text-too-long"),
-        other => other.to_owned(),
+        other => reasons::worded(visitor, other),
     }
 }
 
@@ -248,23 +249,23 @@ async fn final_card(
 }
 
 /// The request that does the same by API, where one does.
-fn as_request(draft: &Draft) -> Option<(&'static str, Value)> {
-    let mut body = json!({});
-    let path = match draft.notice {
-        Some(notice) => {
-            body["notice_id"] = notice.into();
-            "/api/send/notification"
+fn as_request(draft: &Draft) -> Option<(String, Value)> {
+    let (path, mut body) = match (draft.to.as_ref()?, draft.notice) {
+        (To::Odps(odps), notice) => {
+            let [odp] = odps.as_slice() else { return None };
+            let path = format!("/api/send/by-odp/{}", utf8_percent_encode(odp, NON_ALPHANUMERIC));
+            let body = match notice {
+                Some(notice) => json!({ "notice_id": notice }),
+                None => json!({ "custom_message": draft.text }),
+            };
+            (path, body)
         }
-        None => {
-            body["message"] = draft.text.clone().into();
-            "/api/send/custom"
-        }
+        (To::Numbers(_), _) | (To::Everybody, Some(_)) => return None,
+        (_, Some(notice)) => ("/api/send/notification".to_owned(), json!({ "notice_id": notice })),
+        (_, None) => ("/api/send/custom".to_owned(), json!({ "message": draft.text })),
     };
-    match draft.to.as_ref()? {
-        To::Concerned => {}
-        To::Everybody if draft.notice.is_none() => {}
-        To::Customers(ids) => body["customer_ids"] = json!(ids),
-        _ => return None,
+    if let Some(To::Customers(ids)) = &draft.to {
+        body["customer_ids"] = json!(ids);
     }
     if draft.urgent {
         body["urgent"] = true.into();

@@ -5,13 +5,13 @@ use super::super::language::cookie;
 use super::super::layout::csrf_field;
 use super::super::live::{Live, Seen};
 use super::super::parts::{StateGroup, Tone, alert, badge};
+use super::super::reasons;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::draft::load;
 use super::{Example, FormFields, Step, address, require_sender};
 use crate::api::Api;
 use crate::api::send::{SendOptions, to_numbers};
-use crate::delivery_view::reason;
 use axum::extract::{Path, Query, RawForm, State};
 use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
@@ -29,7 +29,7 @@ const A_YEAR_IN_SECONDS: u32 = 365 * 24 * 60 * 60;
 const DOUBLE_CLICK: Duration = Duration::from_secs(5);
 
 /// How often the page asks whether the test has arrived.
-const ASK_EVERY: &str = "every 1s";
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// The form for a test, and what became of the last one.
 pub fn card(
@@ -111,7 +111,7 @@ pub async fn show(
     let content = html! {
         p role="status" {
             (badge(group.tone(), &group.label(&visitor))) " "
-            (reason(&delivery).filter(|_| !delivery.progress.state.is_open()).unwrap_or_default())
+            (reasons::of_delivery(&visitor, &delivery).filter(|_| !delivery.progress.state.is_open()).unwrap_or_default())
         }
     };
     Ok(live(&draft, campaign).answer(&seen, &content))

@@ -279,6 +279,13 @@ impl Window {
         self.tell("actions", json!({ "actions": [keyboard] })).await.unwrap();
     }
 
+    /// Types a text, wherever the focus is.
+    pub async fn type_text(&self, text: &str) {
+        for character in text.chars() {
+            self.key(&character.to_string()).await;
+        }
+    }
+
     /// Moves the focus on by the keyboard until it is on the control of this name.
     pub async fn tab_to(&self, name: &str) {
         for _ in 0..MOST_STOPS {

@@ -34,6 +34,7 @@ mod delivery_lists;
 mod faults;
 mod fixtures;
 mod gateways;
+mod handover;
 mod migrations;
 mod overview;
 mod person;

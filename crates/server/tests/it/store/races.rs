@@ -101,7 +101,7 @@ async fn senders_claims_and_answers_side_by_side(test: TestState) {
     let now = test.clock.now();
     work.spawn(async move {
         for _ in 0..20 {
-            state.receipt(&ids, ReceiptRank::Delivered, now).await.unwrap();
+            state.receipts(&[(ReceiptRank::Delivered, now, ids.to_vec())]).await.unwrap();
         }
         0
     });

@@ -26,11 +26,11 @@ async fn receipts_only_raise(test: TestState) {
 
     test.clock.advance(Duration::from_secs(1));
     let read_at = test.clock.now();
-    assert_eq!(state.receipt(&ids, ReceiptRank::Read, read_at).await.unwrap(), 1);
+    assert_eq!(state.receipts(&[(ReceiptRank::Read, read_at, ids.to_vec())]).await.unwrap(), 1);
     test.clock.advance(Duration::from_secs(1));
     let later = test.clock.now();
-    assert_eq!(state.receipt(&ids, ReceiptRank::Delivered, later).await.unwrap(), 0);
-    assert_eq!(state.receipt(&ids, ReceiptRank::Read, later).await.unwrap(), 0);
+    assert_eq!(state.receipts(&[(ReceiptRank::Delivered, later, ids.to_vec())]).await.unwrap(), 0);
+    assert_eq!(state.receipts(&[(ReceiptRank::Read, later, ids.to_vec())]).await.unwrap(), 0);
     assert!(!state.acked(&ids[0]).await.unwrap());
     let stored = state.delivery(delivery.id).await.unwrap().unwrap();
     assert_eq!(stored.progress.state, Read);
@@ -78,7 +78,7 @@ async fn an_answer_takes_the_delivery_from_its_lease(test: TestState) {
     // The receipt of the first attempt comes when the second is about to go out.
     let second = lease_one(state).await;
     let ids = [first.message_id.clone()];
-    assert_eq!(state.receipt(&ids, ReceiptRank::Delivered, now).await.unwrap(), 1);
+    assert_eq!(state.receipts(&[(ReceiptRank::Delivered, now, ids.to_vec())]).await.unwrap(), 1);
     let session = hold(state, NODE).await;
     let begun = try_begin(state, &second, &session).await;
     assert_eq!(begun, kabari::store::state::Begin::DeliveryLost);
@@ -92,10 +92,10 @@ async fn strange_ids_are_ignored(test: TestState) {
     let id = create(state, new_campaign(), vec![recipient]).await;
     let now = test.clock.now();
     let ids = [untried.clone(), MessageId::from_stored("3EB0'; DROP TABLE deliveries")];
-    assert_eq!(state.receipt(&ids, ReceiptRank::Read, now).await.unwrap(), 0);
+    assert_eq!(state.receipts(&[(ReceiptRank::Read, now, ids.to_vec())]).await.unwrap(), 0);
     assert!(!state.acked(&untried).await.unwrap(), "it never was on the wire");
     assert_eq!(state.counts(id).await.unwrap().get(Queued), 1);
-    assert_eq!(state.receipt(&[], ReceiptRank::Read, now).await.unwrap(), 0);
+    assert_eq!(state.receipts(&[]).await.unwrap(), 0);
 }
 
 async fn a_thousand_at_once(test: TestState) {
@@ -105,7 +105,7 @@ async fn a_thousand_at_once(test: TestState) {
     let deliveries = state.deliveries(id, None, 2000).await.unwrap();
     let ids: Vec<_> = deliveries.into_iter().map(|delivery| delivery.message_id).collect();
     let now = test.clock.now();
-    assert_eq!(state.receipt(&ids, ReceiptRank::Delivered, now).await.unwrap(), 1100);
+    assert_eq!(state.receipts(&[(ReceiptRank::Delivered, now, ids.to_vec())]).await.unwrap(), 1100);
     assert_eq!(state.counts(id).await.unwrap().get(Delivered), 1100);
     let campaign = state.campaign(id).await.unwrap().unwrap();
     assert_eq!(campaign.phase.status, CampaignStatus::Completed);

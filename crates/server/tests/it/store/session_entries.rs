@@ -35,8 +35,8 @@ async fn open(state: &StateStore, node: &str, key: &SessionKey) -> Arc<dyn Sessi
 }
 
 async fn read(store: &Arc<dyn SessionStore>, key: &str) -> Option<String> {
-    let found = store.read(COLLECTION, &[key.into()]).await.unwrap();
-    found.into_iter().next().map(|entry| String::from_utf8(entry.value).unwrap())
+    let found = store.read(&[(COLLECTION, key.into())]).await.unwrap();
+    found.into_iter().next().map(|(_, entry)| String::from_utf8(entry.value).unwrap())
 }
 
 async fn a_batch_is_read_back_by_whoever_holds_the_session_next(test: TestState) {
@@ -90,7 +90,8 @@ async fn large_batches_are_written_whole(test: TestState) {
     let keys: Vec<Vec<u8>> = (0..KEYS).map(|id| id.to_be_bytes().to_vec()).collect();
     let puts: Vec<Change> = keys.iter().map(|key| put(key.clone(), "a key", 0)).collect();
     store.write(&puts).await.unwrap();
-    assert_eq!(store.read(COLLECTION, &keys).await.unwrap().len(), keys.len());
+    let named: Vec<_> = keys.iter().map(|key| (COLLECTION, key.clone())).collect();
+    assert_eq!(store.read(&named).await.unwrap().len(), keys.len());
     let deletes: Vec<Change> = keys[1..]
         .iter()
         .map(|key| Change::Delete { collection: COLLECTION, key: key.clone() })

@@ -180,7 +180,7 @@ async fn a_receipt_opens_a_chat(test: TestState) {
     begin(state, &delivery).await;
     let now = test.clock.now();
     let ids = [delivery.message_id.clone()];
-    state.receipt(&ids, ReceiptRank::Delivered, now).await.unwrap();
+    state.receipts(&[(ReceiptRank::Delivered, now, ids.to_vec())]).await.unwrap();
 
     let other = Phone::from_stored("6281288880000");
     hold_as(state, "second", &other, NODE).await;

@@ -171,7 +171,7 @@ async fn take(
         Step::Unanswered => settle(DeliveryEvent::Unanswered(now + STEP)).await,
         Step::Receipt(rank) => {
             let ids = std::slice::from_ref(message_id);
-            let raised = state.receipt(ids, rank, now).await.unwrap();
+            let raised = state.receipts(&[(rank, now, ids.to_vec())]).await.unwrap();
             (DeliveryEvent::Receipt(rank), raised > 0)
         }
         Step::CountAsSent => {

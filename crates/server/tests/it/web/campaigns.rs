@@ -78,7 +78,7 @@ async fn a_campaign_is_paused_resumed_and_cancelled_on_its_page() {
     submit(&served, &format!("{page}/cancel"), &[]).await.assert_says("Dibatalkan");
     let refused = submit(&served, &format!("{page}/pause"), &[]).await;
     assert_eq!(refused.status, 409);
-    refused.assert_says("status pengiriman sekarang cancelled");
+    refused.assert_says("status pengiriman sekarang “Dibatalkan”");
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The first page.
 
 use super::{linked, unlinked};
+use crate::harness::http_browser::visit;
+use crate::harness::served::{Served, Setup};
 use crate::harness::window::Screen;
 use crate::harness::world::OWN;
+use kabari::store::BillingTarget;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_leads_to_the_first_steps_and_follows_the_link() {
@@ -48,4 +52,29 @@ async fn what_needs_a_person_is_said_with_what_to_do() {
     world.post("/api/whatsapp/sessions/default/resume", json!({})).await;
     world.unlink(OWN);
     window.until_shown("Belum tertaut").await;
+}
+
+#[tokio::test]
+async fn without_the_billing_database_pages_say_so_and_the_others_go_on() {
+    // Nobody listens there any more.
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let billing = BillingTarget::MySql {
+        host: "127.0.0.1".to_owned(),
+        port,
+        database: "billing".to_owned(),
+        username: "kabari".to_owned(),
+        password: String::new(),
+    };
+    let served = Served::with(Setup { billing: Some(billing), ..Setup::default() }).await;
+    let said = "Database penagihan tidak dapat dihubungi";
+    let home = visit(&served, "/app/").await;
+    assert_eq!(home.status, 200);
+    home.assert_says(said);
+    home.assert_says("Siap mengirim");
+    for page in ["/app/customers", "/app/notices"] {
+        let page = visit(&served, page).await;
+        assert_eq!(page.status, 503, "{}", page.path);
+        page.assert_says(said);
+    }
+    assert_eq!(visit(&served, "/app/campaigns").await.status, 200);
 }

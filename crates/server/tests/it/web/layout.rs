@@ -86,9 +86,15 @@ async fn the_inbox_of_the_simulated_phones_can_be_used_by_everybody() {
         .post("/api/send/phone", json!({ "phone": phone(1), "message": "Halo https://kabari.id" }))
         .await;
     let inbox = format!("http://{}", world.simulator.addr());
-    // As the customer and as the sender sees the chat.
-    for (from, to) in [(phone(1), OWN.to_owned()), (OWN.to_owned(), phone(1))] {
-        window.visit(&format!("{inbox}/?phone={from}&with={to}")).await;
+    // All chats, the chat as the customer and as the sender sees it, and the faults.
+    let (customer, sender) = (phone(1), OWN);
+    for view in [
+        "".to_owned(),
+        format!("?phone={customer}&with={sender}"),
+        format!("?phone={sender}&with={customer}"),
+        format!("?phone={customer}&with={sender}&panel=faults"),
+    ] {
+        window.visit(&format!("{inbox}/{view}")).await;
         window.until_shown("Halo").await;
         window.assert_accessible().await;
     }

@@ -3,6 +3,8 @@
 mod access;
 mod campaigns;
 mod customers;
+mod english;
+mod events;
 mod home;
 mod import;
 mod layout;
@@ -12,6 +14,7 @@ mod notices;
 mod numbers;
 mod operations;
 mod protection;
+mod roles;
 mod send;
 
 use crate::harness::database::Engine;

@@ -38,8 +38,8 @@ async fn a_notice_goes_to_an_odp_and_is_watched_until_it_is_done() {
     window.assert_accessible().await;
     window.press("Kirim ke 5 pelanggan").await;
     window.until("location.pathname === '/app/campaigns/1'").await;
-    world.until_reached(5).await;
-    world.completed(1).await;
+    window.until_shown("Selesai").await;
+    assert_eq!(world.reached(), 5);
     assert!(world.received(1)[0].text.contains("Maaf, Pelanggan 1."));
     window.visit("/app/").await;
     let figures = "[...document.querySelectorAll('section')].find((part) => \
