@@ -1,10 +1,11 @@
 //! Rows without an engine, for backups: a database is read as it was at one moment, while others
 //! write, and its rows are written into another one, of either engine.
 
-use super::database::{Database, Transaction};
+use super::database::Database;
 use super::engine::placeholders;
 use super::error::StoreError;
 use super::row::{Row, Value};
+use super::transaction::Transaction;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
