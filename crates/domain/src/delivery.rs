@@ -132,6 +132,8 @@ pub enum DeliveryEvent {
     /// It may have gone out, and cannot be repeated: the number is gone that it went out from, or
     /// the gateway there would make a second message of it.
     Abandon,
+    /// It was open in a backup that is restored: whoever sent then may have gone on since.
+    FromBackup,
     /// `expires_at` has passed.
     Expire,
     /// A newer send for the same notice.
@@ -225,6 +227,12 @@ impl Progress {
                 to(Uncertain)
             }
             (Leased | RetryWait, Abandon) if self.may_have_arrived() => to(Uncertain),
+            (Queued | Leased | Sending | RetryWait, FromBackup) => Ok(Progress {
+                state: Uncertain,
+                attempts: self.attempts.max(1),
+                unanswered: self.unanswered.max(1),
+                ..self
+            }),
             (Queued | Leased | RetryWait, Expire) => to(Expired),
             (Queued | Leased | RetryWait, Supersede) => to(Superseded),
             (Queued | Leased | RetryWait, Cancel) => to(Cancelled),
@@ -273,6 +281,7 @@ mod tests {
             Just(Begin),
             Just(NotSent(Timestamp(5))),
             Just(Abandon),
+            Just(FromBackup),
             Just(Acked),
             Just(Refused),
             Just(GiveUp),

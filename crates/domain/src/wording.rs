@@ -39,6 +39,8 @@ pub const SUPERSEDED: &str =
 pub const CANCELLED: &str = "Tidak dikirim: pengiriman dibatalkan";
 /// Sent, but nobody answered.
 pub const UNCERTAIN: &str = "Belum pasti: pesan sudah dikirim tetapi WhatsApp tidak menjawab. Periksa di WhatsApp, lalu pilih anggap terkirim atau kirim ulang";
+/// A backup was restored in which it was still to be sent.
+pub const UNCERTAIN_SINCE_BACKUP: &str = "Belum pasti: data dipulihkan dari cadangan, dan pesan ini mungkin sudah terkirim sejak cadangan itu dibuat. Periksa di WhatsApp, lalu pilih anggap terkirim atau kirim ulang";
 /// Not finished yet.
 pub const PENDING: &str = "Belum terkirim: masih dalam antrean";
 /// The gateway cannot be reached.

@@ -9,11 +9,15 @@ use crate::metrics::Metrics;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::state::SessionKind;
-use crate::store::{Billing, BillingTarget, SessionLease, StateStore, StateTarget, billing};
+use crate::store::{
+    Billing, BillingTarget, SessionLease, StateStore, StateTarget, StoreError, billing,
+};
 use crate::whatsapp_session;
 use anyhow::Context as _;
 use kabari_domain::session::DEFAULT_SESSION;
-use kabari_gateway::{Embedded, EmbeddedConfig, Gateway, GatewayError, Remote, RemoteConfig};
+use kabari_gateway::{
+    Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, Remote, RemoteConfig,
+};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -249,9 +253,13 @@ async fn open_embedded(
     lease: &SessionLease,
     key: &SessionKey,
 ) -> Result<Arc<dyn Gateway>, GatewayError> {
-    let store = state.session_store(lease, key).await;
+    let stored = |error: StoreError| GatewayError::Storage(error.to_string());
+    let session = state.session(&lease.name).await.map_err(stored)?;
     let embedded = Embedded::start(EmbeddedConfig {
-        store: store.map_err(|error| GatewayError::Storage(error.to_string()))?,
+        store: state.session_store(lease, key).await.map_err(stored)?,
+        // Also after a restart of this process: of two copies of a session, the one that was
+        // opened last goes on.
+        opened_elsewhere: session.is_some_and(|session| session.link == LinkState::Replaced),
         websocket_url: settings.websocket_url.clone(),
         device_name: settings.device_name.clone(),
         ack_timeout: settings.timeouts.ack / speed(),

@@ -13,6 +13,9 @@ pub fn reason(delivery: &Delivery) -> Option<String> {
         Expired => wording::EXPIRED,
         Superseded => wording::SUPERSEDED,
         Cancelled => wording::CANCELLED,
+        Uncertain if delivery.error.as_deref() == Some(wording::UNCERTAIN_SINCE_BACKUP) => {
+            wording::UNCERTAIN_SINCE_BACKUP
+        }
         Uncertain => wording::UNCERTAIN,
         Queued | Leased | Sending | RetryWait => wording::PENDING,
     };

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod api;
 pub mod app;
+mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

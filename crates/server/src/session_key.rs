@@ -46,10 +46,15 @@ impl SessionKey {
             return Ok(key);
         }
         let key = SessionKey::random();
-        key.write(data_dir).with_context(|| {
-            format!("cannot make {FILE} in {}: check its owner and mode", data_dir.display())
-        })?;
+        key.keep_in(data_dir)?;
         Ok(key)
+    }
+
+    /// Makes it the key of this data directory.
+    pub fn keep_in(&self, data_dir: &Path) -> anyhow::Result<()> {
+        self.write(data_dir).with_context(|| {
+            format!("cannot make {FILE} in {}: check its owner and mode", data_dir.display())
+        })
     }
 
     /// Half a key would lock a session away for ever: it has its name only when it is whole.

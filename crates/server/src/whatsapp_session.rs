@@ -26,6 +26,16 @@ pub fn key(settings: &Settings) -> anyhow::Result<SessionKey> {
     }
 }
 
+/// Returns the key of these settings, which must be there already: one that is made now would fit
+/// nothing that is stored.
+pub fn known_key(settings: &Settings) -> anyhow::Result<SessionKey> {
+    let key = match &settings.session_key {
+        Some(key) => Some(key.clone()),
+        None => SessionKey::find(&settings.data_dir)?,
+    };
+    key.context("there is no session key: set DATA_DIR or SESSION_KEY as for `kabari serve`")
+}
+
 /// Moves the session of an earlier kabari into the state database, under the first of these names
 /// that is free. The directory gets its new name only when the session is stored: whatever is
 /// interrupted here is done again at the next start.

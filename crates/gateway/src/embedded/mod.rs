@@ -24,7 +24,7 @@ mod storage;
 mod supervisor;
 mod transport;
 
-pub use storage::{LegacyDevice, LegacySession};
+pub use storage::{LegacyDevice, LegacySession, RATCHETS};
 
 use crate::session_store::SessionStore;
 use crate::{
@@ -68,6 +68,9 @@ pub struct EmbeddedConfig {
     pub websocket_url: Option<String>,
     /// What the phone lists under its linked devices, as the system that a browser runs on.
     pub device_name: String,
+    /// Whether the session was opened elsewhere when it was last used: it then stays closed until
+    /// somebody restarts it.
+    pub opened_elsewhere: bool,
     /// How long the server may take to acknowledge a message; [`ACK_TIMEOUT`] outside of tests.
     pub ack_timeout: Duration,
     /// How long to leave reconnecting to the library; [`LONGEST_RECONNECT`] outside of tests.
@@ -124,7 +127,8 @@ enum Ack {
 }
 
 impl Embedded {
-    /// Opens the session, or begins one, and starts to connect in the background.
+    /// Opens the session, or begins one, and starts to connect in the background; one that was
+    /// opened elsewhere waits for [`restart`](Gateway::restart).
     ///
     /// # Errors
     /// If the address is none, or the session cannot be read or written.
@@ -138,7 +142,12 @@ impl Embedded {
             server,
             device_name: config.device_name,
         };
-        supervisor::Supervisor::new(shared.clone(), origin, commands_rx).spawn().await?;
+        let supervisor = supervisor::Supervisor::new(shared.clone(), origin, commands_rx);
+        if config.opened_elsewhere {
+            supervisor.spawn_resting();
+        } else {
+            supervisor.spawn().await?;
+        }
         Ok(Embedded { shared, commands, events: Mutex::new(Some(events)) })
     }
 

@@ -88,6 +88,16 @@ impl Supervisor {
         first.await.map_err(|_| GatewayError::Storage("the session's task ended".into()))?
     }
 
+    /// Starts the task with a session that was opened elsewhere, and so stays closed.
+    pub fn spawn_resting(self) {
+        tracing::error!("the WhatsApp session was opened elsewhere: restart it to take it back");
+        self.shared.update_link(|link| {
+            link.state = LinkState::Replaced;
+            link.error = Some(wording::REPLACED.into());
+        });
+        tokio::spawn(self.run(Step::Rest(None)));
+    }
+
     async fn run(mut self, mut next: Step) {
         loop {
             next = match next {

@@ -83,6 +83,7 @@ async fn an_unreachable_server_shows_on_the_link() {
         store: Arc::new(MemoryStore::default()),
         websocket_url: Some(format!("ws://{address}/ws/chat")),
         device_name: "Windows".to_owned(),
+        opened_elsewhere: false,
         ack_timeout: ACK_TIMEOUT,
         longest_reconnect: LONGEST_RECONNECT,
     })

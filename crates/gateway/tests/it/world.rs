@@ -107,6 +107,7 @@ async fn open(simulator: &Simulator, store: &Arc<MemoryStore>) -> Embedded {
         store: store.clone(),
         websocket_url: Some(simulator.ws_url()),
         device_name: "Windows".to_owned(),
+        opened_elsewhere: false,
         ack_timeout: ACK_TIMEOUT,
         longest_reconnect: LONGEST_RECONNECT,
     };

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 pub mod client;
 mod doctor;
 mod dry_run;
@@ -12,6 +13,7 @@ mod serve;
 mod status;
 mod user;
 
+use crate::app;
 use crate::clock::Clock;
 use crate::config::{ApiAddress, Options, SettingError, Settings, StateAddress};
 use crate::logging::{self, LogFormat};
@@ -63,6 +65,12 @@ enum Command {
     /// API keys for programs: add, list and revoke them.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Write everything into one file, while kabari runs.
+    #[command(after_help = backup::HELP)]
+    Backup(backup::BackupArgs),
+    /// Bring back what `kabari backup` wrote, where nothing is yet.
+    #[command(after_help = backup::HELP)]
+    Restore(backup::RestoreArgs),
     /// Print everything that is stored about one person, as JSON.
     #[command(after_help = secrets::HELP)]
     Export(person::PersonArgs),
@@ -86,6 +94,8 @@ impl Command {
             | Command::Worker(options)
             | Command::Gateway(options)
             | Command::Doctor(options) => options.log_format,
+            Command::Backup(args) => args.options().log_format,
+            Command::Restore(args) => args.options().log_format,
             Command::Export(args) | Command::Forget(args) => args.options().log_format,
             Command::Link(_)
             | Command::Send(_)
@@ -131,6 +141,8 @@ async fn run() -> ExitCode {
         Command::Status(address) => status::run(address).await,
         Command::User(command) => user::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(args).await,
         Command::Export(args) => person::export(args).await,
         Command::Forget(args) => person::forget(args).await,
         Command::Doctor(options) => doctor::run(options).await,
@@ -159,6 +171,17 @@ fn settings(options: Options) -> anyhow::Result<Settings> {
 async fn open_state(address: StateAddress) -> anyhow::Result<StateStore> {
     let target = address.check().map_err(unusable)?;
     Ok(StateStore::open(target, Clock::System).await?)
+}
+
+/// Opens the state database of a kabari that may be running, with these settings.
+async fn state_in_use(settings: &Settings) -> anyhow::Result<StateStore> {
+    let target = app::state_target(settings);
+    let (state, behind) = StateStore::inspect(target, Clock::System).await?;
+    anyhow::ensure!(
+        behind == 0,
+        "the state database is that of an earlier version: start `kabari serve` once"
+    );
+    Ok(state)
 }
 
 /// Returns whoever runs this command, for the audit.

@@ -1,12 +1,11 @@
 //! `kabari export` and `kabari forget`: what is known of one person, and the end of it.
 
-use super::settings;
-use crate::app;
-use crate::clock::Clock;
-use crate::config::{Options, Settings};
+use super::{settings, state_in_use};
+use crate::config::Options;
 use crate::session_key::SessionKey;
 use crate::store::StateStore;
 use crate::store::state::Forgotten;
+use crate::whatsapp_session;
 use anyhow::Context;
 use clap::Args;
 use kabari_domain::Phone;
@@ -32,24 +31,10 @@ impl PersonArgs {
         let phone = Phone::parse(&self.phone).ok();
         let phone = phone.context("that is no phone number; write it as 6281234567801")?;
         let settings = settings(self.options)?;
-        let key = key(&settings)?;
-        let target = app::state_target(&settings);
-        let (state, behind) = StateStore::inspect(target, Clock::System).await?;
-        anyhow::ensure!(
-            behind == 0,
-            "the state database is that of an earlier version: start `kabari serve` once"
-        );
+        let key = whatsapp_session::known_key(&settings)?;
+        let state = state_in_use(&settings).await?;
         Ok((state, key, phone))
     }
-}
-
-/// Returns the session key, which must be there already: one that is made now would fit nothing.
-fn key(settings: &Settings) -> anyhow::Result<SessionKey> {
-    let key = match &settings.session_key {
-        Some(key) => Some(key.clone()),
-        None => SessionKey::find(&settings.data_dir)?,
-    };
-    key.context("there is no session key in DATA_DIR: set DATA_DIR to that of `kabari serve`")
 }
 
 /// Prints everything that is stored about the person, as JSON.

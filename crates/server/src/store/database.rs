@@ -272,6 +272,25 @@ impl Database {
         self.commits.send_modify(|count| *count += 1);
     }
 
+    /// Begins a transaction that only reads, and sees the database as it is now whatever others
+    /// write meanwhile.
+    pub async fn begin_snapshot(&self) -> Result<Transaction<'_>, StoreError> {
+        let inner = async {
+            Ok(match &self.pools {
+                // Its first SELECT decides what it sees.
+                Pools::Sqlite { reader, .. } => EngineTransaction::Sqlite(reader.begin().await?),
+                Pools::MySql(pool) => EngineTransaction::MySql(
+                    pool.begin_with(
+                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                         START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                    )
+                    .await?,
+                ),
+            })
+        };
+        Ok(Transaction::new(self, self.bounded(inner).await?))
+    }
+
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
     /// busy file. Each run must be a transaction of its own.
     pub async fn retry<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>

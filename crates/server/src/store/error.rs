@@ -96,6 +96,11 @@ pub enum StoreError {
         /// The step this version does not know.
         version: i64,
     },
+    /// A backup can only be restored where nothing is.
+    #[error(
+        "the {which} database is not empty, and nothing was restored: restore into a new DATA_DIR, and into a new database where STATE_DATABASE_URL is set"
+    )]
+    NotEmpty { which: Which },
     /// A WhatsApp session was stored with another key.
     #[error(
         "the WhatsApp sessions in the state database were stored with another key; set SESSION_KEY to that one, which is the same on every node, or bring the file session.key in DATA_DIR back"

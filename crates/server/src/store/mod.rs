@@ -12,10 +12,12 @@ mod error;
 mod legacy_session;
 mod row;
 mod search;
+mod snapshot;
 pub mod state;
 mod transaction;
 
 pub use billing::{Billing, BillingTarget, CustomerFilter};
 pub use error::{Missing, StoreError, Which};
 pub use legacy_session::read_legacy_session;
+pub use snapshot::{Cell, Snapshot, TablePart};
 pub use state::{Campaign, LeasedDelivery, Session, SessionLease, StateStore, StateTarget};

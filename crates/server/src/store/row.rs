@@ -4,7 +4,7 @@ use super::error::{StoreError, Which};
 use kabari_domain::{MessageId, Phone, Timestamp};
 use sqlx::mysql::{MySql, MySqlRow};
 use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Arguments, Decode, Encode, Row as _, Type};
+use sqlx::{Arguments, Column as _, Decode, Encode, Row as _, Type};
 use std::time::Duration;
 
 /// A value for a `?` of a statement.
@@ -40,6 +40,15 @@ impl Value {
             .map_err(sqlx::Error::Encode)?;
         }
         Ok(arguments)
+    }
+
+    /// Returns about how many bytes it takes in a statement.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Value::Integer(_) => size_of::<i64>(),
+            Value::Text(text) => text.as_deref().unwrap_or_default().len(),
+            Value::Bytes(bytes) => bytes.len(),
+        }
     }
 }
 
@@ -110,6 +119,23 @@ impl Row {
         T::read(self, column)
     }
 
+    /// Returns the names of its columns, in order.
+    pub fn column_names(&self) -> Vec<String> {
+        match &self.inner {
+            Inner::Sqlite(row) => column_names(row),
+            Inner::MySql(row) => column_names(row),
+        }
+    }
+
+    /// Returns the column of this name as what it is in the database.
+    pub fn value(&self, column: &str) -> Result<Value, StoreError> {
+        match &self.inner {
+            Inner::Sqlite(row) => value(row, column),
+            Inner::MySql(row) => value(row, column),
+        }
+        .map_err(|e| StoreError::from_sqlx(self.which, &e))
+    }
+
     fn decode<'r, T>(&'r self, column: &str) -> Result<T, StoreError>
     where
         T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, MySql> + Type<MySql>,
@@ -172,6 +198,31 @@ where
 {
     use sqlx::ValueRef;
     Ok(row.try_get_raw(column)?.is_null())
+}
+
+fn column_names<R: sqlx::Row>(row: &R) -> Vec<String> {
+    row.columns().iter().map(|column| column.name().to_owned()).collect()
+}
+
+fn value<'r, R>(row: &'r R, column: &str) -> Result<Value, sqlx::Error>
+where
+    R: sqlx::Row,
+    for<'c> &'c str: sqlx::ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    if is_null(row, column)? {
+        return Ok(Value::Integer(None));
+    }
+    // Both drivers refuse to read bytes as text, and text as a number.
+    if let Ok(integer) = row.try_get::<i64, _>(column) {
+        return Ok(Value::from(integer));
+    }
+    if let Ok(text) = row.try_get::<String, _>(column) {
+        return Ok(Value::from(text));
+    }
+    row.try_get::<Vec<u8>, _>(column).map(Value::from)
 }
 
 /// Flags are 0 or 1.

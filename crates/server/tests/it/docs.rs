@@ -15,6 +15,9 @@ const END: &str = "<!-- end of delivery transitions -->";
 const FAULTS_BEGIN: &str = "<!-- faults: checked by crates/server/tests/it/docs.rs -->\n";
 const FAULTS_END: &str = "<!-- end of faults -->";
 
+const THREATS_BEGIN: &str = "<!-- threats: checked by crates/server/tests/it/docs.rs -->\n";
+const THREATS_END: &str = "<!-- end of threats -->";
+
 /// More attempts than this lead to nothing new.
 const ATTEMPTS: u32 = MAX_UNANSWERED + 1;
 
@@ -33,6 +36,7 @@ const EVENTS: &[DeliveryEvent] = &[
     DeliveryEvent::Receipt(ReceiptRank::Delivered),
     DeliveryEvent::Receipt(ReceiptRank::Read),
     DeliveryEvent::Abandon,
+    DeliveryEvent::FromBackup,
     DeliveryEvent::Expire,
     DeliveryEvent::Supersede,
     DeliveryEvent::Cancel,
@@ -163,6 +167,7 @@ fn the_table_lists_every_event() {
         | DeliveryEvent::AnswerLost
         | DeliveryEvent::Receipt(ReceiptRank::Delivered | ReceiptRank::Read)
         | DeliveryEvent::Abandon
+        | DeliveryEvent::FromBackup
         | DeliveryEvent::Expire
         | DeliveryEvent::Supersede
         | DeliveryEvent::Cancel
@@ -187,6 +192,25 @@ fn every_fault_names_a_test_that_exists() {
         {
             let source = read(&format!("crates/server/tests/it/engine/{}.rs", test.0));
             assert!(source.contains(&format!("async fn {}(", test.1)), "no such test: {test:?}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "the table is not read as it is written");
+}
+
+#[test]
+fn every_threat_names_a_test_that_exists() {
+    let document = read("SECURITY.md");
+    let table =
+        document.split_once(THREATS_BEGIN).and_then(|(_, rest)| rest.split_once(THREATS_END));
+    let (table, _) = table.expect("SECURITY.md has the threats between their two marks");
+    let mut named = 0;
+    for row in table.lines().skip(2) {
+        let tests = row.trim_end_matches([' ', '|']).rsplit_once('|').unwrap().1;
+        for test in tests.split(',').map(|test| test.trim().trim_matches('`')) {
+            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("no test: {row}"));
+            let source = read(&format!("crates/server/tests/it/{file}.rs"));
+            assert!(source.contains(&format!("fn {name}(")), "no such test: {test}");
             named += 1;
         }
     }

@@ -66,6 +66,10 @@ mod collection {
     pub const MESSAGE_SECRETS: &str = "message_secrets";
 }
 
+/// The collections whose keys must not be used a second time. Where one has no entry, the client
+/// agrees on new keys.
+pub const RATCHETS: [&str; 2] = [collection::SESSIONS, collection::SENDER_KEYS];
+
 /// The key of a collection with a single entry.
 const ONLY: &[u8] = b"";
 

@@ -19,7 +19,7 @@ use std::path::Path;
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// The billing database that kabari keeps itself, and so may write.
-pub struct EmbeddedBilling<'b>(&'b Database);
+pub struct EmbeddedBilling<'b>(pub(super) &'b Database);
 
 impl Billing {
     /// Returns the embedded database, if that is what it is.

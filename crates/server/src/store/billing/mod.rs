@@ -2,10 +2,12 @@
 //! own, and only the columns a notice needs. The one that kabari keeps for those who have none is
 //! written in [`embedded`].
 
+mod backup;
 mod embedded;
 mod import;
 mod odps;
 
+pub use backup::BillingRestore;
 pub use embedded::{EmbeddedBilling, create, sample};
 pub use import::{CustomerRow, ImportPlan, RowConflict};
 pub use odps::{Odp, OdpCounts};

@@ -8,6 +8,7 @@ mod api_keys;
 mod attempt;
 mod audit;
 mod backlog;
+mod backup;
 mod bulk_transitions;
 mod campaigns;
 mod claim;
@@ -40,6 +41,7 @@ pub use api_keys::ApiKey;
 pub use attempt::{Attempt, Begin, Begun};
 pub use audit::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
 pub use backlog::Backlog;
+pub use backup::{Restored, StateRestore};
 pub use campaigns::{Campaign, CampaignKind, DeliveryCounts};
 pub use claim::{Affinity, Claim, LeasedDelivery};
 pub use contacts::PhoneSet;
@@ -127,15 +129,24 @@ struct Inner {
 impl StateStore {
     /// Connects, and brings the schema up to date; several nodes may do so at once.
     pub async fn open(target: StateTarget, clock: Clock) -> Result<StateStore, StoreError> {
+        StateStore::open_at(target, clock, migrations::SCHEMA).await
+    }
+
+    /// Connects, and brings the schema up to this version at least.
+    pub async fn open_at(
+        target: StateTarget,
+        clock: Clock,
+        schema: i64,
+    ) -> Result<StateStore, StoreError> {
         let database = match target {
             StateTarget::Sqlite { path } => {
                 make_private_file(&path).map_err(|e| file_error(&path, &e))?;
-                migrations::run_on_file(&path).await?;
+                migrations::run_on_file(&path, schema).await?;
                 Database::state_file(&path).await?
             }
             StateTarget::MySql { url } => {
                 let options = server_options(&url)?;
-                migrations::run_on_server(options.clone()).await?;
+                migrations::run_on_server(options.clone(), schema).await?;
                 Database::state_server(options).await?
             }
         };

@@ -49,6 +49,7 @@ impl Place {
             store,
             websocket_url: Some(self.simulator.ws_url()),
             device_name: "Windows".to_owned(),
+            opened_elsewhere: false,
             ack_timeout: ACK_TIMEOUT,
             longest_reconnect: LONGEST_RECONNECT,
         };

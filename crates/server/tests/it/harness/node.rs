@@ -11,7 +11,7 @@ use kabari::whatsapp_session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -103,6 +103,14 @@ impl Setup {
         timeout(PATIENCE, link.wait_for(|link| link.is_connected())).await.unwrap().unwrap();
         gateway.close().await;
         state.release_session(&lease).await.unwrap();
+    }
+
+    /// Runs another command with the same settings, to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kabari"));
+        command.args(arguments).current_dir(&self.data_dir).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        command.output().await.unwrap()
     }
 
     pub fn start(&self) -> Node {

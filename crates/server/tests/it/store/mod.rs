@@ -25,6 +25,7 @@ macro_rules! on_both_engines {
 }
 
 mod access;
+mod backup;
 mod billing;
 mod campaigns;
 mod creation;

@@ -15,7 +15,7 @@ const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-const STEPS: [(&str, &str, &str); 10] = [
+pub(super) const STEPS: [(&str, &str, &str); 10] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -39,6 +39,9 @@ const STEPS: [(&str, &str, &str); 10] = [
     ("lists", include_str!("sqlite/0009_lists.sql"), include_str!("mysql/0009_lists.sql")),
     ("drafts", include_str!("sqlite/0010_drafts.sql"), include_str!("mysql/0010_drafts.sql")),
 ];
+
+/// The version of the schema after the last step.
+pub(super) const SCHEMA: i64 = STEPS.len() as i64;
 
 /// SQLite's number for a file that gives back room when it is told to.
 const INCREMENTAL: i64 = 2;
@@ -76,12 +79,13 @@ pub(super) async fn pending(database: &Database) -> Result<usize, StoreError> {
     Ok(STEPS.len().saturating_sub(usize::try_from(done).unwrap_or(usize::MAX)))
 }
 
-/// Runs the steps on a file: all in one transaction, which also keeps other processes out.
-pub(super) async fn run_on_file(path: &Path) -> Result<(), StoreError> {
+/// Runs the steps up to this version on a file: all in one transaction, which also keeps other
+/// processes out.
+pub(super) async fn run_on_file(path: &Path, to: i64) -> Result<(), StoreError> {
     let mut connection = file(path).connect().await.map_err(failed)?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut *tx).await;
-    migrate(&migrator(Engine::Sqlite), &mut *tx, or_none(earlier)?).await?;
+    migrate(&migrator(Engine::Sqlite), &mut *tx, or_none(earlier)?, to).await?;
     tx.commit().await.map_err(failed)?;
     give_back_from_now_on(&mut connection).await;
     connection.close().await.map_err(failed)
@@ -101,9 +105,9 @@ async fn give_back_from_now_on(connection: &mut SqliteConnection) {
     }
 }
 
-/// Runs the steps on a server: schema changes commit by themselves there, so a named lock keeps
-/// other nodes out, and every step can be repeated, in case a node dies half way.
-pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), StoreError> {
+/// Runs the steps up to this version on a server: schema changes commit by themselves there, so a
+/// named lock keeps other nodes out, and every step can be repeated, in case a node dies half way.
+pub(super) async fn run_on_server(options: MySqlConnectOptions, to: i64) -> Result<(), StoreError> {
     let mut connection = plain(options).connect().await.map_err(failed)?;
     let locked = sqlx::query_scalar(TAKE_LOCK).fetch_one(&mut connection).await;
     if !locked.map_err(failed)? {
@@ -112,22 +116,23 @@ pub(super) async fn run_on_server(options: MySqlConnectOptions) -> Result<(), St
     let half_done = sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE");
     or_none(half_done.execute(&mut connection).await.map(|_| 0))?;
     let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut connection).await;
-    migrate(&migrator(Engine::MySql), &mut connection, or_none(earlier)?).await?;
+    migrate(&migrator(Engine::MySql), &mut connection, or_none(earlier)?, to).await?;
     // The lock goes with the connection.
     connection.close().await.map_err(failed)
 }
 
-/// Does what is left to do, of which `earlier` steps were done before sqlx kept the list.
+/// Does what is left to do up to a version, of which `earlier` steps were done before sqlx kept the list.
 async fn migrate(
     migrator: &Migrator,
     connection: &mut impl Migrate,
     earlier: i64,
+    to: i64,
 ) -> Result<(), StoreError> {
     if earlier > 0 {
         let skip = migrator.run_direct(Some(earlier), connection, true);
         skip.await.map_err(not_migrated)?;
     }
-    migrator.run_direct(None, connection, false).await.map_err(not_migrated)
+    migrator.run_direct(Some(to), connection, false).await.map_err(not_migrated)
 }
 
 /// Returns the number a query answers with, 0 where there is no such table.
