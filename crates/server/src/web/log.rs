@@ -1,5 +1,8 @@
 //! The audit: who did what, when and from where.
 
+use super::access::scope_name;
+use super::account::role_name;
+use super::campaigns::kind_name;
 use super::error::PageError;
 use super::layout::{Page, Section, page};
 use super::parts::empty;
@@ -8,13 +11,14 @@ use super::visitor::Visitor;
 use crate::api::Api;
 use crate::api::csv::{self, BYTE_ORDER_MARK};
 use crate::api::streamed;
-use crate::store::state::{Action, Actor, ActorKind, AuditEntry, AuditFilter};
+use crate::store::state::{Action, Actor, ActorKind, AuditEntry, AuditFilter, CampaignKind};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::Response;
 use axum::routing::get;
+use kabari_domain::{Role, Scope};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -150,7 +154,7 @@ fn row(visitor: &Visitor, entry: &AuditEntry) -> Markup {
                 @if let Some(address) = address { " " span.soft { (address) } }
             }
             td { (action) }
-            td { (subject(entry)) " " span.soft { (details(entry)) } }
+            td { (subject(entry)) " " span.soft { (details(visitor, entry)) } }
         }
     }
 }
@@ -166,14 +170,30 @@ fn subject(entry: &AuditEntry) -> Markup {
     }
 }
 
-/// What stands with an entry, as `kind: custom, urgent: false`.
-fn details(entry: &AuditEntry) -> String {
+/// Returns what stands with an entry, in the visitor's language.
+fn details(visitor: &Visitor, entry: &AuditEntry) -> String {
     let details: Map<String, Value> = serde_json::from_str(&entry.details).unwrap_or_default();
-    let shown = details.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{name}: {value}")
-    });
+    let shown = details.iter().filter_map(|(name, value)| detail(visitor, name, value));
     shown.collect::<Vec<_>>().join(", ")
+}
+
+fn detail(visitor: &Visitor, name: &str, value: &Value) -> Option<String> {
+    if value.is_null() || value == false {
+        return None;
+    }
+    let (word, count) = (value.as_str().unwrap_or_default(), value.as_u64().unwrap_or_default());
+    let text = match name {
+        "kind" => kind_name(visitor, CampaignKind::from_name(word)?),
+        "notice" => text!(visitor, "log-notice", id = value.to_string()),
+        "urgent" => text!(visitor, "campaign-urgent"),
+        "role" => role_name(visitor, Role::from_name(word)?),
+        "scope" => scope_name(visitor, Scope::from_name(word)?),
+        "added" => text!(visitor, "log-added", count = count),
+        "updated" => text!(visitor, "log-updated", count = count),
+        "browsers" => text!(visitor, "log-browsers", count = count),
+        _ => format!("{name}: {value}"),
+    };
+    Some(text)
 }
 
 fn actor_name(visitor: &Visitor, actor: &Actor) -> String {

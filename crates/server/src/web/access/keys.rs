@@ -27,7 +27,8 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/app/access/keys/{name}/revoke", post(revoke))
 }
 
-fn scope_name(visitor: &Visitor, scope: Scope) -> String {
+/// What a scope is called.
+pub fn scope_name(visitor: &Visitor, scope: Scope) -> String {
     match scope {
         Scope::Read => text!(visitor, "scope-read"),
         Scope::Send => text!(visitor, "scope-send"),

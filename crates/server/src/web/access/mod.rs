@@ -3,6 +3,8 @@
 mod keys;
 mod users;
 
+pub use keys::scope_name;
+
 use super::error::PageError;
 use super::layout::{Page, Section, page};
 use super::texts::text;

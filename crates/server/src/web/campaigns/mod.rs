@@ -91,7 +91,7 @@ pub fn cards(visitor: &Visitor, campaigns: &[CampaignView]) -> Markup {
                     (status(visitor, &view.campaign))
                 }
                 p.soft {
-                    (kind(visitor, view.campaign.kind)) " · " (visitor.moment(view.campaign.created_at))
+                    (kind_name(visitor, view.campaign.kind)) " · " (visitor.moment(view.campaign.created_at))
                     " · " (text!(visitor, "campaign-recipients-count", count = view.campaign.total))
                 }
                 (progress(visitor, &view.counts))
@@ -115,7 +115,8 @@ pub fn status(visitor: &Visitor, campaign: &Campaign) -> Markup {
     badge(tone, &word)
 }
 
-fn kind(visitor: &Visitor, kind: CampaignKind) -> String {
+/// What a kind of campaign is called.
+pub fn kind_name(visitor: &Visitor, kind: CampaignKind) -> String {
     match kind {
         CampaignKind::Notification => text!(visitor, "campaign-kind-notification"),
         CampaignKind::Custom => text!(visitor, "campaign-kind-custom"),

@@ -10,7 +10,7 @@ use super::super::path_id::PathId;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::recipients::{self, RecipientsQuery};
-use super::{actions, address, chart, kind, status};
+use super::{actions, address, chart, kind_name, status};
 use crate::api::Api;
 use crate::api::campaigns::{self, CampaignView};
 use crate::api::csv;
@@ -185,7 +185,7 @@ fn facts(visitor: &Visitor, view: &CampaignView) -> Markup {
             dt { (text!(visitor, "campaign-number")) }
             dd.number { (campaign.id) }
             dt { (text!(visitor, "campaign-kind")) }
-            dd { (kind(visitor, campaign.kind)) @if campaign.urgent { ", " (text!(visitor, "campaign-urgent")) } }
+            dd { (kind_name(visitor, campaign.kind)) @if campaign.urgent { ", " (text!(visitor, "campaign-urgent")) } }
             @for (name, time) in times {
                 @if let Some(time) = time { dt { (name) } dd { (visitor.moment(time)) } }
             }

@@ -622,6 +622,13 @@ log-pages = Pages of the log
 log-newest = Newest
 log-older = Older
 log-csv = Download CSV
+log-notice = about notice { $id }
+log-added = { $count } added
+log-updated = { $count } updated
+log-browsers = { $count ->
+    [one] 1 browser
+   *[other] { $count } browsers
+}
 actor-key = key { $name }
 actor-local = this machine
 actor-console = command line

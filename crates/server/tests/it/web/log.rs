@@ -39,6 +39,16 @@ async fn the_log_is_shown_in_pages_from_the_newest_on() {
 }
 
 #[tokio::test]
+async fn what_stands_with_an_entry_is_in_the_visitors_language() {
+    let served = filled().await;
+    let details = json!({ "kind": "notification", "notice": 3, "urgent": true });
+    let operator = Actor { kind: ActorKind::Console, name: "rani".to_owned(), address: None };
+    served.state.record(&operator, Action::Send, "121", &details).await;
+    let page = Browser::new(&served).get("/app/log").await;
+    assert!(page.body.contains("tentang gangguan 3, mendesak"), "{}", page.body);
+}
+
+#[tokio::test]
 async fn the_log_is_filtered_by_action_and_actor() {
     let served = filled().await;
     let browser = Browser::new(&served);
