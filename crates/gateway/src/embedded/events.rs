@@ -223,6 +223,14 @@ impl Listener {
     fn lost(&self, state: LinkState, error: &str) {
         self.shared.connection_lost();
         self.shared.update_link(|link| {
+            // That a connection has ended says less than why.
+            let known = matches!(
+                link.state,
+                LinkState::Replaced | LinkState::Banned { .. } | LinkState::ClientOutdated
+            );
+            if known && state == LinkState::Connecting {
+                return;
+            }
             // Before a phone is linked there is no session that could be connecting.
             let unlinked = link.phone.is_none() && state == LinkState::Connecting;
             link.state = if unlinked { LinkState::NotLinked } else { state };
