@@ -53,6 +53,17 @@ impl Clock {
         }
     }
 
+    /// Returns when `duration` has passed since `began`, a moment of [`monotonic`](Clock::monotonic).
+    pub async fn sleep_since(&self, began: Duration, duration: Duration) {
+        match self {
+            Clock::System => {
+                self.sleep(duration.saturating_sub(self.monotonic().saturating_sub(began))).await
+            }
+            // A moment, not a length: the clock may be turned before the wait begins.
+            Clock::Manual(_) => self.sleep_until(Timestamp(0) + began + duration).await,
+        }
+    }
+
     /// Returns when it is `time`, at once if it is past.
     pub async fn sleep_until(&self, time: Timestamp) {
         match self {

@@ -39,9 +39,8 @@ pub async fn run(context: Context, connector: Connector, heard: mpsc::UnboundedS
                 fleet.context.after_store_error("looking after the sessions", &error).await
             }
         }
-        let wait = fleet.context.left_of(LOOK_EVERY, began);
         tokio::select! {
-            () = fleet.context.sleep(wait) => {}
+            () = fleet.context.sleep_since(began, LOOK_EVERY) => {}
             () = fleet.context.sessions.changed() => {}
         }
     }
@@ -81,7 +80,7 @@ async fn keep(context: Context, held: HeldSessions) {
             tokio::time::sleep(STORE_PAUSE / speed()).await;
             continue;
         }
-        context.clock.sleep(context.left_of(lease / RENEWALS, began)).await;
+        context.clock.sleep_since(began, lease / RENEWALS).await;
     }
 }
 

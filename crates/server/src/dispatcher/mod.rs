@@ -155,10 +155,13 @@ impl Context {
         self.stopping.is_cancelled()
     }
 
-    /// Returns what is left of a wait that is counted from a round's beginning: what comes due
-    /// during a round is then never looked at later than in the next.
-    fn left_of(&self, wait: Duration, began: Duration) -> Duration {
-        wait.saturating_sub(self.clock.monotonic().saturating_sub(began))
+    /// Waits for the rest of a time that is counted from a round's beginning, or returns early at
+    /// shutdown: what comes due during a round is then never looked at later than in the next.
+    async fn sleep_since(&self, began: Duration, duration: Duration) {
+        tokio::select! {
+            () = self.clock.sleep_since(began, duration) => {}
+            () = self.stopping.cancelled() => {}
+        }
     }
 
     /// Waits, or returns early at shutdown.

@@ -85,15 +85,18 @@ impl Sender {
             let began = self.context.clock.monotonic();
             match self.round().await {
                 Ok(AfterRound::Again) => {}
-                Ok(AfterRound::Wait(duration)) => {
-                    self.wait(self.context.left_of(duration, began)).await
-                }
-                Ok(AfterRound::Pause(duration)) => {
-                    self.pause(self.context.left_of(duration, began)).await
-                }
+                Ok(AfterRound::Wait(duration)) => self.wait(began, duration).await,
+                Ok(AfterRound::Pause(duration)) => self.pause(began, duration).await,
                 Ok(AfterRound::Leave) => return,
                 Err(error) => self.context.after_store_error("sending", &error).await,
             }
+        }
+        // What has ended the connection since the last round: the next start goes by it.
+        let link = self.link.borrow().clone();
+        if !link.is_connected()
+            && let Err(error) = self.report(&link).await
+        {
+            tracing::warn!(session = self.lease.name, %error, "the last state of the link is not written");
         }
     }
 
@@ -312,20 +315,20 @@ impl Sender {
     }
 
     /// Waits until there may be something to send, or it is time to look.
-    async fn wait(&mut self, duration: Duration) {
+    async fn wait(&mut self, began: Duration, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}
             _ = self.work.changed() => {}
-            () = self.context.clock.sleep(duration) => {}
+            () = self.context.clock.sleep_since(began, duration) => {}
             () = self.context.stopping.cancelled() => {}
         }
     }
 
     /// Waits until this time is over, or the link has changed.
-    async fn pause(&mut self, duration: Duration) {
+    async fn pause(&mut self, began: Duration, duration: Duration) {
         tokio::select! {
             _ = self.link.changed() => {}
-            () = self.context.clock.sleep(duration) => {}
+            () = self.context.clock.sleep_since(began, duration) => {}
             () = self.context.stopping.cancelled() => {}
         }
     }

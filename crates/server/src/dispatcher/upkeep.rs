@@ -19,7 +19,7 @@ pub async fn run(context: Context) {
             Ok(()) => context.came_round(Loop::Upkeep),
             Err(error) => context.after_store_error("campaign upkeep", &error).await,
         }
-        context.sleep(context.left_of(LOOK_EVERY, began)).await;
+        context.sleep_since(began, LOOK_EVERY).await;
     }
 }
 
