@@ -91,7 +91,7 @@ impl Sender {
                 Err(error) => self.context.after_store_error("sending", &error).await,
             }
         }
-        // What has ended the connection since the last round: the next start goes by it.
+        // What has ended the connection since the last round, where the end comes first.
         let link = self.link.borrow().clone();
         if !link.is_connected()
             && let Err(error) = self.report(&link).await
@@ -196,7 +196,7 @@ impl Sender {
         while !waiting.is_empty() {
             if !self.pacer.wait(&self.context.clock).is_zero() {
                 write_carried_ack(&self.context, from.lease, carried).await;
-                self.context.sleep(self.pacer.wait(&self.context.clock)).await;
+                self.wait_for_pace().await;
             }
             from.now = asked + self.context.clock.monotonic().saturating_sub(began);
             from.day = quotas.day(from.now);
@@ -312,6 +312,19 @@ impl Sender {
         let gap = self.pacer.longest_gap().as_millis().max(1);
         let fitting = self.context.settings.timeouts.lease.as_millis() / 2 / gap;
         u32::try_from(fitting).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
+    }
+
+    /// Waits until the next message may go out, or the connection has ended: why is written at
+    /// once then, for a start after a crash to go by.
+    async fn wait_for_pace(&mut self) {
+        while self.link.borrow().is_connected() && !self.context.is_stopping() {
+            let began = self.context.clock.monotonic();
+            let left = self.pacer.wait(&self.context.clock);
+            if left.is_zero() {
+                return;
+            }
+            self.pause(began, left).await;
+        }
     }
 
     /// Waits until there may be something to send, or it is time to look.

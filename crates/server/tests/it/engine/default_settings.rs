@@ -3,7 +3,8 @@
 
 use super::faults::{silence, stanzas};
 use crate::harness::database::Engine;
-use crate::harness::world::{OWN, World, assert_report_is_true, phone};
+use crate::harness::world::{OWN, World, assert_report_is_true, ordinary_pace, phone};
+use kabari::clock::Clock;
 use kabari_domain::session::DEFAULT_SESSION;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -250,6 +251,18 @@ async fn a_standby_node_takes_the_number_over_and_fails_nothing() {
     standby.completed(campaign).await;
     assert_report_is_true(&world.simulator, &standby.deliveries(campaign).await);
     assert_eq!(world.reached(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_link_is_written_while_a_message_waits_for_its_time() {
+    // It stands still: that time never comes.
+    let clock = Clock::manual(Clock::System.now());
+    let world = World::linked_to(Engine::Sqlite, clock, |_| {}, ordinary_pace).await;
+    let campaign = world.send([1]).await;
+    world.count(campaign, "leased", 1).await;
+    world.unlink(OWN);
+    world.waits_for(campaign, "logged_out").await;
+    world.count(campaign, "queued", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
