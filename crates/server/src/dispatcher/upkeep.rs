@@ -65,6 +65,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     if overdue.keys {
         context.state.forget_keys(now).await?;
     }
+    // Each time, whether there are any or not: by this write an idle node notices that it cannot.
     context.state.forget_drafts(now).await?;
     Ok(())
 }
