@@ -5,6 +5,7 @@ use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use crate::http_server;
 use crate::metrics::Metrics;
 use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
@@ -13,7 +14,6 @@ use crate::store::{
     Billing, BillingTarget, SessionLease, StateStore, StateTarget, StoreError, billing,
 };
 use crate::whatsapp_session;
-use anyhow::Context as _;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{
     Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, Remote, RemoteConfig,
@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +36,7 @@ pub struct App {
     /// The sessions that are open here.
     pub sessions: Sessions,
     dispatcher: Dispatcher,
-    server: Option<JoinHandle<std::io::Result<()>>>,
+    server: Option<JoinHandle<()>>,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -99,7 +98,7 @@ impl App {
                     },
                 };
                 let (addr, server) =
-                    serve(settings.api, api::router(api), stopping.clone()).await?;
+                    http_server::serve(settings.api, api::router(api), stopping.clone()).await?;
                 (Some(addr), Some(server))
             }
             NodeRole::Worker => (None, None),
@@ -133,24 +132,6 @@ impl App {
             tracing::info!("left with requests waiting; their sends go on after the next start");
         }
     }
-}
-
-/// Listens, and serves until `stopping`.
-pub async fn serve(
-    address: SocketAddr,
-    router: axum::Router,
-    stopping: CancellationToken,
-) -> anyhow::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot listen on {address}: choose another port, or end the program that has this one"
-        )
-    })?;
-    let address = listener.local_addr()?;
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stopping.cancelled().await });
-    Ok((address, tokio::spawn(server.into_future())))
 }
 
 /// Returns the state database of these settings.

@@ -2,12 +2,13 @@
 //! state database and a dispatcher of its own for what must survive it.
 
 use crate::api::auth::Access;
-use crate::app::{REQUEST_PATIENCE, embedded, open_state, serve};
+use crate::app::{REQUEST_PATIENCE, embedded, open_state};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
 use crate::gateway_api::{self, Setup};
+use crate::http_server;
 use crate::metrics::Metrics;
 use crate::paced_gateway::PacedGateway;
 use crate::session_key::SessionKey;
@@ -30,7 +31,7 @@ pub struct GatewayApp {
     /// The session, once it is open.
     pub sessions: Sessions,
     dispatcher: Dispatcher,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -76,7 +77,7 @@ impl GatewayApp {
             stopping: stopping.clone(),
         });
         let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
-        let (address, server) = serve(address, router, stopping.clone()).await?;
+        let (address, server) = http_server::serve(address, router, stopping.clone()).await?;
         let open = one_by_one(open(&settings, &state, key), clock.clone(), settings.pace.delay);
         let dispatcher = Dispatcher::spawn(
             state.clone(),

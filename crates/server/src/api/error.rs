@@ -20,7 +20,7 @@ pub enum ApiError {
     /// The body is no text at all.
     #[error("the body cannot be read")]
     UnreadableBody,
-    /// The body is larger than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
+    /// The body is larger than [`MAX_BODY_BYTES`](crate::request_body::MAX_BODY_BYTES).
     #[error("the body is too large")]
     BodyTooLarge,
     /// The request makes no sense, though each field does.

@@ -35,6 +35,7 @@ use crate::access::peer::{self, TrustedProxies};
 use crate::config::Pace;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
+use crate::request_body::{self, BodyBudget, MAX_BODY_BYTES};
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
 use crate::web;
@@ -57,9 +58,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// The largest body: a list of some hundred thousand customer ids.
-pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a waiter looks away after a change, as others usually follow. It looks away longer
 /// and longer, up to the second: many who wait for a long campaign must not keep the database
@@ -120,6 +118,7 @@ pub fn router(api: Api) -> Router {
         .and_named_keys(api.state.clone(), rules.clone());
     let proxies = Arc::new(api.settings.trusted_proxies.clone());
     let (api, access) = (Arc::new(api), Arc::new(access));
+    let bodies = BodyBudget::default();
     let operations = operations
         .merge(docs::routes(&openapi))
         .fallback(|| async { ApiError::no_such_path() })
@@ -127,12 +126,13 @@ pub fn router(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Throttle::default())))
         .layer(from_fn_with_state((api.clone(), rules), audit::record))
+        .layer(from_fn_with_state(bodies.clone(), request_body::admit))
         .layer(from_fn_with_state(access.clone(), auth::guard))
         .layer(from_fn(link_page::serve))
         .layer(from_fn(web::welcome))
         .layer(from_fn(metrics::name_route))
         .with_state(api.clone());
-    web::routes(api)
+    web::routes(api, bodies)
         .fallback_service(operations)
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))

@@ -3,6 +3,7 @@
 
 use super::error::PageError;
 use super::visitor::Visitor;
+use crate::request_body::MAX_BODY_BYTES;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::Method;
@@ -32,7 +33,7 @@ pub async fn guard(visitor: Visitor, request: Request, next: Next) -> Response {
         return PageError::Forged.into_response();
     }
     let (parts, body) = request.into_parts();
-    let Ok(form) = axum::body::to_bytes(body, super::MAX_BODY_BYTES).await else {
+    let Ok(form) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
         return PageError::TooLarge.into_response();
     };
     match field(&form) {

@@ -34,7 +34,7 @@ pub enum PageError {
     /// The form did not come from a page of ours, or from one that is too old.
     #[error("a form without the visitor's token")]
     Forged,
-    /// The form is larger than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
+    /// The form is larger than [`MAX_BODY_BYTES`](crate::request_body::MAX_BODY_BYTES).
     #[error("the form is too large")]
     TooLarge,
     /// What the API would have answered.

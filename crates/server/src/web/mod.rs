@@ -34,6 +34,7 @@ mod visitor;
 use crate::access::attempts::Attempts;
 use crate::api::Api;
 use crate::api::accepts_html;
+use crate::request_body::{self, BodyBudget, MAX_BODY_BYTES};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::VARY;
 use axum::http::{HeaderValue, Method};
@@ -47,11 +48,8 @@ use tower_http::compression::CompressionLayer;
 /// Where the pages begin.
 const START: &str = "/app/";
 
-/// The largest form, and the largest file for an import.
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-
 /// Everything below `/app`.
-pub fn routes(api: Arc<Api>) -> Router {
+pub fn routes(api: Arc<Api>, bodies: BodyBudget) -> Router {
     let pages = Router::new()
         .route("/app", any(|| async { Redirect::permanent(START) }))
         .merge(campaigns::routes())
@@ -70,6 +68,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/app/{*path}", any(error::not_found))
         .layer(from_fn(csrf::guard))
         .layer(from_fn(error::show))
+        .layer(from_fn_with_state(bodies, request_body::admit))
         .layer(from_fn_with_state(api.clone(), visitor::admit))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(Arc::new(Attempts::default())))

@@ -12,6 +12,7 @@ use crate::api::error::ApiError;
 use crate::store::StoreError;
 use crate::store::state::{Action, Actor, ActorKind, LoggedIn, Login};
 use axum::Extension;
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{HOST, SET_COOKIE};
 use axum::http::request::Parts;
@@ -57,6 +58,9 @@ pub struct Visitor {
     timezone: Tz,
 }
 
+/// The largest form of somebody who has not logged in: a name and a password.
+const MAX_GUEST_FORM_BYTES: u64 = 16 * 1024;
+
 /// Without users everybody on this machine has the same token. It ends with the process.
 static LOCAL_CSRF: LazyLock<Arc<str>> = LazyLock::new(|| csrf_token(&random_token()).into());
 
@@ -84,6 +88,9 @@ pub async fn admit(
     let is_guest = visitor.identity == Identity::Guest;
     if is_guest && !login::is_for_guests(parts.uri.path()) {
         return login::ask(&visitor, &parts.method);
+    }
+    if is_guest && body.size_hint().upper().is_none_or(|bytes| bytes > MAX_GUEST_FORM_BYTES) {
+        return error::answer(&visitor, &PageError::TooLarge);
     }
     parts.extensions.insert(visitor);
     let mut response = next.run(Request::from_parts(parts, body)).await;

@@ -8,6 +8,7 @@ use kabari::api::{self, Api, ApiSettings};
 use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
+use kabari::http_server;
 use kabari::metrics::Metrics;
 use kabari::origins::Origins;
 use kabari::sessions::Sessions;
@@ -19,13 +20,13 @@ use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Remote, RemoteConfig, http};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -222,13 +223,8 @@ impl Drop for Served {
 
 /// Serves on a free port.
 pub async fn serve(router: axum::Router) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).await.unwrap();
-    });
-    (address, server)
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    http_server::serve(any_port, router, CancellationToken::new()).await.unwrap()
 }
 
 /// The status and the JSON of an answer.
