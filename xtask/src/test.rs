@@ -149,7 +149,7 @@ fn test(arguments: &[String]) -> Result<Outcome> {
 }
 
 /// Installs the WhatsApp clients by other people, each beside the program that drives it, and what
-/// looks at pages, in the versions that are written down there.
+/// looks at pages and at the API, in the versions that are written down there.
 fn install_packages() -> Result<()> {
     let root = root()?;
     let simulator = root.join("crates/wa-sim");
@@ -158,12 +158,8 @@ fn install_packages() -> Result<()> {
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
         process::run(npm.current_dir(directory))?;
     }
-    let whatsmeow = simulator.join("whatsmeow");
-    process::run(Command::new("python3").args(["-m", "venv", ".venv"]).current_dir(&whatsmeow))?;
-    let mut pip = Command::new(whatsmeow.join(".venv/bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
-    pip.args(["--require-hashes", "--requirement", "requirements.txt"]);
-    process::run(pip.args(["--no-deps"]).current_dir(&whatsmeow))
+    tools::install_python_packages(&simulator.join("whatsmeow"))?;
+    tools::install_python_packages(&root.join("crates/server/tests/schemathesis"))
 }
 
 /// Returns the cargo that runs this program, as if from a shell: what it has told this program

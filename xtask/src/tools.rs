@@ -25,7 +25,8 @@ pub const MARIADB: Tool = Tool {
 pub const NODE: Tool = Tool { programs: &["node"], packages: &["nodejs"], probe: &[] };
 /// Installs it.
 pub const NPM: Tool = Tool { programs: &["npm"], packages: &["npm"], probe: &[] };
-/// Installs and runs the third. Debian's Python comes without what makes an environment.
+/// Installs and runs the third, and other checks. Debian's Python comes without what makes an
+/// environment.
 pub const PYTHON: Tool = Tool {
     programs: &["python3"],
     packages: &["python3", "python3-venv"],
@@ -94,6 +95,15 @@ pub fn ensure(tools: &[Tool]) -> Result<()> {
         None => Ok(()),
         Some(tool) => bail!("{} is still missing after its installation", tool.programs[0]),
     }
+}
+
+/// Installs what the `requirements.txt` of a directory names, with its hashes, into `.venv` there.
+pub fn install_python_packages(directory: &Path) -> Result<()> {
+    process::run(Command::new("python3").args(["-m", "venv", ".venv"]).current_dir(directory))?;
+    let mut pip = Command::new(directory.join(".venv/bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    pip.args(["--require-hashes", "--no-deps", "--requirement", "requirements.txt"]);
+    process::run(pip.current_dir(directory))
 }
 
 /// Unpacks Prometheus's `promtool` below `target`, unless the system has one. The package itself

@@ -237,7 +237,7 @@ pub async fn views(api: &Api, campaigns: Vec<Campaign>) -> ApiResult<Vec<Campaig
 #[into_params(parameter_in = Query)]
 pub struct CampaignsQuery {
     /// Those older than this one.
-    #[param(example = 12)]
+    #[param(minimum = 0, example = 12)]
     before: Option<i64>,
     /// How many.
     #[param(default = 50, minimum = 1, maximum = 1000, required = false)]
@@ -246,7 +246,10 @@ pub struct CampaignsQuery {
 
 impl FromFields for CampaignsQuery {
     fn read(fields: &mut Fields) -> Self {
-        CampaignsQuery { before: fields.integer("before"), limit: page_size(fields) }
+        CampaignsQuery {
+            before: fields.integer_within("before", 0, i64::MAX),
+            limit: page_size(fields),
+        }
     }
 }
 

@@ -116,7 +116,7 @@ async fn control(api: &Api, id: &str, event: CampaignEvent) -> ApiResult<Json<Ca
 #[utoipa::path(post, path = "/api/campaigns/{campaign_id}/retry", tag = "campaigns", operation_id = "retry_campaign",
     params(
         ("campaign_id" = i64, Path, example = 12),
-        ("Idempotency-Key" = Option<String>, Header, description = "Without one, every repeat is the same request", example = "ulang-12"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Without one, every repeat is the same request", min_length = 1, max_length = 255, example = "ulang-12"),
     ),
     responses(
         (status = 202, description = "The new campaign; `Location` is its address", body = CampaignBody),

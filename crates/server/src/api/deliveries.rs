@@ -86,7 +86,7 @@ impl From<Delivery> for DeliveryBody {
 #[into_params(parameter_in = Query)]
 pub struct DeliveriesQuery {
     /// Those after this position.
-    #[param(example = 49)]
+    #[param(minimum = 0, example = 49)]
     after: Option<i64>,
     /// How many.
     #[param(default = 50, minimum = 1, maximum = 1000, required = false)]
@@ -95,7 +95,10 @@ pub struct DeliveriesQuery {
 
 impl FromFields for DeliveriesQuery {
     fn read(fields: &mut Fields) -> Self {
-        DeliveriesQuery { after: fields.integer("after"), limit: page_size(fields) }
+        DeliveriesQuery {
+            after: fields.integer_within("after", 0, i64::MAX),
+            limit: page_size(fields),
+        }
     }
 }
 

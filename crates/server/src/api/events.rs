@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Progress is not told more often than this: counting a large campaign costs the database time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -26,6 +27,23 @@ const END_ID: &str = "end";
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
+/// An event of a campaign.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is written piece by piece")]
+pub struct CampaignEvent {
+    /// `state` or `progress`.
+    #[schema(example = "progress")]
+    event: String,
+    /// `end`, of the last event alone.
+    id: Option<String>,
+    /// The campaign, as `/api/campaigns/{campaign_id}` answers.
+    #[schema(
+        content_media_type = "application/json",
+        example = "{\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"accepted\":1,\"queued\":2}}"
+    )]
+    data: String,
+}
+
 /// Follow a campaign
 ///
 /// `state` when its status changes, `progress` when its counts do; the data of both is the
@@ -37,10 +55,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
         ("Last-Event-ID" = Option<String>, Header, description = "Sent by browsers that connect again", example = "end"),
     ),
     responses(
-        (status = 200, description = "The events", content_type = "text/event-stream", body = String, example = json!(
-            "event: state\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"queued\":3}}\n\n\
-             event: progress\ndata: {\"id\":12,\"status\":\"running\",\"total\":3,\"counts\":{\"accepted\":1,\"queued\":2}}\n\n"
-        )),
+        (status = 200, description = "The events, each of them like this", content_type = "text/event-stream", body = CampaignEvent),
         (status = 204, description = "The end has been told"),
         (status = 404, description = "No such campaign", body = ErrorBody),
     )

@@ -114,7 +114,8 @@ pub async fn show_session(
 #[derive(ToSchema)]
 #[schema(example = json!({"assertion": {
     "id": "AX8bTgH2", "rawId": "AX8bTgH2", "type": "public-key",
-    "response": {"clientDataJSON": "eyJ0eXBl", "authenticatorData": "SZYN5YgO", "signature": "MEUCIQD", "userHandle": null}
+    "response": {"clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiWTJoaGJHeGxibWRsIiwib3JpZ2luIjoiaHR0cHM6Ly93ZWIud2hhdHNhcHAuY29tIn0",
+        "authenticatorData": "SZYN5YgO", "signature": "MEUCIQDf", "userHandle": null}
 }}))]
 pub struct PasskeyAnswer {
     /// What `toJSON` of the browser's answer gives (a WebAuthn assertion).

@@ -172,7 +172,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> ApiResult<Json<SessionList>> {
 #[schema(example = json!({"name": "kantor"}))]
 pub struct NewSession {
     /// Lower case letters, digits, `-` and `_`.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_-]+$")]
     name: String,
 }
 
@@ -232,13 +232,24 @@ pub async fn one(
 /// The delay and the jitter of a [`ChangeSession`].
 type PaceChange = (Option<Option<Duration>>, Option<Option<Duration>>);
 
+/// What to change of the time between two messages.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read")]
+pub struct PaceChangeBody {
+    #[schema(minimum = 0, maximum = 3_600_000)]
+    delay_ms: Option<i64>,
+    /// Up to this much more, at random.
+    #[schema(minimum = 0, maximum = 3_600_000)]
+    jitter_ms: Option<i64>,
+}
+
 /// What to change of a session; what is absent stays, null returns to the settings' value.
 #[derive(ToSchema)]
 #[schema(example = json!({"pace": {"delay_ms": 3000, "jitter_ms": 1000}, "daily_cap": 500}))]
 pub struct ChangeSession {
-    #[schema(value_type = Option<PaceBody>)]
+    #[schema(value_type = Option<PaceChangeBody>)]
     pace: PaceChange,
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_u32)]
     daily_cap: Option<Option<u32>>,
     #[schema(value_type = Option<bool>)]
     paused: Option<bool>,
@@ -257,7 +268,7 @@ impl FromFields for ChangeSession {
         ChangeSession {
             pace: pace.unwrap_or_default(),
             daily_cap: fields.change("daily_cap", u32::MAX.into()).map(cap),
-            paused: fields.boolean("paused"),
+            paused: fields.flag("paused"),
         }
     }
 }

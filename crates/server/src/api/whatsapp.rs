@@ -363,6 +363,7 @@ pub async fn logout(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>
 #[schema(example = json!({"phone": "081299990000"}))]
 pub struct PairRequest {
     /// The phone's own number.
+    #[schema(min_length = 1, max_length = 255)]
     pub phone: String,
 }
 

@@ -41,9 +41,18 @@ pub struct FonnteRequest {
     country_code: Option<String>,
 }
 
-/// What Fonnte answers when it has taken the message.
+/// What Fonnte answers with 200.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the two answers")]
+pub enum FonnteAnswer {
+    Taken(FonnteTaken),
+    Refused(FonnteRefusal),
+}
+
+/// What it answers when it has taken the message.
 #[derive(Serialize, ToSchema)]
-pub struct FonnteAnswer {
+pub struct FonnteTaken {
     detail: &'static str,
     /// One for each target.
     id: Vec<String>,
@@ -82,6 +91,7 @@ pub struct FonnteRefusal {
     (status = 413, description = "The body is too large", body = FonnteRefusal, example = json!({"reason": "input invalid", "status": false})),
     (status = 422, description = "More than 1000 targets", body = FonnteRefusal, example = json!({"reason": "target invalid", "status": false})),
     (status = 429, description = "Too many at once; `Retry-After` says for how long", body = FonnteRefusal, example = json!({"reason": "rate limit", "status": false})),
+    (status = 503, description = "A database is down; nothing was done", body = FonnteRefusal, example = json!({"reason": "Terjadi kesalahan di dalam kabari. Periksa log server, lalu coba lagi", "status": false})),
 ))]
 pub async fn send(
     State(api): State<Arc<Api>>,
@@ -188,7 +198,7 @@ fn answer(recorded: &Recorded) -> Response {
         return refused(StatusCode::OK, "target invalid");
     }
     let number = |phone: &kabari_domain::Phone| phone.digits().to_owned();
-    Json(FonnteAnswer {
+    Json(FonnteTaken {
         detail: "success! message in queue",
         id: sendable.iter().map(|delivery| delivery.id.to_string()).collect(),
         process: "pending",

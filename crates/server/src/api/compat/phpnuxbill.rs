@@ -2,7 +2,6 @@
 
 use super::{KeyCheck, Recorded, Throttle, access, is_linked, record};
 use crate::api::error::{ApiError, ApiResult, ErrorBody};
-use crate::api::send::MAX_MESSAGE_CHARS;
 use crate::api::validation::{Fields, FromFields, Query};
 use crate::api::whatsapp::MAX_PHONE_CHARS;
 use crate::api::{Api, campaign_path};
@@ -18,6 +17,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
+/// The longest text: it fits into an address, which has 64 KiB, however it is encoded.
+const MAX_TEXT_CHARS: usize = 5_000;
 /// The longest key that is looked at.
 const MAX_KEY_CHARS: usize = 255;
 
@@ -26,12 +27,18 @@ const MAX_KEY_CHARS: usize = 255;
 #[into_params(parameter_in = Query)]
 pub struct Filled {
     /// `COMPAT_KEY`.
+    #[param(max_length = 255)]
     key: Option<String>,
     /// Who gets it; `[number]` in the address.
-    #[param(example = "081234567801")]
+    #[param(required = true, pattern = "\\S", max_length = 255, example = "081234567801")]
     to: Option<String>,
     /// What it says; `[text]` in the address.
-    #[param(example = "Tagihan Anda jatuh tempo besok")]
+    #[param(
+        required = true,
+        pattern = "\\S",
+        max_length = 65536,
+        example = "Tagihan Anda jatuh tempo besok"
+    )]
     text: Option<String>,
 }
 
@@ -40,7 +47,7 @@ impl FromFields for Filled {
         Filled {
             key: fields.text("key", MAX_KEY_CHARS),
             to: fields.text("to", MAX_PHONE_CHARS),
-            text: fields.text("text", MAX_MESSAGE_CHARS),
+            text: fields.text("text", MAX_TEXT_CHARS),
         }
     }
 }
@@ -81,6 +88,7 @@ impl CompatAnswer {
     (status = 400, description = "No number or no text", body = CompatAnswer, example = json!({"success": false, "error": "Parameter to dan text diperlukan"})),
     (status = 401, description = "The key is missing or wrong", body = CompatAnswer, example = json!({"success": false, "error": "Kunci tidak ada atau salah"})),
     (status = 404, description = "`COMPAT_KEY` is not set", body = ErrorBody),
+    (status = 414, description = "The address is longer than 64 KiB"),
     (status = 429, description = "Too many at once; `Retry-After` says for how long", body = CompatAnswer, example = json!({"success": false, "error": "Terlalu banyak permintaan"})),
     (status = 503, description = "No phone is linked, or a database is down", body = CompatAnswer, example = json!({"success": false, "error": "WhatsApp belum siap. Silakan scan QR code terlebih dahulu."})),
 ))]

@@ -118,7 +118,12 @@ impl Wording {
 pub struct SendHeaders {
     /// Any text of 1 to 255 characters. The same key with the same request, within 7 days, answers
     /// with the report of the first one and sends nothing.
-    #[param(rename = "Idempotency-Key", example = "gangguan-2026-01-10-pagi")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        example = "gangguan-2026-01-10-pagi"
+    )]
     idempotency_key: Option<String>,
     /// `respond-async` answers 202 at once, with the campaign and its `Location`.
     #[param(rename = "Prefer", example = "respond-async")]
@@ -179,7 +184,7 @@ pub enum PhoneAnswer {
             }))),
         )),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
-        (status = 404, description = "No such notice", body = ErrorBody),
+        (status = 404, description = "No such notice, or no such session", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
     )
 )]
@@ -225,6 +230,7 @@ async fn plan_notification(api: &Api, request: NotificationRequest) -> ApiResult
     responses(
         (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 404, description = "No such session", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
     )
 )]
@@ -257,6 +263,7 @@ pub async fn custom(
             ("not on WhatsApp" = (value = json!({"success": false, "phone": "6281234567819", "error": "Nomor tidak terdaftar di WhatsApp"}))),
         )),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
+        (status = 404, description = "No such session", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
     )
 )]
@@ -291,7 +298,7 @@ pub async fn phone(
         (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = super::campaigns::CampaignBody),
         (status = 400, description = "Neither a notice nor a text", body = ErrorBody),
-        (status = 404, description = "No such notice", body = ErrorBody),
+        (status = 404, description = "No such notice, or no such session", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
     )
 )]

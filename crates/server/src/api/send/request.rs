@@ -1,14 +1,38 @@
 //! The bodies of the sends.
 
 use super::MAX_MESSAGE_CHARS;
-use crate::api::validation::{Fields, FromFields};
+use crate::api::validation::{Fields, FromFields, LAST_MILLISECOND};
 use crate::api::whatsapp::MAX_PHONE_CHARS;
 use kabari_domain::Timestamp;
 use std::time::Duration;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The most sessions that one send can name.
 const MAX_SESSIONS: usize = 500;
+
+/// A point in time.
+pub struct Time;
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339 with an offset from UTC"));
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(LAST_MILLISECOND))
+            .description(Some("Seconds since 1970; from 20,000,000,000 on, milliseconds"));
+        OneOfBuilder::new().item(text).item(number).into()
+    }
+}
+
+impl ToSchema for Time {}
 
 /// What may be said with every send.
 #[derive(Debug, Clone, Default, ToSchema)]
@@ -17,10 +41,10 @@ pub struct SendOptions {
     #[schema(required = false, default = false)]
     pub urgent: bool,
     /// When it starts, if not at once. RFC 3339 with an offset, or seconds since 1970.
-    #[schema(value_type = Option<String>, example = "2026-01-10T08:05:00+07:00")]
+    #[schema(value_type = Option<Time>, example = "2026-01-10T08:05:00+07:00")]
     pub starts_at: Option<Timestamp>,
     /// What is not sent by then never is. RFC 3339 with an offset, or seconds since 1970.
-    #[schema(value_type = Option<String>, example = "2026-01-10T18:00:00+07:00")]
+    #[schema(value_type = Option<Time>, example = "2026-01-10T18:00:00+07:00")]
     pub expires_at: Option<Timestamp>,
     /// Send nothing; say who would get what, and when it would end.
     #[schema(required = false, default = false)]
@@ -29,7 +53,7 @@ pub struct SendOptions {
     #[schema(required = false, default = false)]
     pub force: bool,
     /// The sessions that may send it; absent or empty for all.
-    #[schema(required = false, example = json!(["default"]))]
+    #[schema(required = false, max_items = 500, example = json!(["default"]))]
     pub sessions: Vec<String>,
     /// Refuse to repeat a send made within this time; unset, `DUPLICATE_GUARD_SECONDS` counts.
     #[schema(value_type = Option<i64>, minimum = 0, example = 600)]
@@ -40,11 +64,11 @@ impl FromFields for SendOptions {
     fn read(fields: &mut Fields) -> Self {
         let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         SendOptions {
-            urgent: fields.boolean("urgent").unwrap_or(false),
+            urgent: fields.flag("urgent").unwrap_or(false),
             starts_at: fields.time("starts_at"),
             expires_at: fields.time("expires_at"),
-            dry_run: fields.boolean("dry_run").unwrap_or(false),
-            force: fields.boolean("force").unwrap_or(false),
+            dry_run: fields.flag("dry_run").unwrap_or(false),
+            force: fields.flag("force").unwrap_or(false),
             sessions: fields.texts("sessions", MAX_SESSIONS),
             duplicate_guard_seconds: fields
                 .integer_within("duplicate_guard_seconds", 0, i64::MAX)

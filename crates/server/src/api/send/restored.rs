@@ -28,7 +28,7 @@ const ODP: &str = "{odp}";
         (status = 200, description = "The report, or with `dry_run` what it would be", body = SendAnswer),
         (status = 202, description = "With `Prefer: respond-async`: the campaign", body = crate::api::campaigns::CampaignBody),
         (status = 400, description = "A text with `{odp}` in it", body = ErrorBody),
-        (status = 404, description = "No such notice", body = ErrorBody),
+        (status = 404, description = "No such notice, or no such session", body = ErrorBody),
         (status = 409, description = "The same send was made a moment ago", body = DuplicateBody),
     )
 )]

@@ -1,6 +1,6 @@
 //! Fields of requests that change something: absent leaves it as it is, null undoes it.
 
-use super::{Fields, ValueError, coerce};
+use super::{Fields, ValueError, strict, within};
 use serde_json::{Value, json};
 
 impl Fields {
@@ -10,7 +10,7 @@ impl Fields {
         if value.is_null() {
             return Some(None);
         }
-        let read = coerce::integer(&value).and_then(|number| within(number, max));
+        let read = strict::integer(&value).and_then(|number| within(number, 0, max));
         self.note(&[json!(name)], read, value).map(Some)
     }
 
@@ -47,23 +47,5 @@ impl Fields {
             )
         };
         self.note(&[json!(name)], texts.ok_or_else(fault), value).unwrap_or_default()
-    }
-}
-
-fn within(number: i64, max: i64) -> Result<i64, ValueError> {
-    let fault = |kind, word: &str, bound: i64| ValueError {
-        ctx: Some(json!({ word: bound })),
-        ..ValueError::new(
-            kind,
-            format!(
-                "Input should be {} than or equal to {bound}",
-                if word == "ge" { "greater" } else { "less" }
-            ),
-        )
-    };
-    match number {
-        ..0 => Err(fault("greater_than_equal", "ge", 0)),
-        number if number > max => Err(fault("less_than_equal", "le", max)),
-        number => Ok(number),
     }
 }

@@ -3,6 +3,7 @@
 use super::json::{self, JsonError};
 use super::{Fields, FromFields, ValueError};
 use crate::api::error::{ApiError, FieldError};
+use crate::request_body::SMALL_BODY_BYTES;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -19,26 +20,35 @@ pub struct Body<T> {
     pub json: Value,
 }
 
-impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: FromFields + Send + 'static> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        let json = if is_json { parse(&bytes)? } else { not_json(&bytes) };
-        let fault = match json {
-            Value::Object(fields) => {
-                let request = Fields::new("body", fields.clone()).read()?;
-                return Ok(Body { request, json: Value::Object(fields) });
-            }
-            Value::Null => ValueError::missing(),
-            _ => ValueError::new(
-                "model_attributes_type",
-                "Input should be a valid dictionary or object to extract fields from",
-            ),
-        };
-        Err(ApiError::Invalid(vec![FieldError::new("body", &[], fault, json)]))
+        if bytes.len() <= SMALL_BODY_BYTES {
+            return read(&bytes, is_json);
+        }
+        // It takes long enough to hold up what else this thread does: sending, for example.
+        let reading = tokio::task::spawn_blocking(move || read(&bytes, is_json));
+        reading.await.map_err(|error| ApiError::Internal(error.to_string()))?
     }
+}
+
+fn read<T: FromFields>(bytes: &[u8], is_json: bool) -> Result<Body<T>, ApiError> {
+    let json = if is_json { parse(bytes)? } else { not_json(bytes) };
+    let fault = match json {
+        Value::Object(fields) => {
+            let (request, fields) = Fields::new("body", fields).read()?;
+            return Ok(Body { request, json: Value::Object(fields) });
+        }
+        Value::Null => ValueError::missing(),
+        _ => ValueError::new(
+            "model_attributes_type",
+            "Input should be a valid dictionary or object to extract fields from",
+        ),
+    };
+    Err(ApiError::Invalid(vec![FieldError::new("body", &[], fault, json)]))
 }
 
 /// Returns whether the body is JSON; one without a type is taken for it.
@@ -91,7 +101,7 @@ impl<S: Send + Sync, T: FromFields> FromRequestParts<S> for Query<T> {
         // Of a parameter given twice the last one counts.
         let values: Map<_, _> =
             pairs.into_iter().map(|(name, value)| (name, json!(value))).collect();
-        Fields::new("query", values).read().map(Query)
+        Fields::new("query", values).read().map(|(value, _)| Query(value))
     }
 }
 

@@ -8,5 +8,6 @@ mod docs;
 mod http;
 mod keys;
 mod passkey;
+mod schemathesis;
 mod sends;
 mod sessions;
