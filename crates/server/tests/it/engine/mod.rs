@@ -1,6 +1,7 @@
 //! The main job, from a request to what the recipients' phones show, and all that may come
 //! between. What counts is what the simulated phones say, never our own tables.
 
+mod abuse;
 mod backup;
 mod control;
 mod crashes;

@@ -113,6 +113,11 @@ fn assert_pace(simulator: &Simulator) {
 
 /// Between two stanzas of one number, when they came in over the wire.
 pub fn smallest_gap(ledger: &[LedgerEntry]) -> Option<Duration> {
+    gaps(ledger).into_iter().min()
+}
+
+/// All of these.
+pub fn gaps(ledger: &[LedgerEntry]) -> Vec<Duration> {
     // A stanza has an entry for each device, all of the same time.
     let mut by_sender: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     for entry in ledger {
@@ -121,5 +126,5 @@ pub fn smallest_gap(ledger: &[LedgerEntry]) -> Option<Duration> {
     let gaps = by_sender
         .values()
         .flat_map(|times| times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one));
-    gaps.min().map(Duration::from_nanos)
+    gaps.map(Duration::from_nanos).collect()
 }
