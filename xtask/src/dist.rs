@@ -12,8 +12,24 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What builds the package, in the version that it was tried with.
-const CARGO_DEB: (&str, &str) = ("cargo-deb", "3.8.0");
+/// A subcommand of cargo, in the version that it was tried with.
+struct CargoTool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Writes into the program what it was built from, where `cargo audit bin` finds it.
+const CARGO_AUDITABLE: CargoTool = CargoTool { name: "cargo-auditable", version: "0.7.7" };
+/// Lists the same beside the package.
+const CARGO_CYCLONEDX: CargoTool = CargoTool { name: "cargo-cyclonedx", version: "0.5.9" };
+/// Packs it.
+const CARGO_DEB: CargoTool = CargoTool { name: "cargo-deb", version: "3.8.0" };
+
+/// The section of the program that `cargo auditable` adds.
+const AUDITABLE_SECTION: &[u8] = b".dep-v0";
+
+/// The list of what the program is built from, in the format of CycloneDX.
+const SBOM: &str = "kabari.cdx.json";
 
 /// Where the packages of the system come from in which ours is tried.
 const MIRROR: &str = "http://deb.debian.org/debian";
@@ -40,16 +56,18 @@ pub fn run(options: Options) -> Result<()> {
     let root = test::root()?;
     let dist = root.join("target/dist");
     fs::create_dir_all(dist.join("man"))?;
-    test::release()?;
-    write_companions(&root.join("target/release/kabari"), &dist)?;
-    let package = build(&dist, "1")?;
+    let program = root.join("target/release/kabari");
+    build_auditable(&program)?;
+    write_sbom(&root, &dist)?;
+    write_companions(&program, &dist)?;
+    let package = pack(&dist, "1")?;
     println!("{}: {} bytes", package.display(), package.metadata()?.len());
     if options.build_only {
         return Ok(());
     }
     ensure!(process::is_root(), "run this as root, or with --build-only");
     tools::ensure(&[tools::DEBOOTSTRAP])?;
-    let next = build(&dist, "2")?;
+    let next = pack(&dist, "2")?;
     try_out(&package, &next)?;
     Ok(fs::remove_file(next)?)
 }
@@ -64,21 +82,52 @@ fn write_companions(kabari: &Path, dist: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Packs what is built, as this revision of the package.
-fn build(dist: &Path, revision: &str) -> Result<PathBuf> {
-    let tools = test::root()?.join("target/tools");
-    let (name, version) = CARGO_DEB;
-    if find_program(name).is_none() && !tools.join("bin").join(name).exists() {
-        let mut install = test::cargo();
-        install.args(["install", "--locked", "--debug", name, "--version", version, "--root"]);
-        process::run(install.arg(&tools))?;
+impl CargoTool {
+    /// Returns a cargo that has it, after its installation below `target/tools` where it is missing.
+    fn cargo(&self) -> Result<Command> {
+        let tools = test::root()?.join("target/tools");
+        if find_program(self.name).is_none() && !tools.join("bin").join(self.name).exists() {
+            let mut install = test::cargo();
+            install.args(["install", "--locked", "--debug", self.name, "--version", self.version]);
+            process::run(install.arg("--root").arg(&tools))?;
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(tools.join("bin")).chain(std::env::split_paths(&path));
+        let mut cargo = test::cargo();
+        cargo.env("PATH", std::env::join_paths(paths)?);
+        Ok(cargo)
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let paths = std::iter::once(tools.join("bin")).chain(std::env::split_paths(&path));
-    let mut deb = test::cargo();
+}
+
+/// Builds the program with the list of what it is built from in it.
+fn build_auditable(program: &Path) -> Result<()> {
+    process::run(CARGO_AUDITABLE.cargo()?.arg("auditable").args(test::RELEASE_BUILD))?;
+    let program = fs::read(program)?;
+    let mut windows = program.windows(AUDITABLE_SECTION.len());
+    ensure!(windows.any(|bytes| bytes == AUDITABLE_SECTION), "the program names no dependencies");
+    Ok(())
+}
+
+/// Writes the same list beside the package.
+fn write_sbom(root: &Path, dist: &Path) -> Result<()> {
+    let mut list = CARGO_CYCLONEDX.cargo()?;
+    list.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5"]);
+    list.args(["--no-build-deps", "--override-filename", "kabari.cdx"]);
+    process::run(list.arg("--manifest-path").arg(root.join("crates/server/Cargo.toml")))?;
+    fs::rename(root.join("crates/server").join(SBOM), dist.join(SBOM))?;
+    // It writes one for every crate of the workspace.
+    for others in ["crates/domain", "crates/gateway", "crates/wa-sim", "xtask"] {
+        fs::remove_file(root.join(others).join(SBOM))?;
+    }
+    Ok(())
+}
+
+/// Packs what is built, as this revision of the package.
+fn pack(dist: &Path, revision: &str) -> Result<PathBuf> {
+    let mut deb = CARGO_DEB.cargo()?;
     deb.args(["deb", "-p", "kabari", "--no-build", "--no-strip", "--quiet"]);
     deb.args(["--deb-revision", revision, "--output"]).arg(dist);
-    let packed = output(deb.env("PATH", std::env::join_paths(paths)?))?;
+    let packed = output(&mut deb)?;
     let package = packed.lines().last().context("cargo deb names no package")?;
     Ok(PathBuf::from(package))
 }
