@@ -21,6 +21,8 @@ pub enum Bench {
     /// on ten numbers and on one, and on MariaDB how soon the numbers of a killed process send
     /// again from two others.
     Fleet(Fleet),
+    /// How fast the API lists customers, and how much memory many connections take and leave.
+    Api(Api),
     /// How soon the operator's first page is seen, on a phone with a slow line.
     ///
     /// Chromium visits it with the network and the processor slowed down, for the first time and
@@ -66,6 +68,20 @@ pub struct Fleet {
     engine: Engine,
 }
 
+/// How much of it.
+#[derive(Args)]
+pub struct Api {
+    /// How many customers there are, one row of the table each.
+    #[arg(long, default_value = "100,10000")]
+    customers: String,
+    /// How long each rate is measured, in seconds.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Where the customers are.
+    #[arg(long, value_enum, default_value_t = Engine::Both)]
+    engine: Engine,
+}
+
 impl Engine {
     fn names(self) -> &'static [&'static str] {
         match self {
@@ -85,6 +101,7 @@ pub fn run(bench: Bench) -> Result<()> {
     match bench {
         Bench::Wire(options) => wire(options),
         Bench::Fleet(options) => fleet(options),
+        Bench::Api(options) => api(options),
         // The line decides, not how the program was built.
         Bench::Page => pages::speed(),
     }
@@ -131,6 +148,20 @@ fn fleet(options: Fleet) -> Result<()> {
         process::run(&mut command)?;
     }
     Ok(())
+}
+
+fn api(options: Api) -> Result<()> {
+    build()?;
+    let mariadb = (options.engine != Engine::Sqlite).then(start_mariadb).transpose()?;
+    let mut command = test::cargo();
+    command
+        .arg("--quiet")
+        .args(BENCH)
+        .args(["--", "api", "--customers", &options.customers])
+        .args(["--seconds", &options.seconds.to_string()])
+        .args(options.engine.names().iter().flat_map(|engine| ["--engine", engine]))
+        .args(mariadb.iter().flat_map(|mariadb| ["--mariadb-url".into(), mariadb.url()]));
+    process::run(&mut command)
 }
 
 fn start_mariadb() -> Result<MariaDb> {

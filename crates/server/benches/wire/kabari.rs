@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a session may take until it shows a QR.
 const QR_PATIENCE: Duration = Duration::from_secs(60);
 /// What the log says in front of the API's address.
-const ANNOUNCED: &str = "API on http://";
+pub const ANNOUNCED: &str = "API on http://";
 /// What the log says when a session is connected.
 const CONNECTED: &str = "WhatsApp: connected";
 
@@ -52,7 +52,7 @@ impl Installation {
             Engine::Sqlite => vec![],
             Engine::Mariadb => {
                 let server = mariadb_url.context("--engine mariadb needs --mariadb-url")?;
-                let url = empty_database(server).await?;
+                let url = empty_database(server, "kabari_bench").await?;
                 let key = SessionKey::random().to_hex();
                 vec![("STATE_DATABASE_URL", url), ("SESSION_KEY", key)]
             }
@@ -161,24 +161,27 @@ impl Kabari {
 }
 
 /// The billing database.
-async fn add_customers(directory: &Path, customers: u32) -> anyhow::Result<()> {
+pub async fn add_customers(directory: &Path, customers: u32) -> anyhow::Result<()> {
     let path = directory.join("billing.db");
     billing::create(&path).await?;
-    let rows: Vec<String> = (1..=customers)
-        .map(|id| format!("({id}, '{}', '{}', 'ODP-1')", name(id), phone(id)))
-        .collect();
-    let sql = format!("INSERT INTO customers (id, name, phone, odp) VALUES {}", rows.join(", "));
     let mut file = SqliteConnectOptions::new().filename(&path).connect().await?;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut file).await?;
+    sqlx::raw_sql(AssertSqlSafe(customer_rows(customers))).execute(&mut file).await?;
     Ok(file.close().await?)
 }
 
-/// An empty database on this server, and its URL.
-async fn empty_database(server: &str) -> anyhow::Result<String> {
-    const NAME: &str = "kabari_bench";
+/// The statement that adds this many customers.
+pub fn customer_rows(customers: u32) -> String {
+    let rows: Vec<String> = (1..=customers)
+        .map(|id| format!("({id}, '{}', '{}', 'ODP-1')", name(id), phone(id)))
+        .collect();
+    format!("INSERT INTO customers (id, name, phone, odp) VALUES {}", rows.join(", "))
+}
+
+/// An empty database of this name on this server, and its URL.
+pub async fn empty_database(server: &str, name: &str) -> anyhow::Result<String> {
     let mut connection = MySqlConnectOptions::from_str(server)?.connect().await?;
-    let sql = format!("DROP DATABASE IF EXISTS {NAME}; CREATE DATABASE {NAME}");
+    let sql = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
     connection.close().await?;
-    Ok(format!("{}/{NAME}", server.trim_end_matches('/')))
+    Ok(format!("{}/{name}", server.trim_end_matches('/')))
 }

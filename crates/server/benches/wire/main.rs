@@ -1,10 +1,11 @@
 //! Messages per second over the wire: kabari's dispatcher beside the bare WhatsApp client, and how
-//! it grows with its numbers (`fleet`).
+//! it grows with its numbers (`fleet`), and how fast its API is (`api`).
 //!
 //! `cargo xtask bench` builds and starts this. The simulator and the client under measure
 //! are processes of their own, so that each one's processor time and memory are its own; this one
 //! only gives orders and waits. How fast messages go out is read off the simulator's ledger.
 
+mod api;
 mod arrivals;
 mod bare;
 mod fleet;
@@ -47,6 +48,8 @@ struct Cli {
 enum Role {
     /// How kabari grows with its sessions.
     Fleet(fleet::Order),
+    /// How fast the API lists customers, and what connections leave in memory.
+    Api(api::Order),
     /// The simulator that this program starts itself as.
     #[command(hide = true)]
     Simulator,
@@ -89,6 +92,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.role {
         Some(Role::Fleet(order)) => fleet::measure(order).await,
+        Some(Role::Api(order)) => api::measure(order).await,
         Some(Role::Simulator) => simulator::serve().await,
         Some(Role::Bare(options)) => bare::write(options).await,
         None => compare(cli.order).await,

@@ -355,12 +355,6 @@ impl Database {
     }
 }
 
-/// Leaves the session's time zone alone. The driver would set it to UTC and shift TIMESTAMP
-/// columns. The billing application reads and writes them in the server's own zone, so we do too.
-pub(super) fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
-    options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
-}
-
 /// Returns a pool that uses connections without trying them first: a file does not go away.
 ///
 /// A full disk ends a transaction without the driver's knowledge: to it the connection would be in

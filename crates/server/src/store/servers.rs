@@ -1,7 +1,6 @@
 //! The server of a database, or several of which one takes writes: the primary of a replication,
 //! or a node of a Galera cluster.
 
-use super::database::plain;
 use super::error::{StoreError, Which};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::{ConnectOptions, Connection, MySqlConnection};
@@ -12,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// How long a server may take to say whether it takes writes.
+/// How long one of several servers may take to give a connection, or to say whether it takes
+/// writes, before another is asked.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long nobody looks again after no server was found that takes writes.
 const SEARCH_PAUSE: Duration = Duration::from_millis(500);
@@ -53,13 +53,12 @@ impl Servers {
         hosts: Vec<MySqlConnectOptions>,
         connections: MySqlPoolOptions,
     ) -> Result<Servers, StoreError> {
-        let host = match hosts.len() {
-            1 => 0,
-            _ => find_writer(&hosts, 0)
-                .await
-                .map_err(|error| StoreError::from_sqlx(Which::State, &error))?,
-        };
-        Ok(Servers::at(host, hosts, connections))
+        if hosts.len() == 1 {
+            return Ok(Servers::at(0, hosts, connections));
+        }
+        let found = find_writer(&hosts, 0).await;
+        let host = found.map_err(|error| StoreError::from_sqlx(Which::State, &error))?;
+        Ok(Servers::at(host, hosts, connections.acquire_timeout(PROBE_TIMEOUT)))
     }
 
     fn at(host: usize, hosts: Vec<MySqlConnectOptions>, connections: MySqlPoolOptions) -> Servers {
@@ -126,6 +125,12 @@ impl Servers {
         }
         writer.pool.clone()
     }
+}
+
+/// Leaves the session's time zone alone. The driver would set it to UTC and shift TIMESTAMP
+/// columns. The billing application reads and writes them in the server's own zone, so we do too.
+fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
 }
 
 /// Returns the servers that a URL names: `mysql://user:password@one:3306,two:3306/database`.

@@ -86,14 +86,16 @@ impl Billing {
     pub fn connect(target: BillingTarget) -> Result<Billing, StoreError> {
         let database = match target {
             BillingTarget::MySql { host, port, database, username, password } => {
-                Database::billing_server(
-                    MySqlConnectOptions::new()
-                        .host(&host)
-                        .port(port)
-                        .database(&database)
-                        .username(&username)
-                        .password(&password),
-                )
+                let mut options = MySqlConnectOptions::new()
+                    .host(&host)
+                    .port(port)
+                    .database(&database)
+                    .username(&username);
+                // An empty one would be proved to the server like any other, and refused.
+                if !password.is_empty() {
+                    options = options.password(&password);
+                }
+                Database::billing_server(options)
             }
             BillingTarget::Sqlite { path } => Database::billing_file(&path),
         };

@@ -104,6 +104,7 @@ impl StateStore {
         if campaigns.is_empty() {
             return Ok(vec![]);
         }
+        let _turn = self.0.claims.lock().await;
         let mut tx = self.db().begin().await?;
         let mut leased: Vec<LeasedDelivery> = vec![];
         for campaign in &campaigns {

@@ -80,7 +80,7 @@ use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 /// How many campaigns one process records at once on a server: each holds a connection while its
 /// recipients stream in, and the dispatcher needs some too.
@@ -122,6 +122,9 @@ struct Inner {
     database: Database,
     clock: Clock,
     creations: Semaphore,
+    /// Whoever claims has this: a claim passes over what another one is looking at, on a server,
+    /// and would find nothing where there is something.
+    claims: Mutex<()>,
     handovers: Handovers,
     /// Counts commits of this process after which sessions may find something to send.
     work: watch::Sender<u64>,
@@ -175,6 +178,7 @@ impl StateStore {
             database,
             clock,
             creations,
+            claims: Mutex::default(),
             handovers: Handovers::default(),
             work,
         }))

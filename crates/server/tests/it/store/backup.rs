@@ -138,7 +138,8 @@ async fn rows_that_no_backup_has_are_refused(test: TestState) {
     report(state, &held, LinkState::Replaced, &sender()).await;
     create(state, new_campaign(), recipients(1)).await;
     let parts = parts(state).await;
-    let empty = TestState::open(Engine::Sqlite).await.state;
+    let other = TestState::open(Engine::Sqlite).await;
+    let empty = &other.state;
     let broken: [fn(&mut TablePart); 4] = [
         |part| part.table = "deliveries; DROP TABLE users; --".to_owned(),
         |part| part.columns[0] = "id) SELECT (1".to_owned(),
@@ -148,10 +149,10 @@ async fn rows_that_no_backup_has_are_refused(test: TestState) {
     for (at, breaks) in broken.into_iter().enumerate() {
         let mut parts = parts.clone();
         breaks(parts.iter_mut().find(|part| part.table == "deliveries").unwrap());
-        assert!(restore(&empty, &parts, false).await.is_err(), "{at}");
+        assert!(restore(empty, &parts, false).await.is_err(), "{at}");
         assert!(empty.sessions().await.unwrap().is_empty(), "{at}: nothing of it is kept");
     }
-    restore(&empty, &parts, false).await.unwrap();
+    restore(empty, &parts, false).await.unwrap();
     let link = empty.session(SESSION).await.unwrap().unwrap().link;
     assert_eq!(link, LinkState::Starting, "the one that is restored connects");
 }

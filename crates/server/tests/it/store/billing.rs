@@ -71,6 +71,16 @@ async fn seed_in_a_file(directory: &TempDir, billing: &Billing) -> Billing {
 }
 
 #[tokio::test]
+async fn an_account_without_a_password_is_let_in() {
+    let (mut seed, _) = seed().await;
+    let name = &seed.database.name;
+    seed.database.execute(format!("ALTER USER {name} IDENTIFIED BY ''")).await;
+    let BillingTarget::MySql { password, .. } = &mut seed.target else { panic!("a server") };
+    password.clear();
+    Billing::connect(seed.target.clone()).unwrap().check().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_seed_reads_the_same_on_both_engines() {
     let (_seed, server) = seed().await;
     let directory = TempDir::new().unwrap();
