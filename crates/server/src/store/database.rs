@@ -7,6 +7,8 @@ use super::row::{Row, Value};
 use super::servers::Servers;
 use super::transaction::{EngineConnection, EngineTransaction, Transaction};
 use crate::metrics::statement_times;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use prometheus::Histogram;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::sqlite::{
@@ -185,7 +187,7 @@ impl Database {
                 }
             }
         };
-        self.bounded(rows).await
+        self.bounded(rows.boxed()).await
     }
 
     /// Returns the first row of a query, outside any transaction.
@@ -222,7 +224,7 @@ impl Database {
                 }
             }
         };
-        self.bounded(written).await
+        self.bounded(written.boxed()).await
     }
 
     /// Begins a transaction that will write. Without [`Transaction::commit`] it rolls back.
@@ -238,7 +240,7 @@ impl Database {
                 }
             })
         };
-        Ok(Transaction::new(self, self.bounded(inner).await?))
+        Ok(Transaction::new(self, self.bounded(inner.boxed()).await?))
     }
 
     /// Runs statements in one transaction, which is given up unless each that is required changes
@@ -293,7 +295,7 @@ impl Database {
                 ),
             })
         };
-        Ok(Transaction::new(self, self.bounded(inner).await?))
+        Ok(Transaction::new(self, self.bounded(inner.boxed()).await?))
     }
 
     /// Runs `attempt` again while it loses to others: a deadlock, a lock wait that ran out, or a
@@ -317,9 +319,12 @@ impl Database {
 
     /// Limits how long a call takes: a server that accepts connections and then says nothing must
     /// not hold its callers for ever. A file answers or fails by itself.
+    ///
+    /// Boxed, because what a driver keeps while it waits is large, and would be part of everything
+    /// that waits for it in turn.
     pub(super) async fn bounded<T>(
         &self,
-        call: impl Future<Output = Result<T, sqlx::Error>>,
+        call: BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
         let which = self.which;
         let began = Instant::now();

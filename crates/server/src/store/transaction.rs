@@ -4,6 +4,7 @@ use super::database::{Database, WriteResult};
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
+use futures_util::FutureExt;
 use sqlx::mysql::{MySql, MySqlArguments};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::{AssertSqlSafe, MySqlConnection, SqliteConnection};
@@ -44,7 +45,7 @@ impl<'d> Transaction<'d> {
 
     pub async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let rows = self.inner.connection().rows(self.database.which(), sql, values);
-        self.database.bounded(rows).await
+        self.database.bounded(rows.boxed()).await
     }
 
     pub async fn row(&mut self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
@@ -57,7 +58,7 @@ impl<'d> Transaction<'d> {
         values: Vec<Value>,
     ) -> Result<WriteResult, StoreError> {
         let execute = self.inner.connection().execute(sql, values);
-        let written = self.database.bounded(execute).await?;
+        let written = self.database.bounded(execute.boxed()).await?;
         self.wrote |= written.rows > 0;
         Ok(written)
     }
@@ -70,7 +71,7 @@ impl<'d> Transaction<'d> {
                 EngineTransaction::MySql(inner) => inner.commit().await,
             }
         };
-        self.database.bounded(commit).await
+        self.database.bounded(commit.boxed()).await
     }
 
     /// Gives up what was done, and lets go of the rows that were locked: without it that happens a
@@ -82,7 +83,7 @@ impl<'d> Transaction<'d> {
                 EngineTransaction::MySql(inner) => inner.rollback().await,
             }
         };
-        self.database.bounded(rollback).await
+        self.database.bounded(rollback.boxed()).await
     }
 
     pub async fn commit(self) -> Result<(), StoreError> {

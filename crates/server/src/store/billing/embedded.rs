@@ -7,8 +7,8 @@ use super::super::error::{StoreError, Which};
 use super::super::row::{Value, params};
 use super::super::state::make_private_file;
 use super::super::transaction::Transaction;
-use super::Billing;
 use super::import::{Change, CustomerRow, ImportPlan, plan};
+use super::{Billing, CUSTOMER, read_customer};
 use chrono::NaiveDateTime;
 use kabari_domain::{Customer, Notice};
 use sqlx::ConnectOptions;
@@ -113,9 +113,8 @@ fn time(time: Option<NaiveDateTime>) -> Option<String> {
 
 /// Everybody, for an import that changes some of them.
 async fn customers(tx: &mut Transaction<'_>) -> Result<Vec<Customer>, StoreError> {
-    let sql = "SELECT id AS customer_id, name, CAST(phone AS CHAR) AS phone_text, odp, \
-               is_active <> 0 AS active FROM customers ORDER BY id";
-    tx.rows(sql, vec![]).await?.iter().map(super::read_customer).collect()
+    let sql = format!("SELECT {CUSTOMER} FROM customers ORDER BY id");
+    tx.rows(&sql, vec![]).await?.iter().map(read_customer).collect()
 }
 
 /// Makes the file with empty tables, unless it is there already. Columns are named as in the

@@ -274,11 +274,8 @@ impl Pages {
             (Some(odps), Engine::Sqlite) => Some(odps.iter().map(|odp| fold(odp)).collect()),
             (None, _) => None,
         };
-        let sql = format!(
-            "SELECT CAST(id AS SIGNED) AS customer_id, name, CAST(phone AS CHAR) AS phone_text, \
-             odp, is_active <> 0 AS active FROM customers WHERE {conditions} \
-             ORDER BY id LIMIT {PAGE}"
-        );
+        let sql =
+            format!("SELECT {CUSTOMER} FROM customers WHERE {conditions} ORDER BY id LIMIT {PAGE}");
         let rows = database.rows(&sql, values).await.map_err(|e| in_table(e, "customers"))?;
         let full = rows.len() == PAGE;
         let mut page = rows.iter().map(read_customer).collect::<Result<Vec<_>, _>>()?;
@@ -299,13 +296,16 @@ fn fold(odp: &str) -> String {
     odp.trim().to_lowercase()
 }
 
+/// The columns that [`read_customer`] reads, by their places.
+const CUSTOMER: &str = "CAST(id AS SIGNED), name, CAST(phone AS CHAR), odp, is_active <> 0";
+
 fn read_customer(row: &Row) -> Result<Customer, StoreError> {
     Ok(Customer {
-        id: row.get("customer_id")?,
-        name: row.get("name")?,
-        phone: row.get("phone_text")?,
-        odp: row.get("odp")?,
-        is_active: row.get::<Option<i64>>("active")? == Some(1),
+        id: row.at(0)?,
+        name: row.at(1)?,
+        phone: row.at(2)?,
+        odp: row.at(3)?,
+        is_active: row.at::<Option<i64>>(4)? == Some(1),
     })
 }
 
