@@ -23,6 +23,8 @@ pub enum Bench {
     Fleet(Fleet),
     /// How fast the API lists customers, and how much memory many connections take and leave.
     Api(Api),
+    /// How long reads and claims take with a long history, beside a short one.
+    History(History),
     /// How soon the operator's first page is seen, on a phone with a slow line.
     ///
     /// Chromium visits it with the network and the processor slowed down, for the first time and
@@ -82,6 +84,17 @@ pub struct Api {
     engine: Engine,
 }
 
+/// How long a history.
+#[derive(Args)]
+pub struct History {
+    /// How many deliveries the long one has, at least.
+    #[arg(long, default_value_t = 1_000_000)]
+    deliveries: u32,
+    /// Where kabari keeps its state.
+    #[arg(long, value_enum, default_value_t = Engine::Both)]
+    engine: Engine,
+}
+
 impl Engine {
     fn names(self) -> &'static [&'static str] {
         match self {
@@ -102,6 +115,7 @@ pub fn run(bench: Bench) -> Result<()> {
         Bench::Wire(options) => wire(options),
         Bench::Fleet(options) => fleet(options),
         Bench::Api(options) => api(options),
+        Bench::History(options) => history(options),
         // The line decides, not how the program was built.
         Bench::Page => pages::speed(),
     }
@@ -162,6 +176,22 @@ fn api(options: Api) -> Result<()> {
         .args(options.engine.names().iter().flat_map(|engine| ["--engine", engine]))
         .args(mariadb.iter().flat_map(|mariadb| ["--mariadb-url".into(), mariadb.url()]));
     process::run(&mut command)
+}
+
+/// The database decides, not how the program was built.
+fn history(options: History) -> Result<()> {
+    for engine in options.engine.names() {
+        let mut command = test::cargo();
+        command
+            .args(["run", "--quiet", "--locked", "-p", "kabari", "--example", "history", "--"])
+            .args(["--deliveries", &options.deliveries.to_string()]);
+        let mariadb = (*engine == "mariadb").then(start_mariadb).transpose()?;
+        if let Some(mariadb) = &mariadb {
+            command.args(["--mariadb-url", &mariadb.url()]);
+        }
+        process::run(&mut command)?;
+    }
+    Ok(())
 }
 
 fn start_mariadb() -> Result<MariaDb> {

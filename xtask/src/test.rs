@@ -129,13 +129,16 @@ fn release() -> Result<Outcome> {
 fn test(arguments: &[String]) -> Result<Outcome> {
     tools::ensure(&[
         tools::MARIADB,
+        tools::GALERA,
         tools::NODE,
         tools::NPM,
         tools::PYTHON,
         tools::CHROMIUM,
         tools::CHROMEDRIVER,
     ])?;
-    tools::unpack_promtool(&root()?.join("target"))?;
+    for unpacked in [tools::PROMTOOL, tools::STATE_TRANSFER] {
+        tools::unpack(&unpacked, &root()?.join("target"))?;
+    }
     install_packages()?;
     let mariadb = MariaDb::start()?;
     println!("MariaDB for the tests: {}", mariadb.url());

@@ -2,7 +2,7 @@
 
 use crate::process::{self, find_program};
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A program from Debian's packages.
@@ -52,8 +52,24 @@ pub const CHROMEDRIVER: Tool =
 pub const DEBOOTSTRAP: Tool =
     Tool { programs: &["debootstrap"], packages: &["debootstrap"], probe: &[] };
 
-/// The package with the judge of what is written for Prometheus.
-const PROMETHEUS: &str = "prometheus";
+/// Lets several MariaDB servers be one database, and copies it to those that join.
+pub const GALERA: Tool = Tool {
+    programs: &["sh"],
+    packages: &["galera-4", "rsync", "iproute2"],
+    probe: &["-c", "test -e /usr/lib/galera/libgalera_smm.so && command -v rsync && command -v ss"],
+};
+
+/// A program whose package stays uninstalled: it would start a server.
+pub struct Unpacked {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// Judges what is written for Prometheus.
+pub const PROMTOOL: Unpacked = Unpacked { program: "promtool", package: "prometheus" };
+/// Copies a database to a node that joins a Galera cluster.
+pub const STATE_TRANSFER: Unpacked =
+    Unpacked { program: "wsrep_sst_rsync", package: "mariadb-server" };
 
 impl Tool {
     fn is_there(&self) -> bool {
@@ -106,27 +122,29 @@ pub fn install_python_packages(directory: &Path) -> Result<()> {
     process::run(pip.current_dir(directory))
 }
 
-/// Unpacks Prometheus's `promtool` below `target`, unless the system has one. The package itself
-/// stays uninstalled: it would start a server.
-pub fn unpack_promtool(target: &Path) -> Result<()> {
+/// Unpacks the package of a program below `target`, unless the system has the program.
+pub fn unpack(Unpacked { program, package }: &Unpacked, target: &Path) -> Result<()> {
     let directory = target.join("tools");
-    if find_program("promtool").is_some() || directory.join("usr/bin/promtool").exists() {
+    if find_program(program).is_some() || directory.join("usr/bin").join(program).exists() {
         return Ok(());
     }
     std::fs::create_dir_all(&directory)?;
-    let install = "install the Debian package prometheus yourself and run this again";
-    let download = |package: &str| {
+    let install = || format!("install the Debian package {package} yourself and run this again");
+    let download = || {
         let mut apt = Command::new("apt-get");
         process::run(apt.args(["-qq", "download", package]).current_dir(&directory))
     };
-    if download(PROMETHEUS).is_err() {
+    if download().is_err() {
         apt_get(&["update"]).context("apt-get update")?;
-        download(PROMETHEUS).context(install)?;
+        download().with_context(install)?;
     }
-    let mut packages = std::fs::read_dir(&directory)?.filter_map(|entry| Some(entry.ok()?.path()));
-    let package = packages.find(|path| path.extension().is_some_and(|end| end == "deb"));
-    let package = package.context(install)?;
-    process::run(Command::new("dpkg-deb").arg("--extract").args([&package, &directory]))
+    let is_package = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&format!("{package}_")) && name.ends_with(".deb")
+    };
+    let mut files = std::fs::read_dir(&directory)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let file = files.find(is_package).with_context(install)?;
+    process::run(Command::new("dpkg-deb").arg("--extract").args([&file, &directory]))
 }
 
 /// Stays in the terminal's foreground, unlike other children: sudo may ask for a password.

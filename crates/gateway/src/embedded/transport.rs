@@ -101,6 +101,7 @@ impl TransportFactory for Dialer {
         if let Err(error) = &dialed {
             tracing::warn!(host = self.server.host, "cannot connect to WhatsApp: {error:#}");
             self.shared.update_link(|link| {
+                link.error.take_if(|error| error == wording::RECONNECTING);
                 link.error.get_or_insert_with(|| wording::WHATSAPP_UNREACHABLE.into());
             });
         }

@@ -3,6 +3,7 @@
 use super::Api;
 use super::service::{CHECK_TIMEOUT, condition};
 use crate::disk;
+use crate::store::state::Session;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -73,7 +74,7 @@ pub const REASONS: [&str; 10] = [
 ///
 /// 503 with the reasons when somebody has to do something: a database, the disk, the link to
 /// WhatsApp, the clock. One number's trouble is none as long as another number can send; a
-/// connection that is being made again is none either.
+/// connection that is being made again is none either, unless WhatsApp cannot be reached.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -95,11 +96,26 @@ struct Facts {
     database: Result<(), String>,
     state_database: Result<(), String>,
     free_bytes: Option<u64>,
-    /// Of each session, whether a phone is linked and how the link is; `None` if nobody knows.
-    links: Option<Vec<(bool, LinkState)>>,
+    /// The link of each session; `None` if nobody knows.
+    links: Option<Vec<LinkFacts>>,
     longest_round: Duration,
     /// The greatest difference between this machine's clock and the others.
     clock_difference: Duration,
+}
+
+/// How a session is linked.
+struct LinkFacts {
+    is_linked: bool,
+    state: LinkState,
+    /// Whether WhatsApp's server cannot even be dialed.
+    is_offline: bool,
+}
+
+impl LinkFacts {
+    fn of(session: &Session) -> LinkFacts {
+        let is_offline = session.last_error.as_deref() == Some(wording::WHATSAPP_UNREACHABLE);
+        LinkFacts { is_linked: session.is_linked(), state: session.link, is_offline }
+    }
 }
 
 /// Looks at everything.
@@ -123,9 +139,7 @@ pub async fn readiness(api: &Api) -> Readiness {
         database,
         state_database,
         free_bytes: disk::free_bytes(&api.settings.data_dir),
-        links: sessions.map(|sessions| {
-            sessions.iter().map(|session| (session.is_linked(), session.link)).collect()
-        }),
+        links: sessions.map(|sessions| sessions.iter().map(LinkFacts::of).collect()),
         longest_round: api.metrics.longest_round(api.sessions.clock().monotonic()),
         clock_difference: apart.max(from_whatsapp.unwrap_or_default()),
     };
@@ -152,13 +166,12 @@ fn reasons(facts: Facts) -> Vec<Reason> {
         add("disk_full", wording::DISK_NEARLY_FULL);
     }
     if let Some(links) = facts.links {
-        let linked: Vec<LinkState> =
-            links.into_iter().filter_map(|(linked, link)| linked.then_some(link)).collect();
+        let linked: Vec<LinkFacts> = links.into_iter().filter(|link| link.is_linked).collect();
         if linked.is_empty() {
             add("not_linked", wording::NOT_LINKED);
         }
-        if linked.iter().all(|link| trouble(*link).is_some()) {
-            for (reason, message) in linked.into_iter().filter_map(trouble) {
+        if linked.iter().all(|link| trouble(link).is_some()) {
+            for (reason, message) in linked.iter().filter_map(trouble) {
                 add(reason, message);
             }
         }
@@ -173,13 +186,14 @@ fn reasons(facts: Facts) -> Vec<Reason> {
 }
 
 /// Why nothing goes out over such a link until somebody does something.
-fn trouble(link: LinkState) -> Option<(&'static str, &'static str)> {
-    match link {
+fn trouble(link: &LinkFacts) -> Option<(&'static str, &'static str)> {
+    match link.state {
         LinkState::Banned { .. } => Some(("banned", wording::BANNED)),
         LinkState::ClientOutdated => Some(("client_outdated", wording::CLIENT_OUTDATED)),
         LinkState::Replaced => Some(("replaced", wording::REPLACED)),
         LinkState::Unreachable => Some(("unreachable", wording::GATEWAY_DOWN)),
-        _ => None,
+        LinkState::Connected => None,
+        _ => link.is_offline.then_some(("unreachable", wording::WHATSAPP_UNREACHABLE)),
     }
 }
 
@@ -190,12 +204,16 @@ mod tests {
 
     const BANNED: LinkState = LinkState::Banned { until: Timestamp(0) };
 
+    fn link(is_linked: bool, state: LinkState) -> LinkFacts {
+        LinkFacts { is_linked, state, is_offline: false }
+    }
+
     fn well() -> Facts {
         Facts {
             database: Ok(()),
             state_database: Ok(()),
             free_bytes: Some(disk::LOW_BYTES),
-            links: Some(vec![(true, LinkState::Connected)]),
+            links: Some(vec![link(true, LinkState::Connected)]),
             longest_round: STUCK_AFTER,
             clock_difference: CLOCK_TOLERANCE,
         }
@@ -206,7 +224,8 @@ mod tests {
     }
 
     fn with_links(links: &[(bool, LinkState)]) -> Vec<&'static str> {
-        names(Facts { links: Some(links.to_vec()), ..well() })
+        let links = links.iter().map(|(is_linked, state)| link(*is_linked, *state)).collect();
+        names(Facts { links: Some(links), ..well() })
     }
 
     #[test]
@@ -224,6 +243,19 @@ mod tests {
             assert_eq!(names(facts), [reason]);
             assert!(REASONS.contains(&reason));
         }
+    }
+
+    #[test]
+    fn a_connection_that_is_made_anew_is_no_trouble_unless_whatsapp_is_out_of_reach() {
+        let with = |state, is_offline| {
+            names(Facts {
+                links: Some(vec![LinkFacts { is_linked: true, state, is_offline }]),
+                ..well()
+            })
+        };
+        assert_eq!(with(LinkState::Connecting, false), [""; 0]);
+        assert_eq!(with(LinkState::Connecting, true), ["unreachable"]);
+        assert_eq!(with(LinkState::Connected, true), [""; 0]);
     }
 
     #[test]

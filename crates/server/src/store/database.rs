@@ -4,16 +4,17 @@ use super::batch::{BatchWriter, Batched, Statement, refusal};
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
+use super::servers::Servers;
 use super::transaction::{EngineConnection, EngineTransaction, Transaction};
 use crate::metrics::statement_times;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use prometheus::Histogram;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -57,7 +58,7 @@ enum Pools {
         /// Started by the first batch.
         batches: OnceLock<BatchWriter>,
     },
-    MySql(MySqlPool),
+    MySql(Servers),
 }
 
 impl Pools {
@@ -75,11 +76,10 @@ pub(super) struct WriteResult {
 impl Database {
     /// Returns the provider's server; connects when first used.
     pub fn billing_server(options: MySqlConnectOptions) -> Database {
-        let pool = MySqlPoolOptions::new()
+        let connections = MySqlPoolOptions::new()
             .max_connections(READER_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(plain(options));
-        Database::new(Which::Billing, Pools::MySql(pool))
+            .acquire_timeout(CONNECT_TIMEOUT);
+        Database::new(Which::Billing, Pools::MySql(Servers::one(options, connections)))
     }
 
     /// Returns a billing file; opened when first used. Readers may take back what a writer that has died
@@ -89,22 +89,22 @@ impl Database {
             .filename(path)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
+        let writer = file_pool()
             .max_connections(1)
             .acquire_timeout(WRITER_TIMEOUT)
             .connect_lazy_with(options.clone());
-        let reader = SqlitePoolOptions::new()
+        let reader = file_pool()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(options.pragma("query_only", "ON"));
         Database::new(Which::Billing, Pools::sqlite(reader, writer))
     }
 
-    /// Returns a state database on a server.
+    /// Returns a state database on a server, or on the one of several that takes writes.
     ///
     /// READ COMMITTED, because claiming rows deadlocks all the time under the default isolation.
-    pub async fn state_server(options: MySqlConnectOptions) -> Result<Database, StoreError> {
-        let pool = MySqlPoolOptions::new()
+    pub async fn state_server(hosts: Vec<MySqlConnectOptions>) -> Result<Database, StoreError> {
+        let connections = MySqlPoolOptions::new()
             .max_connections(SERVER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(|connection, _| {
@@ -118,11 +118,9 @@ impl Database {
                     sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
                     Ok(())
                 })
-            })
-            .connect_with(plain(options))
-            .await
-            .map_err(|e| StoreError::from_sqlx(Which::State, &e))?;
-        Ok(Database::new(Which::State, Pools::MySql(pool)))
+            });
+        let servers = Servers::find(hosts, connections).await?;
+        Ok(Database::new(Which::State, Pools::MySql(servers)))
     }
 
     /// Returns a state file, which must be there already.
@@ -182,8 +180,8 @@ impl Database {
                         .rows(self.which, sql, values)
                         .await
                 }
-                Pools::MySql(pool) => {
-                    EngineConnection::MySql(&mut *pool.acquire().await?)
+                Pools::MySql(servers) => {
+                    EngineConnection::MySql(&mut *servers.pool().await?.acquire().await?)
                         .rows(self.which, sql, values)
                         .await
                 }
@@ -219,8 +217,10 @@ impl Database {
                         .execute(sql, values)
                         .await
                 }
-                Pools::MySql(pool) => {
-                    EngineConnection::MySql(&mut *pool.acquire().await?).execute(sql, values).await
+                Pools::MySql(servers) => {
+                    EngineConnection::MySql(&mut *servers.pool().await?.acquire().await?)
+                        .execute(sql, values)
+                        .await
                 }
             }
         };
@@ -235,7 +235,9 @@ impl Database {
                 Pools::Sqlite { writer, .. } => {
                     EngineTransaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
                 }
-                Pools::MySql(pool) => EngineTransaction::MySql(pool.begin().await?),
+                Pools::MySql(servers) => {
+                    EngineTransaction::MySql(servers.pool().await?.begin().await?)
+                }
             })
         };
         Ok(Transaction::new(self, self.bounded(inner.boxed()).await?))
@@ -281,12 +283,15 @@ impl Database {
             Ok(match &self.pools {
                 // Its first SELECT decides what it sees.
                 Pools::Sqlite { reader, .. } => EngineTransaction::Sqlite(reader.begin().await?),
-                Pools::MySql(pool) => EngineTransaction::MySql(
-                    pool.begin_with(
-                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
-                         START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-                    )
-                    .await?,
+                Pools::MySql(servers) => EngineTransaction::MySql(
+                    servers
+                        .pool()
+                        .await?
+                        .begin_with(
+                            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                             START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                        )
+                        .await?,
                 ),
             })
         };
@@ -323,30 +328,46 @@ impl Database {
     ) -> Result<T, StoreError> {
         let which = self.which;
         let began = Instant::now();
-        let result = match self.engine() {
-            Engine::Sqlite => call.await,
-            Engine::MySql => match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
-                Ok(result) => result,
+        let servers = match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::MySql(servers) => Some(servers),
+        };
+        let result = match servers {
+            None => call.await.map_err(|e| StoreError::from_sqlx(which, &e)),
+            Some(_) => match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
+                Ok(result) => result.map_err(|e| StoreError::from_sqlx(which, &e)),
                 Err(_) => {
                     let reason = format!("no answer within {} s", STATEMENT_TIMEOUT.as_secs());
-                    return Err(StoreError::Unavailable { which, reason });
+                    Err(StoreError::Unavailable { which, reason })
                 }
             },
         };
         self.statement_times.observe(began.elapsed().as_secs_f64());
-        result.map_err(|e| StoreError::from_sqlx(which, &e))
+        if let (Some(servers), Err(error)) = (servers, &result)
+            && matches!(error, StoreError::Unavailable { .. } | StoreError::ReadOnly { .. })
+        {
+            servers.doubt();
+        }
+        result
+    }
+
+    /// Returns how to connect to the server that takes writes; `None` for a file.
+    pub fn writer_options(&self) -> Option<MySqlConnectOptions> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::MySql(servers) => Some(servers.writer_options()),
+        }
     }
 }
 
-/// Leaves the session's time zone alone. The driver would set it to UTC and shift TIMESTAMP
-/// columns. The billing application reads and writes them in the server's own zone, so we do too.
-pub(super) fn plain(options: MySqlConnectOptions) -> MySqlConnectOptions {
-    options.timezone(None).pipes_as_concat(false).charset("utf8mb4").disable_statement_logging()
-}
-
 /// Returns a pool that uses connections without trying them first: a file does not go away.
+///
+/// A full disk ends a transaction without the driver's knowledge: to it the connection would be in
+/// that transaction for ever, and begin no other. Such a connection is replaced.
 fn file_pool() -> SqlitePoolOptions {
-    SqlitePoolOptions::new().test_before_acquire(false)
+    SqlitePoolOptions::new().test_before_acquire(false).before_acquire(|connection, _| {
+        Box::pin(async move { Ok(!connection.is_in_transaction()) })
+    })
 }
 
 /// Returns how a state file is opened.

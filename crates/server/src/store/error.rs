@@ -176,7 +176,8 @@ fn from_mysql(which: Which, error: &MySqlDatabaseError) -> StoreError {
     match error.number() {
         1213 | 1205 | 1020 => StoreError::Busy { which },
         // Too many connections, shutting down, connection killed, query interrupted, gone, lost.
-        1040 | 1053 | 1927 | 1317 | 1152 | 1184 | 2006 | 2013 | 3168 | 4031 => {
+        // Then: a Galera node without the others, and a commit that was neither refused nor done.
+        1040 | 1053 | 1927 | 1317 | 1152 | 1184 | 2006 | 2013 | 3168 | 4031 | 1047 | 1180 => {
             StoreError::Unavailable { which, reason: reason() }
         }
         1044 | 1045 | 1049 | 1142 | 1143 | 1227 | 1698 => {

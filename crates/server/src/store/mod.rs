@@ -12,6 +12,7 @@ mod error;
 mod legacy_session;
 mod row;
 mod search;
+mod servers;
 mod snapshot;
 pub mod state;
 mod transaction;

@@ -11,6 +11,7 @@ mod engine;
 mod gateway;
 mod harness;
 mod modules;
+mod outages;
 mod release;
 mod store;
 mod web;

@@ -69,6 +69,7 @@ use super::database::Database;
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value, params};
+use super::servers;
 use super::transaction::Transaction;
 use crate::clock::{Clock, stepped};
 use crate::private;
@@ -77,7 +78,6 @@ use kabari_domain::Timestamp;
 use prometheus::Histogram;
 use sqlx::mysql::MySqlConnectOptions;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -97,7 +97,8 @@ pub enum StateTarget {
     Sqlite { path: PathBuf },
     /// A MariaDB (10.6+) or MySQL (8+) server.
     MySql {
-        /// `mysql://user:password@host:port/database`
+        /// `mysql://user:password@host:port/database`; of several `host:port`, separated by
+        /// commas, the one that takes writes is followed.
         url: String,
     },
 }
@@ -132,7 +133,7 @@ struct Inner {
 impl StateStore {
     /// Connects, and brings the schema up to date; several nodes may do so at once.
     pub async fn open(target: StateTarget, clock: Clock) -> Result<StateStore, StoreError> {
-        StateStore::open_at(target, clock, migrations::SCHEMA).await
+        StateStore::open_at(target, clock, migrations::newest()).await
     }
 
     /// Connects, and brings the schema up to this version at least.
@@ -148,9 +149,9 @@ impl StateStore {
                 Database::state_file(&path).await?
             }
             StateTarget::MySql { url } => {
-                let options = server_options(&url)?;
-                migrations::run_on_server(options.clone(), schema).await?;
-                Database::state_server(options).await?
+                let database = Database::state_server(server_hosts(&url)?).await?;
+                migrations::run_on_server(&database, schema).await?;
+                database
             }
         };
         Ok(StateStore::of(database, clock))
@@ -164,7 +165,7 @@ impl StateStore {
     ) -> Result<(StateStore, usize), StoreError> {
         let database = match target {
             StateTarget::Sqlite { path } => Database::state_file(&path).await?,
-            StateTarget::MySql { url } => Database::state_server(server_options(&url)?).await?,
+            StateTarget::MySql { url } => Database::state_server(server_hosts(&url)?).await?,
         };
         let behind = migrations::pending(&database).await?;
         Ok((StateStore::of(database, clock), behind))
@@ -266,12 +267,9 @@ impl StateStore {
     }
 }
 
-fn server_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
-    // The library reads a URL of any scheme.
-    let is_ours = url.starts_with("mysql://") || url.starts_with("mariadb://");
-    let options = MySqlConnectOptions::from_str(url).ok().filter(|_| is_ours);
-    options.ok_or(StoreError::Conflict(
-        "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database",
+fn server_hosts(url: &str) -> Result<Vec<MySqlConnectOptions>, StoreError> {
+    servers::hosts(url).ok_or(StoreError::Conflict(
+        "STATE_DATABASE_URL is not of the form mysql://user:password@host:port/database; several servers stand as host:port,host:port",
     ))
 }
 

@@ -19,6 +19,7 @@ mod recipients;
 mod session_file;
 mod sessions;
 mod torture;
+mod upgrade;
 mod wire_faults;
 
 /// One test for each engine.

@@ -8,6 +8,8 @@ pub mod database;
 pub mod driven_client;
 pub mod gateway;
 pub mod http_browser;
+pub mod mariadb_server;
+pub mod namespace;
 pub mod node;
 pub mod promtool;
 pub mod proxy;

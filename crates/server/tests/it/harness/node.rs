@@ -31,6 +31,8 @@ pub struct Setup {
     command: &'static str,
     data_dir: PathBuf,
     environment: Vec<(&'static str, String)>,
+    /// The words before the command.
+    within: Vec<String>,
 }
 
 impl Setup {
@@ -51,7 +53,7 @@ impl Setup {
             ("API_PORT", "0".to_owned()),
             ("WA_WEBSOCKET_URL", simulator.ws_url()),
         ];
-        Setup { command: "serve", data_dir: data_dir.to_owned(), environment }
+        Setup { command: "serve", data_dir: data_dir.to_owned(), environment, within: vec![] }
     }
 
     fn of(command: &'static str, data_dir: &Path, simulator: &Simulator) -> Setup {
@@ -66,12 +68,17 @@ impl Setup {
             ("RESEND_WAIT_MS", "300".to_owned()),
             ("ACK_TIMEOUT_MS", "3000".to_owned()),
         ];
-        Setup { command, data_dir: data_dir.to_owned(), environment }
+        Setup { command, data_dir: data_dir.to_owned(), environment, within: vec![] }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Setup {
         self.environment.push((name, value.into()));
         self
+    }
+
+    /// Starts it by way of a program that becomes the one it is told to start, such as `prlimit`.
+    pub fn within(self, words: Vec<String>) -> Setup {
+        Setup { within: words, ..self }
     }
 
     /// Keeps the state, and so the session, on this server.
@@ -114,8 +121,10 @@ impl Setup {
     }
 
     pub fn start(&self) -> Node {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kabari"))
-            .arg(self.command)
+        let program = [env!("CARGO_BIN_EXE_kabari"), self.command];
+        let words: Vec<&str> = self.within.iter().map(String::as_str).chain(program).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             // Where no `.env` is.
             .current_dir(&self.data_dir)
             .envs(self.environment.iter().map(|(name, value)| (*name, value)))
@@ -172,9 +181,32 @@ impl Node {
     /// The most memory it has had so far, in MiB; on Linux.
     pub fn peak_memory(&self) -> Option<u64> {
         const KIBIBYTES: u64 = 1024;
+        Some(self.kibibytes("VmHWM:")? / KIBIBYTES)
+    }
+
+    /// What the system says of its memory.
+    fn kibibytes(&self, field: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(peak.split_whitespace().next()?.parse::<u64>().ok()? / KIBIBYTES)
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// How many files it has open; on Linux.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    }
+
+    /// Lets it get no more memory than it has; on Linux.
+    pub async fn limit_memory(&self) {
+        let bytes = self.kibibytes("VmData:").unwrap() * 1024;
+        let limit = format!("--data={bytes}");
+        let id = format!("--pid={}", self.id());
+        let limited = Command::new("prlimit").args([id, limit]).status().await.unwrap();
+        assert!(limited.success(), "the memory could not be limited");
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Whether it has ended.
@@ -189,7 +221,7 @@ impl Node {
 
     /// Sends a signal by its name, such as `STOP`.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
         assert!(sent.success(), "SIG{name} could not be sent");
     }

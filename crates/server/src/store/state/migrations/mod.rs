@@ -1,11 +1,12 @@
 //! The schema of the state database, in steps that are never changed once released: a file of SQL
 //! for each step and engine.
 
-use super::super::database::{Database, file, plain};
+use super::super::database::{Database, file};
 use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
+#[cfg(debug_assertions)]
+use sqlx::AssertSqlSafe;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use std::path::Path;
 
@@ -58,10 +59,30 @@ fn migrator(engine: Engine) -> Migrator {
         };
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    let mut migrator = Migrator::with_migrations(steps.collect());
+    let mut migrator = Migrator::with_migrations(steps.chain(later_step()).collect());
     // A named lock with an end, and SQLite's own, stand in for it.
     migrator.set_locking(false);
     migrator
+}
+
+/// Returns the step of a later version that tests let a node bring: the SQL in the file that
+/// `LATER_STEP_FILE` names. The released program knows no such step.
+#[cfg(debug_assertions)]
+fn later_step() -> Option<Migration> {
+    let sql = std::fs::read_to_string(std::env::var_os("LATER_STEP_FILE")?).ok()?;
+    let sql = AssertSqlSafe(sql).into_sql_str();
+    Some(Migration::new(SCHEMA + 1, "a later one".into(), MigrationType::Simple, sql, false))
+}
+
+/// Returns nothing.
+#[cfg(not(debug_assertions))]
+fn later_step() -> Option<Migration> {
+    None
+}
+
+/// Returns the version of the schema after all steps that this program knows.
+pub(super) fn newest() -> i64 {
+    SCHEMA + i64::from(later_step().is_some())
 }
 
 /// Returns how many steps a database is behind. Changes nothing.
@@ -107,8 +128,9 @@ async fn give_back_from_now_on(connection: &mut SqliteConnection) {
 
 /// Runs the steps up to this version on a server: schema changes commit by themselves there, so a
 /// named lock keeps other nodes out, and every step can be repeated, in case a node dies half way.
-pub(super) async fn run_on_server(options: MySqlConnectOptions, to: i64) -> Result<(), StoreError> {
-    let mut connection = plain(options).connect().await.map_err(failed)?;
+pub(super) async fn run_on_server(database: &Database, to: i64) -> Result<(), StoreError> {
+    let options = database.writer_options().expect("it is on a server");
+    let mut connection = options.connect().await.map_err(failed)?;
     let locked = sqlx::query_scalar(TAKE_LOCK).fetch_one(&mut connection).await;
     if !locked.map_err(failed)? {
         return Err(StoreError::Busy { which: Which::State });

@@ -7,7 +7,7 @@
 
 mod cluster;
 mod disruptions;
-mod verdict;
+pub(super) mod verdict;
 
 use crate::harness::database::Engine;
 use crate::harness::world::phone;
