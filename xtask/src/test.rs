@@ -126,6 +126,13 @@ fn release() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Most tests wait most of the time: for a disk, a page, another process.
+const TESTS_PER_PROCESSOR: usize = 3;
+
+fn tests_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from) * TESTS_PER_PROCESSOR
+}
+
 fn test(arguments: &[String]) -> Result<Outcome> {
     tools::ensure(&[
         tools::MARIADB,
@@ -149,6 +156,7 @@ fn test(arguments: &[String]) -> Result<Outcome> {
             cargo()
                 .args(["test", "--workspace", "--locked", "--no-fail-fast"])
                 .args(arguments)
+                .env("RUST_TEST_THREADS", tests_at_once().to_string())
                 .env("TEST_MARIADB_URL", mariadb.url()),
         ),
     )?;

@@ -178,11 +178,13 @@ impl Database {
                 Pools::Sqlite { reader, .. } => {
                     EngineConnection::Sqlite(&mut *reader.acquire().await?)
                         .rows(self.which, sql, values)
+                        .boxed()
                         .await
                 }
                 Pools::MySql(servers) => {
                     EngineConnection::MySql(&mut *servers.pool().await?.acquire().await?)
                         .rows(self.which, sql, values)
+                        .boxed()
                         .await
                 }
             }
