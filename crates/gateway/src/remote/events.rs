@@ -108,14 +108,48 @@ impl Parser {
         None
     }
 
+    /// Returns whether what has come of an event is too long to wait for its end.
     fn is_overfull(&self) -> bool {
-        self.buffer.len() > MAX_ANSWER_BYTES
+        let data: usize = self.data.iter().map(String::len).sum();
+        self.buffer.len() + data > MAX_ANSWER_BYTES
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn told(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<Told> {
+        let mut parser = Parser::default();
+        let mut told = vec![];
+        for part in parts {
+            parser.feed(part.as_ref());
+            told.extend(std::iter::from_fn(|| parser.next()));
+        }
+        told
+    }
+
+    proptest! {
+        #[test]
+        fn where_a_stream_is_split_makes_no_difference(
+            stream in "(id|data|:|\r|\n|\n\n|é| |x){0,40}", size in 1..9_usize,
+        ) {
+            prop_assert_eq!(told(stream.as_bytes().chunks(size)), told([&stream]));
+        }
+    }
+
+    #[test]
+    fn an_event_that_never_ends_is_too_long() {
+        let mut parser = Parser::default();
+        let line = format!("data: {}\n", "x".repeat(1024));
+        for _ in 0..MAX_ANSWER_BYTES / 1024 {
+            parser.feed(line.as_bytes());
+            assert!(parser.next().is_none() && !parser.is_overfull());
+        }
+        parser.feed(line.as_bytes());
+        assert!(parser.next().is_none() && parser.is_overfull());
+    }
 
     #[test]
     fn events_are_read_however_the_stream_is_split() {
@@ -125,13 +159,7 @@ mod tests {
             Told { id: "8".into(), data: "b".into() },
         ];
         for size in [1, 2, 3, 7, stream.len()] {
-            let mut parser = Parser::default();
-            let mut told = vec![];
-            for part in stream.as_bytes().chunks(size) {
-                parser.feed(part);
-                told.extend(std::iter::from_fn(|| parser.next()));
-            }
-            assert_eq!(told, expected, "in parts of {size}");
+            assert_eq!(told(stream.as_bytes().chunks(size)), expected, "in parts of {size}");
         }
     }
 }

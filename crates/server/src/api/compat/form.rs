@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 const JSON: &str = "application/json";
 const MULTIPART: &str = "multipart/form-data";
 
+/// The longest boundary between parts (RFC 2046).
+const MAX_BOUNDARY_BYTES: usize = 70;
+
 /// The fields of a form.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Form {
@@ -78,7 +81,8 @@ impl Form {
 
 fn boundary(parameters: &str) -> Option<&str> {
     let value = parameters.split(';').find_map(|one| one.trim().strip_prefix("boundary="))?;
-    Some(value.trim_matches('"')).filter(|boundary| !boundary.is_empty())
+    let boundary = value.trim_matches('"');
+    (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len()).then_some(boundary)
 }
 
 /// Returns a quoted parameter in the head of a part.
@@ -101,6 +105,33 @@ fn split<'b>(bytes: &'b [u8], separator: &[u8]) -> Option<(&'b [u8], &'b [u8])> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn written_parts_are_read_again(fields in btree_map("[a-z]{1,8}", "(?s).{0,20}", 1..5)) {
+            let part = |(name, text): (&String, &String)| {
+                format!("--x-7\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+            };
+            let body: String = fields.iter().map(part).chain(["--x-7--\r\n".to_owned()]).collect();
+            let read = Form::read("multipart/form-data; boundary=x-7", body.as_bytes());
+            prop_assert_eq!(read, Some(Form { fields, has_files: false }));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            noise in vec(any::<u8>(), 0..40),
+            parts in "(--b|\r\n|; |name=\"|filename=\"|a|\"|--|\\{|:|&|%){0,30}",
+        ) {
+            for body in [&noise[..], parts.as_bytes()] {
+                for content_type in ["application/json", "multipart/form-data; boundary=b", ""] {
+                    let form = Form::read(content_type, body);
+                    prop_assert!(form.is_none_or(|form| form.get("name").is_none_or(|text| !text.is_empty())));
+                }
+            }
+        }
+    }
 
     const TEXT: &str = "Halo & selamat pagi,\r\n\r\n50% + 1 é 🙏";
 
@@ -153,6 +184,10 @@ mod tests {
         }
         assert!(Form::read("multipart/form-data; boundary=b", whole.as_bytes()).is_some());
         assert_eq!(Form::read("multipart/form-data", whole.as_bytes()), None);
+        let boundary = "b".repeat(MAX_BOUNDARY_BYTES + 1);
+        let too_long = whole.replace("--b", &format!("--{boundary}"));
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        assert_eq!(Form::read(&content_type, too_long.as_bytes()), None);
         assert_eq!(Form::read("application/json", b"[1]"), None);
         assert_eq!(Form::read("application/json", b"{"), None);
     }

@@ -170,6 +170,44 @@ fn is_active(word: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    proptest! {
+        #[test]
+        fn written_cells_are_read_again(
+            rows in vec(vec("[a-zé ,;|\"\t\r\n']{0,8}", 1..5), 0..6),
+            delimiter in select(&DELIMITERS[..]),
+        ) {
+            let mut writer = ::csv::WriterBuilder::new()
+                .flexible(true)
+                .delimiter(u8::try_from(delimiter).unwrap())
+                .from_writer(vec![]);
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
+            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            let read: Vec<_> = read(&text, delimiter).into_iter().map(|line| line.cells).collect();
+            let trimmed = rows.iter().map(|row| row.iter().map(|cell| cell.trim().to_owned()));
+            let mut written: Vec<Vec<_>> = trimmed.map(Iterator::collect).collect();
+            written.retain(|cells| cells.iter().any(|cell| !cell.is_empty()));
+            prop_assert_eq!(read, written);
+        }
+
+        #[test]
+        fn any_text_is_read_as_lines_in_order(text in "(?s).{0,200}|([a-z0-9\",;\r\n]){0,60}") {
+            let lines = read(&text, guess_delimiter(&text));
+            let (_, columns) = guess_columns(&lines);
+            let last = text.matches('\n').count() as u64 + text.matches('\r').count() as u64 + 1;
+            let numbers: Vec<_> = lines.iter().map(|line| line.number).collect();
+            prop_assert!(numbers.is_sorted() && numbers.iter().all(|number| *number <= last));
+            for line in &lines {
+                let named = customer(line, &columns).is_ok_and(|row| row.name.trim().is_empty());
+                prop_assert!(!named, "a customer without a name");
+            }
+        }
+    }
 
     #[test]
     fn the_delimiter_is_what_the_first_line_has_most_of() {
