@@ -25,8 +25,9 @@ use wa_sim::{Config, MessageFilter, Simulator};
 /// The shortest and the longest time between two messages: `SEND_DELAY_MS`, `SEND_JITTER_MS`.
 const DELAY: Duration = Duration::from_secs(2);
 const JITTER: Duration = Duration::from_secs(1);
-/// How much later one may come on a machine that is busy with other tests.
-const LATENESS: Duration = Duration::from_secs(6);
+/// How much later one may come on a machine that is busy with other tests: what is promised is that
+/// none comes earlier, and that all come.
+const LATENESS: Duration = Duration::from_secs(30);
 const RECIPIENTS: usize = 6;
 
 /// How long the server waits for the head of a request, and some time to spare.
