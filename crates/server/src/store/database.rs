@@ -58,7 +58,7 @@ enum Pools {
         /// Started by the first batch.
         batches: OnceLock<BatchWriter>,
     },
-    MySql(Servers),
+    MySql(Box<Servers>),
 }
 
 impl Pools {
@@ -79,7 +79,7 @@ impl Database {
         let connections = MySqlPoolOptions::new()
             .max_connections(READER_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT);
-        Database::new(Which::Billing, Pools::MySql(Servers::one(options, connections)))
+        Database::new(Which::Billing, Pools::MySql(Box::new(Servers::one(options, connections))))
     }
 
     /// Returns a billing file; opened when first used. Readers may take back what a writer that has died
@@ -120,7 +120,7 @@ impl Database {
                 })
             });
         let servers = Servers::find(hosts, connections).await?;
-        Ok(Database::new(Which::State, Pools::MySql(servers)))
+        Ok(Database::new(Which::State, Pools::MySql(Box::new(servers))))
     }
 
     /// Returns a state file, which must be there already.

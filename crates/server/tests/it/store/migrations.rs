@@ -119,7 +119,7 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
              DROP TABLE users; DROP TABLE logins; DROP TABLE api_keys; \
              DROP TABLE audit; DROP INDEX deliveries_listed; DROP INDEX deliveries_customer; \
-             DROP TABLE drafts; \
+             DROP TABLE drafts; DROP INDEX campaigns_finished; \
              DELETE FROM _sqlx_migrations WHERE version > 5"
         }
         StateTarget::MySql { .. } => {
