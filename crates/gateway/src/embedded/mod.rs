@@ -187,7 +187,13 @@ impl Gateway for Embedded {
     }
 
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
-        send::check(&*self.shared.ready()?, phones).await
+        let client = self.shared.ready()?;
+        tokio::select! {
+            answers = send::check(&client, phones) => answers,
+            () = send::session_ended(&self.shared) => {
+                Err(SendError::NotConnected("the session ended before the answer".into()))
+            }
+        }
     }
 
     async fn prepare(&self, addresses: &[String]) {

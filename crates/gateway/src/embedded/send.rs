@@ -22,7 +22,7 @@
 
 use super::{Ack, Shared, limits, lock};
 use crate::{OutgoingMessage, Registration, SendError};
-use kabari_domain::{MessageId, Phone, wording};
+use kabari_domain::{LinkState, MessageId, Phone, wording};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -123,6 +123,15 @@ pub(super) async fn send(shared: &Shared, message: &OutgoingMessage) -> Result<(
             Err(SendError::Unknown("the server did not answer in time".into()))
         }
     }
+}
+
+/// Returns when the session has ended for good, for example because it was opened elsewhere. What
+/// the library waits for then does not come, and why it ended is to be written down at once.
+pub(super) async fn session_ended(shared: &Shared) {
+    let mut link = shared.link.subscribe();
+    let goes_on = |state| matches!(state, LinkState::Connected | LinkState::Connecting);
+    // The sender lives in `shared`, so this wait cannot fail.
+    let _ = link.wait_for(|link| !goes_on(link.state)).await;
 }
 
 /// Whether messages come with tokens is one of the settings that WhatsApp gives a client when it
@@ -226,6 +235,7 @@ async fn write(
     let _preparing = Preparing::register(client, shared, id);
     let text = wa::Message::text(message.text.as_str());
     let options = SendOptions::default().with_message_id(id);
+    let mut ended = std::pin::pin!(session_ended(shared));
     let mut sending =
         std::pin::pin!(timeout(WRITE_TIMEOUT, client.send_message_with_options(to, text, options)));
     let result = loop {
@@ -234,6 +244,13 @@ async fn write(
             node = &mut stanza, if on_the_wire.is_none() => {
                 losses.mark_unchanged();
                 on_the_wire = Some(node.ok());
+            }
+            () = &mut ended, if on_the_wire.is_none() => {
+                return Err(SendError::NotConnected("the session ended before the message".into()));
+            }
+            _ = losses.changed(), if on_the_wire.is_some() => {
+                let reason = "the connection ended while the message was written";
+                return Err(SendError::Unknown(reason.into()));
             }
             result = &mut sending => break result,
         }

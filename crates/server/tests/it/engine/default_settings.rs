@@ -265,6 +265,21 @@ async fn the_end_of_a_link_is_written_while_a_message_waits_for_its_time() {
     world.count(campaign, "queued", 1).await;
 }
 
+/// At either question that WhatsApp is asked before a message, and gets no answer to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_session_is_written_while_a_message_is_prepared() {
+    for question in [Stanza::Usync, Stanza::Prekeys] {
+        let world = World::ordinary(Engine::Sqlite, |_| {}).await;
+        let conflict = Some("replaced".to_owned());
+        let replaced = Action::StreamError { code: None, conflict };
+        world.faults([FaultRule::on(question, replaced).times(1)]);
+        let campaign = world.send([1]).await;
+        world.waits_for(campaign, "replaced").await;
+        world.count(campaign, "queued", 1).await;
+        assert_eq!(world.reached(), 0, "{question:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relinked_number_begins_its_warm_up_anew() {
     let world = World::ordinary(Engine::Sqlite, |settings| settings.quotas.warm_up = true).await;
