@@ -3,7 +3,24 @@
 use crate::mariadb::MariaDb;
 use crate::{pages, process, test, tools};
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Which of the benchmarks; all of them, one after the other, if none is named.
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    bench: Option<Bench>,
+}
+
+/// One benchmark with its options.
+#[derive(Parser)]
+struct Named {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+/// What makes up the page of `docs/benchmarks.md`.
+const ALL: [&str; 5] = ["wire", "api", "fleet", "history", "page"];
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -110,7 +127,18 @@ impl Engine {
 const BENCH: [&str; 6] = ["bench", "--locked", "-p", "kabari", "--bench", "wire"];
 
 /// Measures.
-pub fn run(bench: Bench) -> Result<()> {
+pub fn run(options: Options) -> Result<()> {
+    if let Some(bench) = options.bench {
+        return measure(bench);
+    }
+    for name in ALL {
+        println!("\n==> {name}");
+        measure(Named::try_parse_from(["bench", name])?.bench)?;
+    }
+    Ok(())
+}
+
+fn measure(bench: Bench) -> Result<()> {
     match bench {
         Bench::Wire(options) => wire(options),
         Bench::Fleet(options) => fleet(options),

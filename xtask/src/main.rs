@@ -30,8 +30,7 @@ enum Task {
     /// Build the Debian package, and try it in a system of its own.
     Dist(dist::Options),
     /// Measure, and print tables.
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,7 +40,7 @@ fn main() -> ExitCode {
         Task::Torture(options) => torture::run(options),
         Task::Screenshots => pages::screenshots(),
         Task::Dist(options) => dist::run(options),
-        Task::Bench(bench) => bench::run(bench),
+        Task::Bench(options) => bench::run(options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
