@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use crate::account::lock;
@@ -24,7 +24,12 @@ pub(crate) struct Server {
     core: Arc<Core>,
     address: SocketAddr,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps the port from others while nobody listens: connections are refused all the same.
+    kept_port: Mutex<Option<TcpSocket>>,
 }
+
+/// How many clients may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 impl Server {
     pub async fn start(core: Arc<Core>, listen: SocketAddr) -> anyhow::Result<Self> {
@@ -32,7 +37,7 @@ impl Server {
         let address = listener.local_addr()?;
         core.address.get_or_init(|| address);
         let task = Mutex::new(Some(serve(Arc::clone(&core), listener)));
-        Ok(Self { core, address, task })
+        Ok(Self { core, address, task, kept_port: Mutex::default() })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -46,6 +51,7 @@ impl Server {
             task.abort();
             // An aborted task's join error is what was asked for.
             let _ = task.await;
+            *lock(&self.kept_port) = keep_port(self.address).ok();
         }
         let state = self.core.state();
         for &connection in state.connections.keys() {
@@ -58,10 +64,21 @@ impl Server {
         if lock(&self.task).is_some() {
             return Ok(());
         }
-        let listener = bind(self.address).await?;
+        let kept = lock(&self.kept_port).take();
+        let listener = match kept {
+            Some(socket) => socket.listen(BACKLOG)?,
+            None => bind(self.address).await?,
+        };
         *lock(&self.task) = Some(serve(Arc::clone(&self.core), listener));
         Ok(())
     }
+}
+
+fn keep_port(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
