@@ -226,3 +226,15 @@ fn start_mariadb() -> Result<MariaDb> {
     tools::ensure(&[tools::MARIADB])?;
     MariaDb::start().context("cannot start a MariaDB to measure with")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_of_the_page_has_defaults() {
+        for name in ALL {
+            Named::try_parse_from(["bench", name]).unwrap();
+        }
+    }
+}

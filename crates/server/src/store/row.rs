@@ -4,7 +4,7 @@ use super::error::{StoreError, Which};
 use kabari_domain::{MessageId, Phone, Timestamp};
 use sqlx::mysql::{MySql, MySqlRow};
 use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Arguments, Column as _, ColumnIndex, Decode, Encode, Row as _, Type};
+use sqlx::{Arguments, Column as _, Decode, Encode, Row as _, Type};
 use std::time::Duration;
 
 /// A value for a `?` of a statement.
@@ -136,19 +136,9 @@ impl Row {
         .map_err(|e| StoreError::from_sqlx(self.which, &e))
     }
 
-    /// Returns the column in this place, from 0. Where rows are many, looking for its name takes
-    /// longer than reading it.
-    pub fn at<'r, T>(&'r self, place: usize) -> Result<T, StoreError>
+    fn decode<'r, T>(&'r self, column: &str) -> Result<T, StoreError>
     where
         T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, MySql> + Type<MySql>,
-    {
-        self.decode(place)
-    }
-
-    fn decode<'r, T, C>(&'r self, column: C) -> Result<T, StoreError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, MySql> + Type<MySql>,
-        C: ColumnIndex<SqliteRow> + ColumnIndex<MySqlRow>,
     {
         match &self.inner {
             Inner::Sqlite(row) => row.try_get(column),

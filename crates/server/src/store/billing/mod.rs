@@ -296,16 +296,17 @@ fn fold(odp: &str) -> String {
     odp.trim().to_lowercase()
 }
 
-/// The columns that [`read_customer`] reads, by their places.
-const CUSTOMER: &str = "CAST(id AS SIGNED), name, CAST(phone AS CHAR), odp, is_active <> 0";
+/// The columns that [`read_customer`] reads.
+const CUSTOMER: &str = "CAST(id AS SIGNED) AS customer_id, name, CAST(phone AS CHAR) AS phone_text, \
+                        odp, is_active <> 0 AS active";
 
 fn read_customer(row: &Row) -> Result<Customer, StoreError> {
     Ok(Customer {
-        id: row.at(0)?,
-        name: row.at(1)?,
-        phone: row.at(2)?,
-        odp: row.at(3)?,
-        is_active: row.at::<Option<i64>>(4)? == Some(1),
+        id: row.get("customer_id")?,
+        name: row.get("name")?,
+        phone: row.get("phone_text")?,
+        odp: row.get("odp")?,
+        is_active: row.get::<Option<i64>>("active")? == Some(1),
     })
 }
 

@@ -5,7 +5,7 @@ use super::migrations::drop_all;
 use crate::harness::database::TestState;
 use kabari::clock::Clock;
 use kabari::store::StateStore;
-use kabari::store::state::SessionKind;
+use kabari::store::state::{Claim, SessionKind};
 use kabari_domain::{CampaignEvent, CampaignStatus, DeliveryEvent, MessageId, Phone, ReceiptRank};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 on_both_engines!(
     eight_claimers_take_every_delivery_once,
+    every_number_finds_its_own_while_others_look,
     eight_nodes_migrate_at_once,
     one_of_many_gets_the_session,
     senders_claims_and_answers_side_by_side,
@@ -53,6 +54,33 @@ async fn eight_claimers_take_every_delivery_once(test: TestState) {
     claimed.extend(lease(&test.state, 1000).await.into_iter().map(|delivery| delivery.id));
     assert_eq!(claimed.len(), total);
     assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), total, "none was taken twice");
+}
+
+/// All look at the same rows, and each may send to those alone who have a chat with it.
+async fn every_number_finds_its_own_while_others_look(test: TestState) {
+    const NUMBERS: usize = 10;
+    const EACH: usize = 20;
+    let (state, now) = (&test.state, test.clock.now());
+    let number = |n: usize| Phone::from_stored(format!("62812{n:07}"));
+    let name = |n: usize| format!("number-{n}");
+    for n in 0..NUMBERS {
+        hold_as(state, &name(n), &number(n), NODE).await;
+        let contacts = (0..EACH).filter_map(|one| recipient(one * NUMBERS + n).phone);
+        let contacts: Vec<_> = contacts.map(|contact| (contact, now)).collect();
+        state.wrote(&number(n), &contacts).await.unwrap();
+    }
+    create(state, new_campaign(), recipients(NUMBERS * EACH)).await;
+    let mut claims = JoinSet::new();
+    for n in 0..NUMBERS {
+        let state = state.clone();
+        claims.spawn(async move {
+            let (name, number) = (name(n), number(n));
+            let everything = NUMBERS as u32 * EACH as u32;
+            let claim = Claim { session: &name, ..claim(NODE, &number, everything, everything) };
+            state.claim(&claim).await.unwrap().len()
+        });
+    }
+    assert_eq!(claims.join_all().await, [EACH; NUMBERS]);
 }
 
 async fn eight_nodes_migrate_at_once(test: TestState) {
