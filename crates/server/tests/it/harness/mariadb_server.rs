@@ -1,9 +1,9 @@
 //! MariaDB servers of a test's own, to be killed and promoted.
 
+use super::ports::free_port;
 use super::served::PATIENCE;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -41,9 +41,10 @@ impl MariaDb {
         let data = data(&directory);
         let mut install = command("mariadb-install-db");
         install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
-        install.args(["--skip-test-db", "--skip-name-resolve"]).stdout(Stdio::null());
-        let installed = timeout(START_PATIENCE, install.status()).await.expect("a database");
-        assert!(installed.unwrap().success(), "mariadb-install-db failed");
+        install.args(["--skip-test-db", "--skip-name-resolve"]).stdin(Stdio::null());
+        let installed = timeout(START_PATIENCE, install.output()).await.expect("a database");
+        let installed = installed.unwrap();
+        assert!(installed.status.success(), "mariadb-install-db failed: {installed:?}");
         MariaDb::serve(directory, arguments).await
     }
 
@@ -139,11 +140,6 @@ impl MariaDb {
         let log = |path: PathBuf| std::fs::read_to_string(path).ok();
         log(path.with_extension("err")).or_else(|| log(path)).unwrap_or_default()
     }
-}
-
-/// Returns a port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn directory() -> TempDir {
