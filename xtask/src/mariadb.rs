@@ -97,6 +97,7 @@ impl Place {
         process::run(
             server_command("mariadb-install-db")?
                 .args(["--no-defaults", &place.argument("datadir", "data")])
+                .arg(place.argument("tmpdir", ""))
                 .args(["--auth-root-authentication-method=normal"])
                 .args(["--skip-test-db", "--skip-name-resolve"])
                 .stdout(Stdio::null()),
@@ -109,6 +110,8 @@ impl Place {
         Daemon::spawn(
             server_command("mariadbd")?
                 .args(["--no-defaults", &self.argument("datadir", "data")])
+                // Its own: a server that starts deletes all temporary tables that it finds.
+                .arg(self.argument("tmpdir", ""))
                 .arg(format!("--port={}", self.port))
                 .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
                 .arg(self.argument("socket", "socket"))

@@ -41,6 +41,7 @@ impl MariaDb {
         let data = data(&directory);
         let mut install = command("mariadb-install-db");
         install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
+        install.arg(temporary(&directory));
         install.args(["--skip-test-db", "--skip-name-resolve"]).stdin(Stdio::null());
         let installed = timeout(START_PATIENCE, install.output()).await.expect("a database");
         let installed = installed.unwrap();
@@ -61,6 +62,7 @@ impl MariaDb {
         let path = |name: &str| directory.path().join(name).display().to_string();
         let mut server = command("mariadbd");
         server.args(["--no-defaults", &data(&directory), &format!("--port={port}")]);
+        server.arg(temporary(&directory));
         server.args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
         server
             .args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))]);
@@ -150,6 +152,11 @@ fn directory() -> TempDir {
 
 fn data(directory: &TempDir) -> String {
     format!("--datadir={}", directory.path().join("data").display())
+}
+
+/// A server that starts deletes all temporary tables that it finds, another server's too.
+fn temporary(directory: &TempDir) -> String {
+    format!("--tmpdir={}", directory.path().display())
 }
 
 /// Lets the server's account write there, where it is another than ours.

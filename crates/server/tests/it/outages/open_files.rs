@@ -5,8 +5,8 @@ use crate::harness::node::Setup;
 use futures_util::future::try_join_all;
 use tokio::net::TcpStream;
 
-/// Some more than one session needs.
-const FEW: usize = 64;
+/// Twice what kabari needs with one session.
+const FEW: usize = 128;
 /// What systems allow as a rule.
 const MANY: usize = 1024;
 
