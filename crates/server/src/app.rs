@@ -13,6 +13,7 @@ use crate::store::state::SessionKind;
 use crate::store::{
     Billing, BillingTarget, SessionLease, StateStore, StateTarget, StoreError, billing,
 };
+use crate::trace::Traces;
 use crate::whatsapp_session;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{
@@ -37,6 +38,7 @@ pub struct App {
     pub sessions: Sessions,
     dispatcher: Dispatcher,
     server: Option<JoinHandle<()>>,
+    traces: Traces,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -76,6 +78,7 @@ impl App {
         }
         let sessions = Sessions::new(state.clone(), clock.clone());
         let metrics = Metrics::default();
+        let traces = Traces::start(settings.trace_collector.as_deref(), data_dir.node())?;
         let stopping = CancellationToken::new();
         let (api, server) = match role {
             NodeRole::Serve => {
@@ -84,6 +87,7 @@ impl App {
                     state: state.clone(),
                     sessions: sessions.clone(),
                     metrics: metrics.clone(),
+                    traces: traces.clone(),
                     readings: Default::default(),
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
@@ -118,8 +122,19 @@ impl App {
             },
             clock,
             metrics,
+            traces.clone(),
         );
-        Ok(App { api, state, billing, sessions, dispatcher, server, stopping, _data_dir: data_dir })
+        Ok(App {
+            api,
+            state,
+            billing,
+            sessions,
+            dispatcher,
+            server,
+            traces,
+            stopping,
+            _data_dir: data_dir,
+        })
     }
 
     /// Lets the messages in flight finish, writes everything down, and leaves WhatsApp in order.
@@ -131,6 +146,7 @@ impl App {
         {
             tracing::info!("left with requests waiting; their sends go on after the next start");
         }
+        self.traces.stop().await;
     }
 }
 

@@ -15,6 +15,7 @@ use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::StateStore;
 use crate::store::state::SessionKind;
+use crate::trace::Traces;
 use crate::whatsapp_session;
 use kabari_gateway::Gateway;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub struct GatewayApp {
     pub sessions: Sessions,
     dispatcher: Dispatcher,
     server: JoinHandle<()>,
+    traces: Traces,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -66,7 +68,8 @@ impl GatewayApp {
         state.reclaim_from(&node, settings.timeouts.resend).await?;
 
         let sessions = Sessions::new(state.clone(), clock.clone());
-        let stopping = CancellationToken::new();
+        let (metrics, stopping) = (Metrics::default(), CancellationToken::new());
+        let traces = Traces::start(settings.trace_collector.as_deref(), &node)?;
         let router = gateway_api::router(Setup {
             state: state.clone(),
             sessions: sessions.clone(),
@@ -74,6 +77,8 @@ impl GatewayApp {
             access: Access::by_key(settings.api_key.clone(), settings.origins.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             delay: settings.pace.delay,
+            metrics: metrics.clone(),
+            traces: traces.clone(),
             stopping: stopping.clone(),
         });
         let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
@@ -93,7 +98,8 @@ impl GatewayApp {
                 keeps_events: true,
             },
             clock,
-            Metrics::default(),
+            metrics,
+            traces.clone(),
         );
         Ok(GatewayApp {
             address,
@@ -101,6 +107,7 @@ impl GatewayApp {
             sessions,
             dispatcher,
             server,
+            traces,
             stopping,
             _data_dir: data_dir,
         })
@@ -114,6 +121,7 @@ impl GatewayApp {
             tracing::info!("left with requests waiting; who asks again is answered");
             self.server.abort();
         }
+        self.traces.stop().await;
     }
 }
 

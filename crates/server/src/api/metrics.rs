@@ -3,10 +3,11 @@
 use super::Api;
 use super::error::{ApiError, ApiResult};
 use super::readiness::{REASONS, readiness};
+use crate::disk;
 use crate::metrics::{Metrics, name};
 use crate::store::StoreError;
 use crate::store::state::{Backlog, Session};
-use crate::{disk, trace};
+use crate::trace::{self, Traces};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -58,23 +59,28 @@ pub async fn name_route(request: Request, next: Next) -> Response {
 }
 
 /// Gives a request its id, and measures the time until its answer begins.
-pub async fn measure(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
-    let given = request.headers_mut().remove(trace::HEADER);
-    let id = trace::id(given.as_ref().map(HeaderValue::as_bytes));
+pub async fn measure(
+    State((metrics, traces)): State<(Metrics, Traces)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let traced = traces.request(request.headers(), request.uri().path());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let began = Instant::now();
-    let mut response = trace::under(id.clone(), next.run(request)).await;
+    let mut response = traced.serve(next.run(request)).await;
     let route = response.extensions_mut().remove::<MatchedPath>().or(route);
     // Anybody can ask for any path by any method: those that are served are few.
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH];
     let known = known.contains(&method) || [Method::DELETE, Method::OPTIONS].contains(&method);
     let method = if known { method.as_str() } else { "other" };
-    metrics.requested(method, route, response.status().as_u16(), began.elapsed());
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    let status = response.status().as_u16();
+    metrics.requested(method, route, status, began.elapsed());
+    if let Ok(id) = HeaderValue::from_str(traced.id()) {
         response.headers_mut().insert(trace::HEADER, id);
     }
+    traced.answered(method, route, status);
     response
 }
 

@@ -19,6 +19,8 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A phone's list has room for no longer name of a device.
 const MAX_DEVICE_NAME: usize = 50;
+/// Where a collector takes spans (OTLP over HTTP).
+const TRACES_PATH: &str = "/v1/traces";
 /// A key shorter than this can be guessed.
 const MIN_API_KEY_LENGTH: usize = 16;
 
@@ -133,6 +135,15 @@ impl Options {
         let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
         let websocket_url =
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let collector =
+            faults.url("OTEL_EXPORTER_OTLP_ENDPOINT", self.otel_exporter_otlp_endpoint, &web);
+        let trace_collector = faults.url(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            self.otel_exporter_otlp_traces_endpoint,
+            &web,
+        );
+        let trace_collector = trace_collector
+            .or(collector.map(|base| format!("{}{TRACES_PATH}", base.trim_end_matches('/'))));
         let gateway_key = faults.secret("WA_GATEWAY_KEY", environment);
         let db_password = faults.secret("DB_PASSWORD", environment);
         let state_database_url = faults.state_database_url(environment);
@@ -183,6 +194,7 @@ impl Options {
                 session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
                 retention: Some(retention_days?).filter(|days| *days > 0).map(|days| DAY * days),
+                trace_collector,
                 timeouts: self.timeouts,
             })
         };

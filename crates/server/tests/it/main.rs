@@ -14,5 +14,6 @@ mod modules;
 mod outages;
 mod release;
 mod store;
+mod traces;
 mod web;
 mod whatsmeow;
