@@ -1,6 +1,7 @@
 //! Puts the parts together: databases, the way to WhatsApp, dispatcher, API.
 
-use crate::api::{self, Api, ApiSettings};
+use crate::api::auth::Access;
+use crate::api::{self, Api, ApiSettings, monitoring};
 use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
@@ -32,6 +33,8 @@ pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
+    /// Where a worker answers monitoring, if it does.
+    pub monitoring: Option<SocketAddr>,
     pub state: StateStore,
     pub billing: Billing,
     /// The sessions that are open here.
@@ -80,8 +83,8 @@ impl App {
         let metrics = Metrics::default();
         let traces = Traces::start(settings.trace_collector.as_deref(), data_dir.node())?;
         let stopping = CancellationToken::new();
-        let (api, server) = match role {
-            NodeRole::Serve => {
+        let (api, monitoring, server) = match (role, settings.metrics_address) {
+            (NodeRole::Serve, _) => {
                 let api = Api {
                     billing: billing.clone(),
                     state: state.clone(),
@@ -103,9 +106,23 @@ impl App {
                 };
                 let (addr, server) =
                     http_server::serve(settings.api, api::router(api), stopping.clone()).await?;
-                (Some(addr), Some(server))
+                (Some(addr), None, Some(server))
             }
-            NodeRole::Worker => (None, None),
+            (NodeRole::Worker, Some(address)) => {
+                let access = Access::by_key(settings.api_key.clone(), settings.origins.clone())
+                    .and_keys_of_api(state.clone());
+                let measured = (metrics.clone(), traces.clone());
+                let router = monitoring::router(
+                    &settings,
+                    state.clone(),
+                    sessions.clone(),
+                    measured,
+                    access,
+                );
+                let (addr, server) = http_server::serve(address, router, stopping.clone()).await?;
+                (None, Some(addr), Some(server))
+            }
+            (NodeRole::Worker, None) => (None, None, None),
         };
         let dispatcher = Dispatcher::spawn(
             state.clone(),
@@ -126,6 +143,7 @@ impl App {
         );
         Ok(App {
             api,
+            monitoring,
             state,
             billing,
             sessions,

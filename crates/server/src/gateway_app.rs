@@ -2,6 +2,7 @@
 //! state database and a dispatcher of its own for what must survive it.
 
 use crate::api::auth::Access;
+use crate::api::monitoring;
 use crate::app::{REQUEST_PATIENCE, embedded, open_state};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub struct GatewayApp {
     /// Where it listens, with the port it really got.
     pub address: SocketAddr,
+    /// Where it answers monitoring, if it does.
+    pub monitoring: Option<SocketAddr>,
     /// Its own state database.
     pub state: StateStore,
     /// The session, once it is open.
@@ -70,11 +73,12 @@ impl GatewayApp {
         let sessions = Sessions::new(state.clone(), clock.clone());
         let (metrics, stopping) = (Metrics::default(), CancellationToken::new());
         let traces = Traces::start(settings.trace_collector.as_deref(), &node)?;
+        let access = || Access::by_key(settings.api_key.clone(), settings.origins.clone());
         let router = gateway_api::router(Setup {
             state: state.clone(),
             sessions: sessions.clone(),
             session: name.clone(),
-            access: Access::by_key(settings.api_key.clone(), settings.origins.clone()),
+            access: access(),
             trusted_proxies: settings.trusted_proxies.clone(),
             delay: settings.pace.delay,
             metrics: metrics.clone(),
@@ -83,6 +87,14 @@ impl GatewayApp {
         });
         let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
         let (address, server) = http_server::serve(address, router, stopping.clone()).await?;
+        let mut monitoring = None;
+        if let Some(address) = settings.metrics_address {
+            let measured = (metrics.clone(), traces.clone());
+            let router =
+                monitoring::router(&settings, state.clone(), sessions.clone(), measured, access());
+            let (address, _) = http_server::serve(address, router, stopping.clone()).await?;
+            monitoring = Some(address);
+        }
         let open = one_by_one(open(&settings, &state, key), clock.clone(), settings.pace.delay);
         let dispatcher = Dispatcher::spawn(
             state.clone(),
@@ -103,6 +115,7 @@ impl GatewayApp {
         );
         Ok(GatewayApp {
             address,
+            monitoring,
             state,
             sessions,
             dispatcher,

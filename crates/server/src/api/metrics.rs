@@ -1,18 +1,18 @@
 //! `/metrics` for Prometheus, and the measuring of requests.
 
-use super::Api;
 use super::error::{ApiError, ApiResult};
+use super::monitoring::Monitored;
 use super::readiness::{REASONS, readiness};
 use crate::disk;
 use crate::metrics::{Metrics, name};
-use crate::store::StoreError;
 use crate::store::state::{Backlog, Session};
+use crate::store::{StateStore, StoreError};
 use crate::trace::{self, Traces};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kabari_domain::{DeliveryState, Phone, Timestamp};
+use kabari_domain::{DeliveryState, Phone, Quotas, Timestamp};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const LIFETIME: Duration = Duration::from_secs(5);
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The values that were read last, and when.
-pub type Readings = Mutex<Option<(Instant, Registry)>>;
+pub type Readings = Arc<Mutex<Option<(Instant, Registry)>>>;
 
 /// What Prometheus reads
 ///
@@ -37,14 +37,15 @@ pub type Readings = Mutex<Option<(Instant, Registry)>>;
     responses((status = 200, description = "Prometheus's text format", body = String, content_type = "text/plain",
         example = "kabari_attempts_total{outcome=\"acked\",session=\"default\"} 5"))
 )]
-pub async fn metrics(State(api): State<Arc<Api>>) -> ApiResult<Response> {
-    let mut readings = api.readings.lock().await;
+pub async fn metrics(State(monitored): State<Monitored>) -> ApiResult<Response> {
+    let mut readings = monitored.readings.lock().await;
     let fresh = readings.as_ref().is_some_and(|(read_at, _)| read_at.elapsed() < LIFETIME);
     if !fresh {
-        *readings = Some((Instant::now(), read(&api).await));
+        *readings = Some((Instant::now(), read(&monitored).await));
     }
     let (_, gauges) = readings.as_ref().expect("just read");
-    let text = api.metrics.text(gauges).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let text = monitored.metrics.text(gauges);
+    let text = text.map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
@@ -85,30 +86,32 @@ pub async fn measure(
 }
 
 /// Reads what the database and the disk say. Where they say nothing, nothing is shown.
-async fn read(api: &Api) -> Registry {
+async fn read(monitored: &Monitored) -> Registry {
     let gauges = Gauges::default();
     gauges
         .one("build_info", "The version of kabari.", &["version"])
         .of(&[env!("CARGO_PKG_VERSION")], 1.0);
     let unready = gauges.one("not_ready", "What keeps kabari from its work.", &["reason"]);
-    let found = readiness(api).await.reasons;
+    let found = readiness(monitored).await.reasons;
     for reason in REASONS {
         let is_there = found.iter().any(|found| found.reason == reason);
         unready.of(&[reason], f64::from(u8::from(is_there)));
     }
-    if let Some(free) = disk::free_bytes(&api.settings.data_dir) {
+    if let Some(free) = disk::free_bytes(&monitored.data_dir) {
         gauges.one("disk_free_bytes", "Room left for DATA_DIR.", &[]).of(&[], free as f64);
     }
-    match stored(api).await {
-        Ok((sessions, backlog, now)) => gauges.stored(api, &sessions, &backlog, now),
+    match stored(&monitored.state).await {
+        Ok((sessions, backlog, now)) => {
+            gauges.stored(&monitored.quotas, &sessions, &backlog, now);
+        }
         Err(error) => tracing::warn!(%error, "the state database's values are missing in /metrics"),
     }
     gauges.registry
 }
 
-async fn stored(api: &Api) -> Result<(Vec<Session>, Backlog, Timestamp), StoreError> {
-    let now = api.state.now().await?;
-    Ok((api.state.sessions().await?, api.state.backlog(now).await?, now))
+async fn stored(state: &StateStore) -> Result<(Vec<Session>, Backlog, Timestamp), StoreError> {
+    let now = state.now().await?;
+    Ok((state.sessions().await?, state.backlog(now).await?, now))
 }
 
 #[derive(Default)]
@@ -145,7 +148,7 @@ impl Gauges {
         gauge
     }
 
-    fn stored(&self, api: &Api, sessions: &[Session], backlog: &Backlog, now: Timestamp) {
+    fn stored(&self, quotas: &Quotas, sessions: &[Session], backlog: &Backlog, now: Timestamp) {
         let help = "Deliveries that are not at their end, by state and session.";
         let deliveries = self.one("deliveries", help, &["session", "state"]);
         let mut states = DeliveryState::OPEN.to_vec();
@@ -164,14 +167,14 @@ impl Gauges {
         let links = self.one("session_link", "How each link to WhatsApp is.", &["session", "link"]);
         let connected = self.one("session_connected", "Whether it can send.", &["session"]);
         let help = "Messages that the number may still send today, where it has a limit.";
-        let quota = self.one("session_quota_left", help, &["session"]);
+        let left_today = self.one("session_quota_left", help, &["session"]);
         for session in sessions {
             let name = session.name.as_str();
             links.of(&[name, session.link.as_str()], 1.0);
             let can_send = session.is_held(now) && session.link.waiting().is_none();
             connected.of(&[name], f64::from(u8::from(can_send)));
-            if let Some(left) = api.settings.quotas.left_today(&session.usage(), now) {
-                quota.of(&[name], f64::from(left));
+            if let Some(left) = quotas.left_today(&session.usage(), now) {
+                left_today.of(&[name], f64::from(left));
             }
         }
     }

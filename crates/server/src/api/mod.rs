@@ -20,6 +20,7 @@ mod events;
 pub(crate) mod forecast;
 mod link_page;
 pub(crate) mod metrics;
+pub(crate) mod monitoring;
 mod notices;
 mod operations;
 pub(crate) mod passkey;

@@ -29,7 +29,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     billing(&settings, &mut report).await;
     state(&settings, &mut report).await;
     whatsapp(&settings, &mut report).await;
-    traces(&settings, &mut report).await;
+    monitoring(&settings, &mut report).await;
     anyhow::ensure!(report.faults == 0, "{} of the above must be mended first", report.faults);
     Ok(())
 }
@@ -168,8 +168,12 @@ async fn whatsapp(settings: &Settings, report: &mut Findings) {
     }
 }
 
-/// Kabari works without a collector, so none of its troubles is a fault.
-async fn traces(settings: &Settings, report: &mut Findings) {
+/// Says who can look on. kabari works without a collector, so none of its troubles is a fault.
+async fn monitoring(settings: &Settings, report: &mut Findings) {
+    if let Some(address) = settings.metrics_address {
+        let found = format!("`kabari worker` and `kabari gateway` answer at http://{address}");
+        report.note("monitoring", &found);
+    }
     let Some(collector) = &settings.trace_collector else { return };
     match trace::check(collector).await {
         Ok(()) => report.good("trace collector", "takes spans"),

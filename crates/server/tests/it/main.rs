@@ -11,6 +11,7 @@ mod engine;
 mod gateway;
 mod harness;
 mod modules;
+mod monitoring;
 mod outages;
 mod release;
 mod store;
