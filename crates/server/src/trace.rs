@@ -228,7 +228,12 @@ pub fn spawn<T: Send + 'static>(
 /// Begins a span below another one, or a trace where that is none.
 fn begin(tracer: &SdkTracer, name: &'static str, kind: SpanKind, parent: SpanContext) -> Span {
     let builder = SpanBuilder::from_name(name).with_kind(kind);
-    tracer.build_with_context(builder, &Context::new().with_remote_span_context(parent))
+    // A sampler would take one that is none for one that is not sampled.
+    let context = match parent.is_valid() {
+        true => Context::new().with_remote_span_context(parent),
+        false => Context::new(),
+    };
+    tracer.build_with_context(builder, &context)
 }
 
 /// Returns the id that the caller gives, if it is well formed.

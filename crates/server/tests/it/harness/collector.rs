@@ -1,12 +1,13 @@
 //! An OpenTelemetry collector on this machine, as far as it takes spans.
 
-use super::served::{PATIENCE, serve};
+use super::served::PATIENCE;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use kabari::http_server;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -15,16 +16,18 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// A collector that keeps what it is sent.
 pub struct Collector {
     address: SocketAddr,
     received: watch::Receiver<Vec<Bytes>>,
     server: JoinHandle<()>,
+    stopping: CancellationToken,
 }
 
 impl Collector {
@@ -36,16 +39,22 @@ impl Collector {
             ([(CONTENT_TYPE, "application/x-protobuf")], answer).into_response()
         };
         let router = Router::new().route("/v1/traces", post(take)).with_state(keep);
-        let (address, server) = serve(router).await;
-        Collector { address, received, server }
+        Collector::serve(router, received).await
     }
 
     /// One that takes connections and never answers.
     pub async fn hanging() -> Collector {
         let (_, received) = watch::channel(vec![]);
         let hang = || async { std::future::pending::<()>().await };
-        let (address, server) = serve(Router::new().fallback(hang)).await;
-        Collector { address, received, server }
+        Collector::serve(Router::new().fallback(hang), received).await
+    }
+
+    async fn serve(router: Router, received: watch::Receiver<Vec<Bytes>>) -> Collector {
+        let stopping = CancellationToken::new();
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let serving = http_server::serve(any_port, router, stopping.clone()).await;
+        let (address, server) = serving.unwrap();
+        Collector { address, received, server, stopping }
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` says.
@@ -60,8 +69,8 @@ impl Collector {
 
     /// Nobody answers any longer.
     pub async fn stop(&mut self) {
-        self.server.abort();
-        let _ = (&mut self.server).await;
+        self.stopping.cancel();
+        (&mut self.server).await.unwrap();
     }
 
     /// Everything that has come, as it came.
