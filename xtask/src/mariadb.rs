@@ -12,6 +12,10 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Below those that systems give to whoever asks for any: nobody else gets the server's while it is
+/// restarted. Above those of the tests' own servers.
+const PORTS: std::ops::Range<u16> = 30_000..32_000;
+
 /// How long the server may take from its start to its first greeting.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -87,11 +91,13 @@ impl Place {
         if let Some(user) = server_user()? {
             process::run(Command::new("chown").arg(user).arg(directory.path()))?;
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        let port = { PORTS }.find(free).context("no free port for MariaDB")?;
         let place = Place { port, directory };
         process::run(
             server_command("mariadb-install-db")?
                 .args(["--no-defaults", &place.argument("datadir", "data")])
+                .arg(place.argument("tmpdir", ""))
                 .args(["--auth-root-authentication-method=normal"])
                 .args(["--skip-test-db", "--skip-name-resolve"])
                 .stdout(Stdio::null()),
@@ -104,6 +110,8 @@ impl Place {
         Daemon::spawn(
             server_command("mariadbd")?
                 .args(["--no-defaults", &self.argument("datadir", "data")])
+                // Its own: a server that starts deletes all temporary tables that it finds.
+                .arg(self.argument("tmpdir", ""))
                 .arg(format!("--port={}", self.port))
                 .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
                 .arg(self.argument("socket", "socket"))

@@ -1,5 +1,6 @@
 //! Linking, staying linked, and losing the link.
 
+use crate::ports::free_port;
 use crate::world::{FRIEND, OWN, World, message, phone, until};
 use kabari_domain::wording;
 use kabari_gateway::embedded::{ACK_TIMEOUT, LONGEST_RECONNECT};
@@ -76,12 +77,9 @@ async fn a_server_that_goes_away_and_comes_back_is_found_again() {
 
 #[tokio::test]
 async fn an_unreachable_server_shows_on_the_link() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
     let gateway = Embedded::start(EmbeddedConfig {
         store: Arc::new(MemoryStore::default()),
-        websocket_url: Some(format!("ws://{address}/ws/chat")),
+        websocket_url: Some(format!("ws://127.0.0.1:{}/ws/chat", free_port())),
         device_name: "Windows".to_owned(),
         opened_elsewhere: false,
         ack_timeout: ACK_TIMEOUT,

@@ -6,5 +6,7 @@ mod embedded_history;
 mod embedded_link;
 mod embedded_send;
 mod embedded_store;
+#[path = "../../../server/tests/it/harness/ports.rs"]
+mod ports;
 mod remote;
 mod world;

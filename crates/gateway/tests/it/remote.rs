@@ -1,5 +1,6 @@
 //! The client of the contract: against gateways of others, and against our own.
 
+use crate::ports::free_port;
 use crate::world::{FRIEND, message, until};
 use axum::Json;
 use axum::Router;
@@ -135,9 +136,7 @@ async fn a_busy_gateway_gives_the_wait() {
 
 #[tokio::test]
 async fn an_unreachable_gateway_got_nothing() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let url = format!("http://127.0.0.1:{}", free_port());
     let remote = Remote::start(config(url)).await.unwrap();
     let link = remote.link().borrow().clone();
     assert_eq!(link.state, LinkState::Unreachable);

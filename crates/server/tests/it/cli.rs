@@ -2,6 +2,7 @@
 
 use crate::harness::database::MariaDbDatabase;
 use crate::harness::node::SESSION_KEY;
+use crate::harness::ports::free_port;
 use crate::harness::served::{PATIENCE, Served, Setup};
 use kabari::access::token::token_hash;
 use kabari::clock::Clock;
@@ -69,8 +70,7 @@ async fn the_exit_code_of_send_says_how_it_went() {
     let unknown = run(directory.path(), port, &["send", "notice", "999"]).await;
     assert_eq!(unknown.code, 2, "{}", unknown.said);
     assert!(unknown.said.contains("Pemberitahuan tidak ditemukan"), "{}", unknown.said);
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let nobody = run(directory.path(), closed, &["send", "notice"]).await;
+    let nobody = run(directory.path(), free_port(), &["send", "notice"]).await;
     assert_eq!(nobody.code, 2, "{}", nobody.said);
     assert!(nobody.said.contains("kabari serve"), "{}", nobody.said);
 }

@@ -1,6 +1,7 @@
 //! What every endpoint has in common: who may ask, and what is answered when something is wrong.
 
 use crate::harness::database::{SeedBilling, billing_file};
+use crate::harness::ports::free_port;
 use crate::harness::served::{Served, Setup, answer};
 use kabari::store::BillingTarget;
 use reqwest::Method;
@@ -139,8 +140,7 @@ async fn a_long_list_of_faults_is_answered_in_short() {
 async fn a_billing_database_that_is_down_is_named_with_what_to_do() {
     let target = BillingTarget::MySql {
         host: "127.0.0.1".to_owned(),
-        // The port of a listener that is gone again.
-        port: std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
+        port: free_port(),
         database: "pembayaran".to_owned(),
         username: "kabari".to_owned(),
         password: String::new(),

@@ -3,6 +3,7 @@
 use crate::harness::database::{Engine, execute_on_file};
 use crate::harness::node::Setup;
 use crate::harness::promtool::promtool;
+use crate::harness::served::PATIENCE;
 use crate::harness::world::{CUSTOMERS, OWN, World, billing_sql, phone};
 use kabari::clock::Clock;
 use kabari_domain::LinkState;
@@ -41,17 +42,20 @@ async fn until_reason(world: &World, reason: Option<&str>) {
             looks.tick().await;
         }
     };
-    let seen = tokio::time::timeout(Duration::from_secs(30), seen).await;
+    let seen = tokio::time::timeout(PATIENCE, seen).await;
     if seen.is_err() {
         panic!("not {expected:?} but {:?}", reasons(world).await);
     }
 }
 
 async fn metrics(world: &World) -> String {
-    match world.get("/metrics").await {
-        Value::String(text) => text,
-        other => panic!("{other}"),
-    }
+    metrics_with(world, "").await
+}
+
+/// Waits until this is in them: what is written is counted a moment later.
+async fn metrics_with(world: &World, part: &str) -> String {
+    let page = world.wait_for("/metrics", |page| page.as_str().unwrap().contains(part)).await;
+    page.as_str().unwrap().to_owned()
 }
 
 async fn ready_when_messages_can_go_out_and_else_says_why(engine: Engine) {
@@ -71,7 +75,7 @@ async fn metrics_tell_of_every_message_and_of_nobody(engine: Engine) {
     let campaign = world.send(1..=5).await;
     world.count(campaign, "read", 5).await;
 
-    let text = metrics(&world).await;
+    let text = metrics_with(&world, r#"kabari_receipt_seconds_count{rank="read"} 5"#).await;
     for line in [
         r#"kabari_attempts_total{outcome="acked",session="default"} 5"#,
         r#"kabari_ack_seconds_count 5"#,

@@ -2,10 +2,10 @@
 
 use crate::harness::database::billing_file;
 use crate::harness::node::Setup;
+use crate::harness::ports::free_port;
 use crate::harness::world::{
     CUSTOMERS, OWN, UNREGISTERED, assert_report_is_true, billing_sql, phone,
 };
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use tempfile::TempDir;
 use wa_sim::{Config, Simulator};
@@ -52,7 +52,7 @@ async fn survive(point: &'static str, hit: u32, who: Who) {
     let gateway = Setup::gateway(directories[0].path(), &simulator);
     gateway.link(&simulator, OWN).await;
     // It is found where it was after its restart.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let gateway = gateway.with("WA_GATEWAY_PORT", port.to_string());
     billing_file(&directories[1], &billing_sql(CUSTOMERS)).await;
     let client = Setup::new(directories[1].path(), &simulator)

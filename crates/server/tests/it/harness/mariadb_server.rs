@@ -1,9 +1,9 @@
 //! MariaDB servers of a test's own, to be killed and promoted.
 
+use super::ports::free_port;
 use super::served::PATIENCE;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -41,9 +41,11 @@ impl MariaDb {
         let data = data(&directory);
         let mut install = command("mariadb-install-db");
         install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
-        install.args(["--skip-test-db", "--skip-name-resolve"]).stdout(Stdio::null());
-        let installed = timeout(START_PATIENCE, install.status()).await.expect("a database");
-        assert!(installed.unwrap().success(), "mariadb-install-db failed");
+        install.arg(temporary(&directory));
+        install.args(["--skip-test-db", "--skip-name-resolve"]).stdin(Stdio::null());
+        let installed = timeout(START_PATIENCE, install.output()).await.expect("a database");
+        let installed = installed.unwrap();
+        assert!(installed.status.success(), "mariadb-install-db failed: {installed:?}");
         MariaDb::serve(directory, arguments).await
     }
 
@@ -60,6 +62,7 @@ impl MariaDb {
         let path = |name: &str| directory.path().join(name).display().to_string();
         let mut server = command("mariadbd");
         server.args(["--no-defaults", &data(&directory), &format!("--port={port}")]);
+        server.arg(temporary(&directory));
         server.args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
         server
             .args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))]);
@@ -141,11 +144,6 @@ impl MariaDb {
     }
 }
 
-/// Returns a port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 fn directory() -> TempDir {
     let directory = TempDir::with_prefix("kabari-mariadb-").unwrap();
     own(directory.path());
@@ -154,6 +152,11 @@ fn directory() -> TempDir {
 
 fn data(directory: &TempDir) -> String {
     format!("--datadir={}", directory.path().join("data").display())
+}
+
+/// A server that starts deletes all temporary tables that it finds, another server's too.
+fn temporary(directory: &TempDir) -> String {
+    format!("--tmpdir={}", directory.path().display())
 }
 
 /// Lets the server's account write there, where it is another than ours.

@@ -12,6 +12,7 @@ pub mod http_browser;
 pub mod mariadb_server;
 pub mod namespace;
 pub mod node;
+pub mod ports;
 pub mod promtool;
 pub mod proxy;
 pub mod running_clock;

@@ -191,18 +191,21 @@ impl Node {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// How many files it has open; on Linux.
-    pub fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    /// Lets it open a file only while it has fewer; on Linux.
+    pub async fn limit_files(&self, files: usize) {
+        self.limit(format!("--nofile={files}:")).await;
     }
 
     /// Lets it get no more memory than it has; on Linux.
     pub async fn limit_memory(&self) {
         let bytes = self.kibibytes("VmData:").unwrap() * 1024;
-        let limit = format!("--data={bytes}");
+        self.limit(format!("--data={bytes}")).await;
+    }
+
+    async fn limit(&self, limit: String) {
         let id = format!("--pid={}", self.id());
-        let limited = Command::new("prlimit").args([id, limit]).status().await.unwrap();
-        assert!(limited.success(), "the memory could not be limited");
+        let limited = Command::new("prlimit").args([&id, &limit]).status().await.unwrap();
+        assert!(limited.success(), "{limit} could not be set");
     }
 
     fn id(&self) -> u32 {

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use wa_sim::{Config, MessageFilter, Simulator};
 
 /// How many seconds of kabari's time pass in one.
-const SPEED: u32 = 10;
+const SPEED: u32 = 5;
 const RECIPIENTS: i64 = 24;
 /// How often to look whether a process is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(40);

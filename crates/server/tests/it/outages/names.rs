@@ -3,8 +3,10 @@
 use super::{Installation, until_reasons, word};
 use crate::harness::database::MariaDbDatabase;
 use crate::harness::namespace::Namespace;
+use crate::harness::served::PATIENCE;
 use kabari_domain::wording;
 use std::path::Path;
+use tokio::time::timeout;
 
 const DATABASE: &str = "127.0.0.1 database.kabari.test\n";
 const WHATSAPP: &str = "127.0.0.1 whatsapp.kabari.test\n";
@@ -42,9 +44,18 @@ async fn names_that_are_gone_are_said_and_waited_for() {
     installation.simulator.pause().await;
     database.cut_connections().await;
     installation.simulator.resume().await.unwrap();
-    let readiness = until_reasons(&caller, &["state_database"]).await;
-    let said = readiness["reasons"][0]["message"].as_str().unwrap();
-    assert!(said.contains("lookup") && said.contains("STATE_DATABASE_URL"), "{said}");
+    // First that a connection has ended, then that there is no other.
+    let said = async {
+        loop {
+            let readiness = until_reasons(&caller, &["state_database"]).await;
+            let said = readiness["reasons"][0]["message"].as_str().unwrap().to_owned();
+            if said.contains("lookup") {
+                return said;
+            }
+        }
+    };
+    let said = timeout(PATIENCE, said).await.expect("the name is said to be gone");
+    assert!(said.contains("STATE_DATABASE_URL"), "{said}");
     node.logged(
         "the state database cannot be reached (error communicating with database: failed to lookup",
     )

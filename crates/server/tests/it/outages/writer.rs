@@ -2,7 +2,8 @@
 //! promoted, or another node of a Galera cluster.
 
 use super::{Installation, RECIPIENTS, until_reasons};
-use crate::harness::mariadb_server::{MariaDb, free_port, url};
+use crate::harness::mariadb_server::{MariaDb, url};
+use crate::harness::ports::free_port;
 use sqlx::Row;
 use std::convert::Infallible;
 

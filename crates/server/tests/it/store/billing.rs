@@ -1,6 +1,7 @@
 //! Reading the billing database: the seed's on MariaDB, the same rows in a file, and broken ones.
 
 use crate::harness::database::{MariaDbDatabase, SeedBilling, billing_file};
+use crate::harness::ports::free_port;
 use futures_util::{StreamExt, TryStreamExt};
 use kabari::store::billing::sample;
 use kabari::store::{Billing, BillingTarget, CustomerFilter, Missing, StoreError};
@@ -241,11 +242,9 @@ async fn what_is_missing_is_named() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_an_error_of_the_call() {
-    // A port nobody listens on: bound, and freed at once.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let billing = Billing::connect(BillingTarget::MySql {
         host: "127.0.0.1".to_owned(),
-        port,
+        port: free_port(),
         database: "billing".to_owned(),
         username: "kabari".to_owned(),
         password: "a secret".to_owned(),

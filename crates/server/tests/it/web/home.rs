@@ -2,12 +2,12 @@
 
 use super::{linked, unlinked};
 use crate::harness::http_browser::visit;
+use crate::harness::ports::free_port;
 use crate::harness::served::{Served, Setup};
 use crate::harness::window::Screen;
 use crate::harness::world::OWN;
 use kabari::store::BillingTarget;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_leads_to_the_first_steps_and_follows_the_link() {
@@ -56,11 +56,9 @@ async fn what_needs_a_person_is_said_with_what_to_do() {
 
 #[tokio::test]
 async fn without_the_billing_database_pages_say_so_and_the_others_go_on() {
-    // Nobody listens there any more.
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let billing = BillingTarget::MySql {
         host: "127.0.0.1".to_owned(),
-        port,
+        port: free_port(),
         database: "billing".to_owned(),
         username: "kabari".to_owned(),
         password: String::new(),
