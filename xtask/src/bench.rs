@@ -42,6 +42,12 @@ pub enum Bench {
     Api(Api),
     /// How long reads and claims take with a long history, beside a short one.
     History(History),
+    /// What grows while two days of kabari's time pass, with a campaign an hour.
+    ///
+    /// kabari's clock runs fast, so this takes an hour, and kabari is not optimized: the released
+    /// program has no such clock. Prints memory, open files, the size of the state and the slowest
+    /// claim, and fails unless everybody got everything once.
+    Soak(Soak),
     /// How soon the operator's first page is seen, on a phone with a slow line.
     ///
     /// Chromium visits it with the network and the processor slowed down, for the first time and
@@ -101,6 +107,23 @@ pub struct Api {
     engine: Engine,
 }
 
+/// How long it lasts.
+#[derive(Args)]
+pub struct Soak {
+    /// How many hours of kabari's time pass, each with a campaign.
+    #[arg(long, default_value_t = 48)]
+    hours: u32,
+    /// How many seconds of kabari's time pass in one.
+    #[arg(long, default_value_t = 60)]
+    speed: u32,
+    /// How many people each campaign writes to.
+    #[arg(long, default_value_t = 60)]
+    recipients: u32,
+    /// Where kabari keeps its state.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    engine: Engine,
+}
+
 /// How long a history.
 #[derive(Args)]
 pub struct History {
@@ -144,6 +167,7 @@ fn measure(bench: Bench) -> Result<()> {
         Bench::Fleet(options) => fleet(options),
         Bench::Api(options) => api(options),
         Bench::History(options) => history(options),
+        Bench::Soak(options) => soak(options),
         // The line decides, not how the program was built.
         Bench::Page => pages::speed(),
     }
@@ -204,6 +228,24 @@ fn api(options: Api) -> Result<()> {
         .args(options.engine.names().iter().flat_map(|engine| ["--engine", engine]))
         .args(mariadb.iter().flat_map(|mariadb| ["--mariadb-url".into(), mariadb.url()]));
     process::run(&mut command)
+}
+
+/// One engine after the other.
+fn soak(options: Soak) -> Result<()> {
+    let mariadb = (options.engine != Engine::Sqlite).then(start_mariadb).transpose()?;
+    for engine in options.engine.names() {
+        let mut command = test::cargo();
+        command
+            .arg("--quiet")
+            .args(BENCH)
+            .args(["--profile", "dev", "--", "soak", "--engine", engine])
+            .args(["--hours", &options.hours.to_string()])
+            .args(["--speed", &options.speed.to_string()])
+            .args(["--recipients", &options.recipients.to_string()])
+            .args(mariadb.iter().flat_map(|mariadb| ["--mariadb-url".into(), mariadb.url()]));
+        process::run(&mut command)?;
+    }
+    Ok(())
 }
 
 /// The database decides, not how the program was built.

@@ -47,6 +47,7 @@ struct Inner {
     paced: IntCounterVec,
     connects: IntCounterVec,
     requests: HistogramVec,
+    claims: Histogram,
     acked: Mutex<AckTimes>,
     /// When each loop has come round last, on the dispatcher's monotonic clock.
     rounds: Mutex<[Duration; 2]>,
@@ -106,6 +107,14 @@ impl Default for Inner {
                     &MOMENTS,
                 ),
             ),
+            claims: registered(
+                &registry,
+                histogram(
+                    "claim_seconds",
+                    "Time to take the next deliveries of a session from the database.",
+                    &MOMENTS,
+                ),
+            ),
             acked: Mutex::default(),
             rounds: Mutex::default(),
             registry,
@@ -162,6 +171,11 @@ impl Metrics {
     pub fn requested(&self, method: &str, route: &str, status: u16, time: Duration) {
         let status = status.to_string();
         self.0.requests.with_label_values(&[method, route, &status]).observe(time.as_secs_f64());
+    }
+
+    /// Times how long the database took to give a session its next deliveries.
+    pub fn claimed(&self, time: Duration) {
+        self.0.claims.observe(time.as_secs_f64());
     }
 
     /// A loop has come round without an error.

@@ -36,8 +36,8 @@ pub struct Installation {
     directory: TempDir,
     /// How many customers there are.
     customers: u32,
-    /// Where the nodes keep their state together.
-    shared: Vec<(&'static str, String)>,
+    /// What the nodes are set to beside what each needs.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Installation {
@@ -48,7 +48,7 @@ impl Installation {
         mariadb_url: Option<&str>,
         customers: u32,
     ) -> anyhow::Result<Installation> {
-        let shared = match engine {
+        let settings = match engine {
             Engine::Sqlite => vec![],
             Engine::Mariadb => {
                 let server = mariadb_url.context("--engine mariadb needs --mariadb-url")?;
@@ -58,7 +58,30 @@ impl Installation {
             }
         };
         let websocket_url = simulator.ws_url();
-        Ok(Installation { websocket_url, directory: TempDir::new()?, customers, shared })
+        Ok(Installation { websocket_url, directory: TempDir::new()?, customers, settings })
+    }
+
+    /// Sets something for the processes that are started from now on.
+    pub fn set(&mut self, name: &'static str, value: String) {
+        self.settings.push((name, value));
+    }
+
+    /// How much room its state takes, in MB; on SQLite, that of this process.
+    pub async fn state_mb(&self, node: &str) -> anyhow::Result<f64> {
+        const BYTES: &str = "SELECT CAST(SUM(data_length + index_length) AS SIGNED) \
+             FROM information_schema.tables WHERE table_schema = DATABASE()";
+        let server = self.settings.iter().find(|(name, _)| *name == "STATE_DATABASE_URL");
+        let bytes = match server {
+            Some((_, url)) => {
+                let mut connection = MySqlConnectOptions::from_str(url)?.connect().await?;
+                sqlx::query_scalar::<_, i64>(BYTES).fetch_one(&mut connection).await? as u64
+            }
+            None => {
+                let file = |name| std::fs::metadata(self.directory.path().join(node).join(name));
+                ["state.db", "state.db-wal"].map(file).into_iter().flatten().map(|f| f.len()).sum()
+            }
+        };
+        Ok(bytes as f64 / 1e6)
     }
 
     /// Starts one of its processes, with a data directory of this name.
@@ -79,11 +102,12 @@ impl Installation {
             .env("WA_WEBSOCKET_URL", &self.websocket_url)
             .env("SEND_DELAY_MS", delay.as_millis().to_string())
             .env("SEND_JITTER_MS", "0")
-            .envs(self.shared.iter().cloned());
+            .envs(self.settings.iter().cloned());
         let mut process = Process::spawn(&mut command)?;
         let announced = process.says(ANNOUNCED).await?;
         let address = announced.split_whitespace().next().unwrap_or_default();
-        Ok(Kabari { process, api: ApiClient::at(&format!("http://{address}"), None)? })
+        let base = format!("http://{address}");
+        Ok(Kabari { process, api: ApiClient::at(&base, None)?, base })
     }
 }
 
@@ -91,6 +115,7 @@ impl Installation {
 pub struct Kabari {
     pub process: Process,
     api: ApiClient,
+    base: String,
 }
 
 impl Kabari {
@@ -140,6 +165,13 @@ impl Kabari {
         })
         .await?;
         Ok(())
+    }
+
+    /// Returns what it has counted and timed so far, in Prometheus's text format.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let url = format!("{}/metrics", self.base);
+        let http = kabari_gateway::http::client(&url).build()?;
+        Ok(http.get(url).send().await?.error_for_status()?.text().await?)
     }
 
     /// Sends nothing more of this campaign.

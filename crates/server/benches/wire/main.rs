@@ -1,5 +1,5 @@
 //! Messages per second over the wire: kabari's dispatcher beside the bare WhatsApp client, and how
-//! it grows with its numbers (`fleet`), and how fast its API is (`api`).
+//! it grows with its numbers (`fleet`), how fast its API is (`api`), and what grows with time (`soak`).
 //!
 //! `cargo xtask bench` builds and starts this. The simulator and the client under measure
 //! are processes of their own, so that each one's processor time and memory are its own; this one
@@ -14,6 +14,7 @@ mod process;
 mod recipients;
 mod report;
 mod simulator;
+mod soak;
 
 use anyhow::{Context, ensure};
 use bare::Bare;
@@ -50,6 +51,8 @@ enum Role {
     Fleet(fleet::Order),
     /// How fast the API lists customers, and what connections leave in memory.
     Api(api::Order),
+    /// What grows in days of kabari's time (`--profile dev`).
+    Soak(soak::Order),
     /// The simulator that this program starts itself as.
     #[command(hide = true)]
     Simulator,
@@ -93,6 +96,7 @@ async fn main() -> anyhow::Result<()> {
     match cli.role {
         Some(Role::Fleet(order)) => fleet::measure(order).await,
         Some(Role::Api(order)) => api::measure(order).await,
+        Some(Role::Soak(order)) => soak::measure(order).await,
         Some(Role::Simulator) => simulator::serve().await,
         Some(Role::Bare(options)) => bare::write(options).await,
         None => compare(cli.order).await,

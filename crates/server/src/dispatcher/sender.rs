@@ -12,7 +12,7 @@ use kabari_domain::{DeliveryEvent, Phone, Readiness, Timestamp, WaitReason, word
 use kabari_gateway::{Gateway, Limits, Link};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The most deliveries taken at once.
@@ -128,6 +128,7 @@ impl Sender {
         self.pacer.set_pace(pace_of(&session, self.context.settings.pace));
         let left_today = quotas.left_today(&session.usage(), now).unwrap_or(u32::MAX);
         let phone = number_of(&link);
+        let claim_began = Instant::now();
         let batch = self
             .context
             .state
@@ -144,6 +145,7 @@ impl Sender {
                 lease: self.context.settings.timeouts.lease,
             })
             .await?;
+        self.context.metrics.claimed(claim_began.elapsed());
         let Some(last) = batch.last() else {
             self.pacer.idle();
             return Ok(AfterRound::Wait(IDLE));

@@ -1,6 +1,7 @@
 //! One database behind one set of calls, whichever engine it runs on.
 
 use super::batch::{BatchWriter, Batched, Statement, refusal};
+use super::connections;
 use super::engine::Engine;
 use super::error::{StoreError, Which};
 use super::row::{Row, Value};
@@ -10,39 +11,15 @@ use crate::metrics::statement_times;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use prometheus::Histogram;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long a call waits for a connection to the server, connecting included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a call waits for SQLite's only writer: a large campaign is one transaction.
-const WRITER_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long one statement may take before the connection counts as lost.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long SQLite waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long MariaDB waits for a row lock, in seconds.
-const LOCK_WAIT_SECONDS: u32 = 10;
-/// Connections to a state database on a server, per process.
-const SERVER_CONNECTIONS: u32 = 12;
-/// Connections that only read, on SQLite and for billing.
-const READER_CONNECTIONS: u32 = 8;
-/// How long a connection to a server has been unused when it is tried before it is used again: the
-/// server may have closed it. In a burst that would double the turns of every statement.
-const TRIED_AFTER: Duration = Duration::from_millis(100);
-/// How many rows a thread that reads a file may be ahead of who takes them.
-const ROWS_AHEAD: usize = 1000;
-/// How many pages the log of a state file grows by before they are written into the file itself.
-/// A send changes the same pages again and again: the more of it is in the log, the fewer are
-/// written twice. At 4 KiB each, this is 16 MiB of disk.
-const PAGES_IN_LOG: &str = "4000";
 /// How often a transaction that lost to others is tried again.
 const RETRIES: u32 = 8;
 /// The pause before the first of them; it doubles each time, and a random part is added so that
@@ -85,69 +62,32 @@ pub(super) struct WriteResult {
 impl Database {
     /// Returns the provider's server; connects when first used.
     pub fn billing_server(options: MySqlConnectOptions) -> Database {
-        let connections =
-            server_pool().max_connections(READER_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
-        Database::new(Which::Billing, Pools::MySql(Box::new(Servers::one(options, connections))))
+        let server = Servers::one(options, connections::billing_server());
+        Database::new(Which::Billing, Pools::MySql(Box::new(server)))
     }
 
-    /// Returns a billing file; opened when first used. Readers may take back what a writer that has died
-    /// left half done, so they do not open it read-only.
+    /// Returns a billing file; opened when first used.
     pub fn billing_file(path: &Path) -> Database {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .row_buffer_size(ROWS_AHEAD)
-            .disable_statement_logging();
-        let writer = file_pool()
-            .max_connections(1)
-            .acquire_timeout(WRITER_TIMEOUT)
-            .connect_lazy_with(options.clone());
-        let reader = file_pool()
-            .max_connections(READER_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
+        let options = connections::billing_file(path);
+        let writer = connections::file_writer().connect_lazy_with(options.clone());
+        let reader = connections::file_reader().connect_lazy_with(only_reading(options));
         Database::new(Which::Billing, Pools::sqlite(reader, writer))
     }
 
     /// Returns a state database on a server, or on the one of several that takes writes.
-    ///
-    /// READ COMMITTED, because claiming rows deadlocks all the time under the default isolation.
     pub async fn state_server(hosts: Vec<MySqlConnectOptions>) -> Result<Database, StoreError> {
-        let connections = server_pool()
-            .max_connections(SERVER_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    let settings = format!(
-                        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-                         SET SESSION time_zone = '+00:00', \
-                         sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
-                         innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
-                    );
-                    sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
-                    Ok(())
-                })
-            });
-        let servers = Servers::find(hosts, connections).await?;
+        let servers = Servers::find(hosts, connections::state_server()).await?;
         Ok(Database::new(Which::State, Pools::MySql(Box::new(servers))))
     }
 
     /// Returns a state file, which must be there already.
     pub async fn state_file(path: &Path) -> Result<Database, StoreError> {
-        let options = file(path);
+        let options = connections::state_file(path);
         let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::State, &e);
-        let writer = file_pool()
-            .max_connections(1)
-            .acquire_timeout(WRITER_TIMEOUT)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
-        let reader = file_pool()
-            .max_connections(READER_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await
-            .map_err(failed)?;
+        let writer = connections::file_writer().connect_with(options.clone());
+        let writer = writer.await.map_err(failed)?;
+        let reader = connections::file_reader().connect_with(only_reading(options));
+        let reader = reader.await.map_err(failed)?;
         Ok(Database::new(Which::State, Pools::sqlite(reader, writer)))
     }
 
@@ -371,39 +311,6 @@ impl Database {
     }
 }
 
-/// Returns a pool that tries connections which have been unused for a while.
-fn server_pool() -> MySqlPoolOptions {
-    MySqlPoolOptions::new().test_before_acquire(false).before_acquire(|connection, unused| {
-        Box::pin(async move {
-            if unused.idle_for >= TRIED_AFTER {
-                connection.ping().await?;
-            }
-            Ok(true)
-        })
-    })
-}
-
-/// Returns a pool that uses connections without trying them first: a file does not go away.
-///
-/// A full disk ends a transaction without the driver's knowledge: to it the connection would be in
-/// that transaction for ever, and begin no other. Such a connection is replaced.
-fn file_pool() -> SqlitePoolOptions {
-    SqlitePoolOptions::new().test_before_acquire(false).before_acquire(|connection, _| {
-        Box::pin(async move { Ok(!connection.is_in_transaction()) })
-    })
-}
-
-/// Returns how a state file is opened.
-pub(super) fn file(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        // What is deleted is overwritten: who is forgotten is not left in the file.
-        .pragma("secure_delete", "ON")
-        .pragma("wal_autocheckpoint", PAGES_IN_LOG)
-        .row_buffer_size(ROWS_AHEAD)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging()
+fn only_reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.pragma("query_only", "ON")
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 pub mod billing;
+mod connections;
 mod database;
 mod engine;
 mod error;

@@ -1,7 +1,8 @@
 //! The schema of the state database, in steps that are never changed once released: a file of SQL
 //! for each step and engine.
 
-use super::super::database::{Database, file};
+use super::super::connections;
+use super::super::database::Database;
 use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
 #[cfg(debug_assertions)]
@@ -105,7 +106,7 @@ pub(super) async fn pending(database: &Database) -> Result<usize, StoreError> {
 /// Runs the steps up to this version on a file: all in one transaction, which also keeps other
 /// processes out.
 pub(super) async fn run_on_file(path: &Path, to: i64) -> Result<(), StoreError> {
-    let mut connection = file(path).connect().await.map_err(failed)?;
+    let mut connection = connections::state_file(path).connect().await.map_err(failed)?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let earlier = sqlx::query_scalar(EARLIER_STEPS).fetch_one(&mut *tx).await;
     migrate(&migrator(Engine::Sqlite), &mut *tx, or_none(earlier)?, to).await?;
