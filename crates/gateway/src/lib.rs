@@ -96,6 +96,8 @@ pub struct OutgoingMessage {
     pub jid: Option<String>,
     /// The text, ready to read.
     pub text: String,
+    /// The span of this attempt, as a W3C `traceparent`, if there is one.
+    pub traceparent: Option<String>,
 }
 
 /// Whether a number is on WhatsApp.

@@ -35,6 +35,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+/// Where the next one in the way of a message finds the trace that it belongs to.
+const TRACEPARENT: &str = "traceparent";
 /// How long a send may take. A gateway that drives a browser needs its time.
 const SEND_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often the gateway is asked how it is.
@@ -139,7 +141,10 @@ impl Gateway for Remote {
             message: &message.text,
             message_id: message.message_id.as_str(),
         };
-        let request = self.connection.request(Method::POST, "send").timeout(SEND_TIMEOUT);
+        let mut request = self.connection.request(Method::POST, "send").timeout(SEND_TIMEOUT);
+        if let Some(traceparent) = &message.traceparent {
+            request = request.header(TRACEPARENT, traceparent);
+        }
         let outcome = match read(request.json(&body)).await {
             Ok((_, AnswerBody { success: true, .. })) => return Ok(()),
             Ok((reply, answer)) => refused(&reply, answer),

@@ -11,6 +11,7 @@ use kabari::store::state::{
     StateStore,
 };
 use kabari::store::{SessionLease, StateTarget};
+use kabari::trace::Trail;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_domain::{DeliveryState, LinkState, MessageId, Phone, Timestamp};
 use sqlx::mysql::MySqlConnectOptions;
@@ -191,7 +192,7 @@ async fn send(state: &StateStore, recipients: usize) -> anyhow::Result<i64> {
         expires_at: None,
         fingerprint: "history".to_owned(),
         request: "{}".to_owned(),
-        request_id: None,
+        trail: Trail::default(),
     };
     let recipients = stream::iter(0..recipients).map(|n| Ok(recipient(n)));
     match state.create_campaign(campaign, recipients, None, None, false).await? {

@@ -1,6 +1,7 @@
 //! Puts the parts together: databases, the way to WhatsApp, dispatcher, API.
 
-use crate::api::{self, Api, ApiSettings};
+use crate::api::auth::Access;
+use crate::api::{self, Api, ApiSettings, monitoring};
 use crate::clock::{Clock, speed};
 use crate::config::{BillingDatabase, Settings};
 use crate::data_dir::DataDir;
@@ -13,6 +14,7 @@ use crate::store::state::SessionKind;
 use crate::store::{
     Billing, BillingTarget, SessionLease, StateStore, StateTarget, StoreError, billing,
 };
+use crate::trace::Traces;
 use crate::whatsapp_session;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{
@@ -31,12 +33,15 @@ pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 pub struct App {
     /// The API's address, with the port it really got; `None` for a worker.
     pub api: Option<SocketAddr>,
+    /// Where a worker answers monitoring, if it does.
+    pub monitoring: Option<SocketAddr>,
     pub state: StateStore,
     pub billing: Billing,
     /// The sessions that are open here.
     pub sessions: Sessions,
     dispatcher: Dispatcher,
     server: Option<JoinHandle<()>>,
+    traces: Traces,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -76,14 +81,16 @@ impl App {
         }
         let sessions = Sessions::new(state.clone(), clock.clone());
         let metrics = Metrics::default();
+        let traces = Traces::start(settings.trace_collector.as_deref(), data_dir.node())?;
         let stopping = CancellationToken::new();
-        let (api, server) = match role {
-            NodeRole::Serve => {
+        let (api, monitoring, server) = match (role, settings.metrics_address) {
+            (NodeRole::Serve, _) => {
                 let api = Api {
                     billing: billing.clone(),
                     state: state.clone(),
                     sessions: sessions.clone(),
                     metrics: metrics.clone(),
+                    traces: traces.clone(),
                     readings: Default::default(),
                     settings: ApiSettings {
                         status_page_url: settings.status_page_url.clone(),
@@ -99,9 +106,23 @@ impl App {
                 };
                 let (addr, server) =
                     http_server::serve(settings.api, api::router(api), stopping.clone()).await?;
-                (Some(addr), Some(server))
+                (Some(addr), None, Some(server))
             }
-            NodeRole::Worker => (None, None),
+            (NodeRole::Worker, Some(address)) => {
+                let access = Access::by_key(settings.api_key.clone(), settings.origins.clone())
+                    .and_keys_of_api(state.clone());
+                let measured = (metrics.clone(), traces.clone());
+                let router = monitoring::router(
+                    &settings,
+                    state.clone(),
+                    sessions.clone(),
+                    measured,
+                    access,
+                );
+                let (addr, server) = http_server::serve(address, router, stopping.clone()).await?;
+                (None, Some(addr), Some(server))
+            }
+            (NodeRole::Worker, None) => (None, None, None),
         };
         let dispatcher = Dispatcher::spawn(
             state.clone(),
@@ -118,8 +139,20 @@ impl App {
             },
             clock,
             metrics,
+            traces.clone(),
         );
-        Ok(App { api, state, billing, sessions, dispatcher, server, stopping, _data_dir: data_dir })
+        Ok(App {
+            api,
+            monitoring,
+            state,
+            billing,
+            sessions,
+            dispatcher,
+            server,
+            traces,
+            stopping,
+            _data_dir: data_dir,
+        })
     }
 
     /// Lets the messages in flight finish, writes everything down, and leaves WhatsApp in order.
@@ -131,6 +164,7 @@ impl App {
         {
             tracing::info!("left with requests waiting; their sends go on after the next start");
         }
+        self.traces.stop().await;
     }
 }
 

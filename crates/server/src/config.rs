@@ -125,8 +125,25 @@ pub struct Options {
     pub wa_device_name: String,
 
     /// How log lines look.
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human", help_heading = "Logs")]
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        value_enum,
+        default_value = "human",
+        help_heading = "Monitoring"
+    )]
     pub log_format: LogFormat,
+    /// Address at which `kabari worker` and `kabari gateway` answer /livez, /readyz and /metrics, as
+    /// 127.0.0.1:9100. Anything but loopback needs API_KEY. `kabari serve` has them in its API.
+    #[arg(long, env = "METRICS_ADDRESS", help_heading = "Monitoring")]
+    pub metrics_address: Option<String>,
+    /// OpenTelemetry collector that spans are sent to (OTLP over HTTP), as http://127.0.0.1:4318.
+    /// Without it: nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", help_heading = "Monitoring")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+    /// The same with the path at the end, for spans alone.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help_heading = "Monitoring")]
+    pub otel_exporter_otlp_traces_endpoint: Option<String>,
 
     /// Only tests change these.
     #[command(flatten)]
@@ -178,6 +195,10 @@ pub struct Settings {
     pub duplicate_guard: Duration,
     /// How long campaigns that have ended keep texts, names and numbers; `None` is for ever.
     pub retention: Option<Duration>,
+    /// Where a worker and a gateway answer monitoring; `None` is nowhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// Where spans are sent to; `None` is nowhere.
+    pub trace_collector: Option<String>,
     /// How long to wait for what may never come.
     pub timeouts: Timeouts,
 }

@@ -2,6 +2,7 @@
 //! state database and a dispatcher of its own for what must survive it.
 
 use crate::api::auth::Access;
+use crate::api::monitoring;
 use crate::app::{REQUEST_PATIENCE, embedded, open_state};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -15,6 +16,7 @@ use crate::session_key::SessionKey;
 use crate::sessions::Sessions;
 use crate::store::StateStore;
 use crate::store::state::SessionKind;
+use crate::trace::Traces;
 use crate::whatsapp_session;
 use kabari_gateway::Gateway;
 use std::net::SocketAddr;
@@ -26,12 +28,15 @@ use tokio_util::sync::CancellationToken;
 pub struct GatewayApp {
     /// Where it listens, with the port it really got.
     pub address: SocketAddr,
+    /// Where it answers monitoring, if it does.
+    pub monitoring: Option<SocketAddr>,
     /// Its own state database.
     pub state: StateStore,
     /// The session, once it is open.
     pub sessions: Sessions,
     dispatcher: Dispatcher,
     server: JoinHandle<()>,
+    traces: Traces,
     stopping: CancellationToken,
     // Held until the end: the lock on the data directory.
     _data_dir: DataDir,
@@ -66,18 +71,30 @@ impl GatewayApp {
         state.reclaim_from(&node, settings.timeouts.resend).await?;
 
         let sessions = Sessions::new(state.clone(), clock.clone());
-        let stopping = CancellationToken::new();
+        let (metrics, stopping) = (Metrics::default(), CancellationToken::new());
+        let traces = Traces::start(settings.trace_collector.as_deref(), &node)?;
+        let access = || Access::by_key(settings.api_key.clone(), settings.origins.clone());
         let router = gateway_api::router(Setup {
             state: state.clone(),
             sessions: sessions.clone(),
             session: name.clone(),
-            access: Access::by_key(settings.api_key.clone(), settings.origins.clone()),
+            access: access(),
             trusted_proxies: settings.trusted_proxies.clone(),
             delay: settings.pace.delay,
+            metrics: metrics.clone(),
+            traces: traces.clone(),
             stopping: stopping.clone(),
         });
         let address = SocketAddr::new(settings.api.ip(), settings.gateway_port);
         let (address, server) = http_server::serve(address, router, stopping.clone()).await?;
+        let mut monitoring = None;
+        if let Some(address) = settings.metrics_address {
+            let measured = (metrics.clone(), traces.clone());
+            let router =
+                monitoring::router(&settings, state.clone(), sessions.clone(), measured, access());
+            let (address, _) = http_server::serve(address, router, stopping.clone()).await?;
+            monitoring = Some(address);
+        }
         let open = one_by_one(open(&settings, &state, key), clock.clone(), settings.pace.delay);
         let dispatcher = Dispatcher::spawn(
             state.clone(),
@@ -93,14 +110,17 @@ impl GatewayApp {
                 keeps_events: true,
             },
             clock,
-            Metrics::default(),
+            metrics,
+            traces.clone(),
         );
         Ok(GatewayApp {
             address,
+            monitoring,
             state,
             sessions,
             dispatcher,
             server,
+            traces,
             stopping,
             _data_dir: data_dir,
         })
@@ -114,6 +134,7 @@ impl GatewayApp {
             tracing::info!("left with requests waiting; who asks again is answered");
             self.server.abort();
         }
+        self.traces.stop().await;
     }
 }
 

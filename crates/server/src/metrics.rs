@@ -249,7 +249,8 @@ pub fn name(short: &str) -> String {
     format!("kabari_{short}")
 }
 
-fn outcome_name(event: DeliveryEvent) -> &'static str {
+/// Returns what an attempt that ended so is called.
+pub fn outcome_name(event: DeliveryEvent) -> &'static str {
     match event {
         DeliveryEvent::Acked => "acked",
         DeliveryEvent::Refused => "refused",

@@ -132,5 +132,6 @@ pub fn message(to: &str, number: u8, text: &str) -> OutgoingMessage {
         phone: phone(to),
         jid: None,
         text: text.into(),
+        traceparent: None,
     }
 }

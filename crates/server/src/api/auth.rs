@@ -63,6 +63,11 @@ impl Access {
         Access { key, named: None, origins, wrong_keys: Attempts::default() }
     }
 
+    /// Lets in named keys as well, each for the operations of its scope in the API.
+    pub fn and_keys_of_api(self, state: StateStore) -> Access {
+        self.and_named_keys(state, Arc::new(OperationRules::of(&super::openapi())))
+    }
+
     /// Lets in named keys as well, each for the operations of its scope.
     pub fn and_named_keys(self, state: StateStore, rules: Arc<OperationRules>) -> Access {
         Access { named: Some(NamedKeys { state, rules }), ..self }

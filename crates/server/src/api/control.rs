@@ -147,7 +147,7 @@ pub async fn retry_failed(api: &Api, parent: i64, key: Option<IdempotencyKey>) -
     }
     let name = name_of_retry(parent);
     let key = key.unwrap_or_else(|| IdempotencyKey { key: name.clone(), fingerprint: name });
-    recorded_campaign(api.state.retry_failed(parent, Some(key), trace::request_id()).await?)
+    recorded_campaign(api.state.retry_failed(parent, Some(key), trace::trail()).await?)
 }
 
 fn name_of_retry(parent: i64) -> String {

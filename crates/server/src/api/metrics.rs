@@ -1,17 +1,18 @@
 //! `/metrics` for Prometheus, and the measuring of requests.
 
-use super::Api;
 use super::error::{ApiError, ApiResult};
+use super::monitoring::Monitored;
 use super::readiness::{REASONS, readiness};
+use crate::disk;
 use crate::metrics::{Metrics, name};
-use crate::store::StoreError;
 use crate::store::state::{Backlog, Session};
-use crate::{disk, trace};
+use crate::store::{StateStore, StoreError};
+use crate::trace::{self, Traces};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kabari_domain::{DeliveryState, Phone, Timestamp};
+use kabari_domain::{DeliveryState, Phone, Quotas, Timestamp};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ const LIFETIME: Duration = Duration::from_secs(5);
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The values that were read last, and when.
-pub type Readings = Mutex<Option<(Instant, Registry)>>;
+pub type Readings = Arc<Mutex<Option<(Instant, Registry)>>>;
 
 /// What Prometheus reads
 ///
@@ -36,14 +37,15 @@ pub type Readings = Mutex<Option<(Instant, Registry)>>;
     responses((status = 200, description = "Prometheus's text format", body = String, content_type = "text/plain",
         example = "kabari_attempts_total{outcome=\"acked\",session=\"default\"} 5"))
 )]
-pub async fn metrics(State(api): State<Arc<Api>>) -> ApiResult<Response> {
-    let mut readings = api.readings.lock().await;
+pub async fn metrics(State(monitored): State<Monitored>) -> ApiResult<Response> {
+    let mut readings = monitored.readings.lock().await;
     let fresh = readings.as_ref().is_some_and(|(read_at, _)| read_at.elapsed() < LIFETIME);
     if !fresh {
-        *readings = Some((Instant::now(), read(&api).await));
+        *readings = Some((Instant::now(), read(&monitored).await));
     }
     let (_, gauges) = readings.as_ref().expect("just read");
-    let text = api.metrics.text(gauges).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let text = monitored.metrics.text(gauges);
+    let text = text.map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
@@ -58,51 +60,58 @@ pub async fn name_route(request: Request, next: Next) -> Response {
 }
 
 /// Gives a request its id, and measures the time until its answer begins.
-pub async fn measure(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
-    let given = request.headers_mut().remove(trace::HEADER);
-    let id = trace::id(given.as_ref().map(HeaderValue::as_bytes));
+pub async fn measure(
+    State((metrics, traces)): State<(Metrics, Traces)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let traced = traces.request(request.headers(), request.uri().path());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let began = Instant::now();
-    let mut response = trace::under(id.clone(), next.run(request)).await;
+    let mut response = traced.serve(next.run(request)).await;
     let route = response.extensions_mut().remove::<MatchedPath>().or(route);
     // Anybody can ask for any path by any method: those that are served are few.
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH];
     let known = known.contains(&method) || [Method::DELETE, Method::OPTIONS].contains(&method);
     let method = if known { method.as_str() } else { "other" };
-    metrics.requested(method, route, response.status().as_u16(), began.elapsed());
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    let status = response.status().as_u16();
+    metrics.requested(method, route, status, began.elapsed());
+    if let Ok(id) = HeaderValue::from_str(traced.id()) {
         response.headers_mut().insert(trace::HEADER, id);
     }
+    traced.answered(method, route, status);
     response
 }
 
 /// Reads what the database and the disk say. Where they say nothing, nothing is shown.
-async fn read(api: &Api) -> Registry {
+async fn read(monitored: &Monitored) -> Registry {
     let gauges = Gauges::default();
     gauges
         .one("build_info", "The version of kabari.", &["version"])
         .of(&[env!("CARGO_PKG_VERSION")], 1.0);
     let unready = gauges.one("not_ready", "What keeps kabari from its work.", &["reason"]);
-    let found = readiness(api).await.reasons;
+    let found = readiness(monitored).await.reasons;
     for reason in REASONS {
         let is_there = found.iter().any(|found| found.reason == reason);
         unready.of(&[reason], f64::from(u8::from(is_there)));
     }
-    if let Some(free) = disk::free_bytes(&api.settings.data_dir) {
+    if let Some(free) = disk::free_bytes(&monitored.data_dir) {
         gauges.one("disk_free_bytes", "Room left for DATA_DIR.", &[]).of(&[], free as f64);
     }
-    match stored(api).await {
-        Ok((sessions, backlog, now)) => gauges.stored(api, &sessions, &backlog, now),
+    match stored(&monitored.state).await {
+        Ok((sessions, backlog, now)) => {
+            gauges.stored(&monitored.quotas, &sessions, &backlog, now);
+        }
         Err(error) => tracing::warn!(%error, "the state database's values are missing in /metrics"),
     }
     gauges.registry
 }
 
-async fn stored(api: &Api) -> Result<(Vec<Session>, Backlog, Timestamp), StoreError> {
-    let now = api.state.now().await?;
-    Ok((api.state.sessions().await?, api.state.backlog(now).await?, now))
+async fn stored(state: &StateStore) -> Result<(Vec<Session>, Backlog, Timestamp), StoreError> {
+    let now = state.now().await?;
+    Ok((state.sessions().await?, state.backlog(now).await?, now))
 }
 
 #[derive(Default)]
@@ -139,7 +148,7 @@ impl Gauges {
         gauge
     }
 
-    fn stored(&self, api: &Api, sessions: &[Session], backlog: &Backlog, now: Timestamp) {
+    fn stored(&self, quotas: &Quotas, sessions: &[Session], backlog: &Backlog, now: Timestamp) {
         let help = "Deliveries that are not at their end, by state and session.";
         let deliveries = self.one("deliveries", help, &["session", "state"]);
         let mut states = DeliveryState::OPEN.to_vec();
@@ -158,14 +167,14 @@ impl Gauges {
         let links = self.one("session_link", "How each link to WhatsApp is.", &["session", "link"]);
         let connected = self.one("session_connected", "Whether it can send.", &["session"]);
         let help = "Messages that the number may still send today, where it has a limit.";
-        let quota = self.one("session_quota_left", help, &["session"]);
+        let left_today = self.one("session_quota_left", help, &["session"]);
         for session in sessions {
             let name = session.name.as_str();
             links.of(&[name, session.link.as_str()], 1.0);
             let can_send = session.is_held(now) && session.link.waiting().is_none();
             connected.of(&[name], f64::from(u8::from(can_send)));
-            if let Some(left) = api.settings.quotas.left_today(&session.usage(), now) {
-                quota.of(&[name], f64::from(left));
+            if let Some(left) = quotas.left_today(&session.usage(), now) {
+                left_today.of(&[name], f64::from(left));
             }
         }
     }

@@ -19,7 +19,8 @@ pub(crate) mod error;
 mod events;
 pub(crate) mod forecast;
 mod link_page;
-mod metrics;
+pub(crate) mod metrics;
+pub(crate) mod monitoring;
 mod notices;
 mod operations;
 pub(crate) mod passkey;
@@ -38,6 +39,7 @@ use crate::origins::Origins;
 use crate::request_body::{self, BodyBudget, MAX_BODY_BYTES};
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
+use crate::trace::Traces;
 use crate::web;
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
@@ -77,6 +79,8 @@ pub struct Api {
     pub sessions: Sessions,
     /// What this process measures.
     pub metrics: Metrics,
+    /// Where its spans go.
+    pub traces: Traces,
     /// How it is set up.
     pub settings: ApiSettings,
     /// What `/metrics` has read last.
@@ -108,7 +112,7 @@ pub struct ApiSettings {
 
 /// Returns everything the API serves.
 pub fn router(api: Api) -> Router {
-    let metrics = api.metrics.clone();
+    let (metrics, traces) = (api.metrics.clone(), api.traces.clone());
     metrics.show(api.state.statement_times());
     metrics.show(api.billing.statement_times());
     let (operations, openapi) = operations().split_for_parts();
@@ -137,7 +141,7 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(error::from_panic))
-        .layer(from_fn_with_state(metrics, metrics::measure))
+        .layer(from_fn_with_state((metrics, traces), metrics::measure))
 }
 
 /// Returns the documentation of everything the API serves.

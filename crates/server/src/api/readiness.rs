@@ -1,6 +1,6 @@
 //! `/livez` and `/readyz`: whether to restart kabari, and whether it can do its work.
 
-use super::Api;
+use super::monitoring::Monitored;
 use super::service::{CHECK_TIMEOUT, condition};
 use crate::disk;
 use crate::store::state::Session;
@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use kabari_domain::{LinkState, wording};
 use serde::Serialize;
-use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -84,8 +83,8 @@ pub const REASONS: [&str; 10] = [
         (status = 503, description = "Somebody has to do something", body = Readiness),
     )
 )]
-pub async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, Json<Readiness>) {
-    let readiness = readiness(&api).await;
+pub async fn readyz(State(monitored): State<Monitored>) -> (StatusCode, Json<Readiness>) {
+    let readiness = readiness(&monitored).await;
     let ready = readiness.reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
@@ -119,11 +118,17 @@ impl LinkFacts {
 }
 
 /// Looks at everything.
-pub async fn readiness(api: &Api) -> Readiness {
-    let (database, state_database) =
-        tokio::join!(condition(api.billing.check()), condition(api.state.ping()));
-    let (sessions, apart) = if state_database.is_ok() {
-        let both = async { tokio::join!(api.state.sessions(), api.state.clock_difference()) };
+pub async fn readiness(monitored: &Monitored) -> Readiness {
+    let Monitored { billing, state, sessions, metrics, data_dir, .. } = monitored;
+    let database = async {
+        match billing {
+            Some(billing) => condition(billing.check()).await,
+            None => Ok(()),
+        }
+    };
+    let (database, state_database) = tokio::join!(database, condition(state.ping()));
+    let (links, apart) = if state_database.is_ok() {
+        let both = async { tokio::join!(state.sessions(), state.clock_difference()) };
         match tokio::time::timeout(CHECK_TIMEOUT, both).await {
             Ok((sessions, apart)) => (sessions.ok(), apart.unwrap_or_default()),
             Err(_) => (None, Duration::ZERO),
@@ -131,16 +136,16 @@ pub async fn readiness(api: &Api) -> Readiness {
     } else {
         (None, Duration::ZERO)
     };
-    let open = api.sessions.open().borrow().clone();
+    let open = sessions.open().borrow().clone();
     let offsets = open.values().filter_map(|gateway| gateway.clock_offset());
     // A clock that agrees with what one number hears is right.
     let from_whatsapp = offsets.map(i64::unsigned_abs).min().map(Duration::from_millis);
     let facts = Facts {
         database,
         state_database,
-        free_bytes: disk::free_bytes(&api.settings.data_dir),
-        links: sessions.map(|sessions| sessions.iter().map(LinkFacts::of).collect()),
-        longest_round: api.metrics.longest_round(api.sessions.clock().monotonic()),
+        free_bytes: disk::free_bytes(data_dir),
+        links: links.map(|sessions| sessions.iter().map(LinkFacts::of).collect()),
+        longest_round: metrics.longest_round(sessions.clock().monotonic()),
         clock_difference: apart.max(from_whatsapp.unwrap_or_default()),
     };
     let reasons = reasons(facts);

@@ -8,6 +8,7 @@ use crate::disk;
 use crate::private::{self, Others};
 use crate::session_key::SessionKey;
 use crate::store::{StateStore, StateTarget};
+use crate::trace;
 use kabari_domain::Timestamp;
 use kabari_gateway::http;
 use std::path::Path;
@@ -28,6 +29,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     billing(&settings, &mut report).await;
     state(&settings, &mut report).await;
     whatsapp(&settings, &mut report).await;
+    monitoring(&settings, &mut report).await;
     anyhow::ensure!(report.faults == 0, "{} of the above must be mended first", report.faults);
     Ok(())
 }
@@ -163,5 +165,21 @@ async fn whatsapp(settings: &Settings, report: &mut Findings) {
             &format!("answers {} at /status; check WA_GATEWAY_URL", answer.status()),
         ),
         Err(_) => report.fault("gateway", "does not answer; start it, or check WA_GATEWAY_URL"),
+    }
+}
+
+/// Says who can look on. kabari works without a collector, so none of its troubles is a fault.
+async fn monitoring(settings: &Settings, report: &mut Findings) {
+    if let Some(address) = settings.metrics_address {
+        let found = format!("`kabari worker` and `kabari gateway` answer at http://{address}");
+        report.note("monitoring", &found);
+    }
+    let Some(collector) = &settings.trace_collector else { return };
+    match trace::check(collector).await {
+        Ok(()) => report.good("trace collector", "takes spans"),
+        Err(error) => report.note(
+            "trace collector",
+            &format!("takes no spans ({error:#}); check OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ),
     }
 }

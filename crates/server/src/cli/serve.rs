@@ -10,6 +10,7 @@ use crate::sessions::OpenSessions;
 use kabari_gateway::{Gateway, Link, LinkState, PasskeyStep, qr};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -32,6 +33,7 @@ async fn run(options: Options, role: NodeRole) -> anyhow::Result<()> {
     if let Some(address) = app.api {
         tracing::info!("API on http://{address} (documentation: http://{address}/docs)");
     }
+    announce_monitoring(app.monitoring);
     let links = tokio::spawn(announce_sessions(app.sessions.open(), passkey_text));
     until_stopped().await?;
     tracing::info!("stopping");
@@ -44,12 +46,19 @@ async fn run(options: Options, role: NodeRole) -> anyhow::Result<()> {
 pub async fn gateway(options: Options) -> anyhow::Result<()> {
     let app = GatewayApp::start(settings(options)?, Clock::System).await?;
     tracing::info!("gateway on http://{}", app.address);
+    announce_monitoring(app.monitoring);
     let links = tokio::spawn(announce_sessions(app.sessions.open(), none_here));
     until_stopped().await?;
     tracing::info!("stopping");
     app.stop().await;
     links.abort();
     Ok(())
+}
+
+fn announce_monitoring(address: Option<SocketAddr>) {
+    if let Some(address) = address {
+        tracing::info!("monitoring on http://{address} (/livez, /readyz, /metrics)");
+    }
 }
 
 /// Returns when the operator, or the service manager, wants kabari to end.

@@ -19,6 +19,8 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A phone's list has room for no longer name of a device.
 const MAX_DEVICE_NAME: usize = 50;
+/// Where a collector takes spans (OTLP over HTTP).
+const TRACES_PATH: &str = "/v1/traces";
 /// A key shorter than this can be guessed.
 const MIN_API_KEY_LENGTH: usize = 16;
 
@@ -133,6 +135,22 @@ impl Options {
         let status_page_url = faults.url("STATUS_PAGE_URL", self.status_page_url, &web);
         let websocket_url =
             faults.url("WA_WEBSOCKET_URL", self.wa_websocket_url, &["ws://", "wss://"]);
+        let metrics_address = non_empty(self.metrics_address).and_then(|address| {
+            let expected = "an IP address with a port, such as 127.0.0.1:9100";
+            faults.parse::<SocketAddr>("METRICS_ADDRESS", &address, expected)
+        });
+        if api_key.is_none() && metrics_address.is_some_and(|at| !at.ip().is_loopback()) {
+            faults.add("METRICS_ADDRESS", "can be reached from other machines: set API_KEY first (openssl rand -hex 16), or take 127.0.0.1".into());
+        }
+        let collector =
+            faults.url("OTEL_EXPORTER_OTLP_ENDPOINT", self.otel_exporter_otlp_endpoint, &web);
+        let trace_collector = faults.url(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            self.otel_exporter_otlp_traces_endpoint,
+            &web,
+        );
+        let trace_collector = trace_collector
+            .or(collector.map(|base| format!("{}{TRACES_PATH}", base.trim_end_matches('/'))));
         let gateway_key = faults.secret("WA_GATEWAY_KEY", environment);
         let db_password = faults.secret("DB_PASSWORD", environment);
         let state_database_url = faults.state_database_url(environment);
@@ -183,6 +201,8 @@ impl Options {
                 session: self.wa_session,
                 duplicate_guard: Duration::from_secs(duplicate_guard?),
                 retention: Some(retention_days?).filter(|days| *days > 0).map(|days| DAY * days),
+                metrics_address,
+                trace_collector,
                 timeouts: self.timeouts,
             })
         };
@@ -342,6 +362,17 @@ mod tests {
     }
 
     #[test]
+    fn spans_have_an_address_of_their_own_or_one_below_the_collectors() {
+        let of_all = "--otel-exporter-otlp-endpoint=http://collector:4318/";
+        let of_spans = "--otel-exporter-otlp-traces-endpoint=http://collector/spans";
+        let address = |args: &[&str]| check(args).unwrap().trace_collector;
+        assert_eq!(address(&[]), None);
+        assert_eq!(address(&[of_all]).as_deref(), Some("http://collector:4318/v1/traces"));
+        assert_eq!(address(&[of_all, of_spans]).as_deref(), Some("http://collector/spans"));
+        assert!(check(&["--otel-exporter-otlp-endpoint=collector:4317"]).is_err());
+    }
+
+    #[test]
     fn a_shared_database_needs_a_session_key() {
         let faults = |key: Option<&str>| {
             let url = [("STATE_DATABASE_URL", "mysql://u:p@h/d")];
@@ -370,6 +401,9 @@ mod tests {
     #[test]
     fn beyond_loopback_a_key_is_needed() {
         assert!(check(&["--api-host=0.0.0.0"]).is_err());
+        assert!(check(&["--metrics-address=0.0.0.0:9100"]).is_err());
+        let key = [("API_KEY", "0123456789abcdef")];
+        assert!(check_with(&["--metrics-address=0.0.0.0:9100"], &key).is_ok());
         let with_key = |key| check_with(&["--api-host=0.0.0.0"], &[("API_KEY", key)]);
         assert!(with_key("short").is_err());
         assert!(with_key("0123456789abcdef").is_ok());

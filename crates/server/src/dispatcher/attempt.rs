@@ -5,8 +5,10 @@ use super::pace::Pacer;
 use super::registration::Addressed;
 use super::verdict::{Verdict, verdict};
 use crate::crash_point::crash_point;
+use crate::metrics::outcome_name;
 use crate::store::state::{Attempt, Begin, Begun, SessionLease};
 use crate::store::{LeasedDelivery, StoreError};
+use crate::trace::Attempted;
 use kabari_domain::{CampaignEvent, DeliveryEvent, PauseReason, Phone, Timestamp, wording};
 use kabari_gateway::{Gateway, OutgoingMessage, SendError};
 use std::time::Duration;
@@ -109,11 +111,19 @@ pub async fn attempt(
         return Ok(AfterAttempt::Stop);
     }
 
+    let traced = context.traces.message(&Attempted {
+        trail: &delivery.trail,
+        session: &from.lease.name,
+        campaign: delivery.campaign_id,
+        delivery: delivery.id,
+        attempt: begun.attempt,
+    });
     let message = OutgoingMessage {
         message_id: delivery.message_id.clone(),
         phone: delivery.phone.clone(),
         jid: begun.jid,
         text: delivery.text.clone(),
+        traceparent: traced.traceparent(),
     };
     if let Some(late) = pacer.lateness(&context.clock, began_at + until_slot) {
         context.metrics.paced(&from.lease.name, pacer.delay(), late);
@@ -142,7 +152,8 @@ pub async fn attempt(
     let now = begun.now + context.clock.monotonic().saturating_sub(began_at);
     let verdict = verdict(answer, begun.attempt, now, repeatable.then_some(timeouts.resend));
     pacer.hold(&context.clock, verdict.hold);
-    let request_id = delivery.request_id.as_deref();
+    traced.ended(outcome_name(verdict.event), verdict.event == DeliveryEvent::Acked);
+    let request_id = delivery.trail.request_id.as_deref();
     tracing::debug!(
         delivery = delivery.id,
         campaign = delivery.campaign_id,
@@ -183,7 +194,7 @@ pub async fn write_carried_ack(context: &Context, session: &SessionLease, carrie
 }
 
 async fn pause(context: &Context, delivery: &LeasedDelivery) -> Result<(), StoreError> {
-    let (campaign, request_id) = (delivery.campaign_id, delivery.request_id.as_deref());
+    let (campaign, request_id) = (delivery.campaign_id, delivery.trail.request_id.as_deref());
     tracing::error!(
         campaign,
         request_id,

@@ -25,6 +25,7 @@ use crate::sessions::Sessions;
 use crate::store::state::{Affinity, SessionKind, SessionLease};
 use crate::store::{StateStore, StoreError};
 use crate::timeouts::Timeouts;
+use crate::trace::Traces;
 use breaker::Breaker;
 use futures_util::future::BoxFuture;
 use kabari_domain::Quotas;
@@ -90,6 +91,7 @@ struct Context {
     clock: Clock,
     breaker: Arc<Breaker>,
     metrics: Metrics,
+    traces: Traces,
     /// Set at shutdown: start nothing new.
     stopping: CancellationToken,
 }
@@ -107,6 +109,7 @@ impl Dispatcher {
         settings: DispatcherSettings,
         clock: Clock,
         metrics: Metrics,
+        traces: Traces,
     ) -> Dispatcher {
         let stopping = CancellationToken::new();
         let context = Context {
@@ -116,6 +119,7 @@ impl Dispatcher {
             clock,
             breaker: Arc::default(),
             metrics,
+            traces,
             stopping: stopping.clone(),
         };
         let loops = TaskTracker::new();

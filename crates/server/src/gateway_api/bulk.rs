@@ -8,6 +8,7 @@ use crate::api::Waiter;
 use crate::delivery_view::{reason, shown_phone};
 use crate::store::StoreError;
 use crate::store::state::{CampaignKind, Creation, Delivery, NewCampaign, NewDelivery};
+use crate::trace;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -140,7 +141,7 @@ impl Api {
             expires_at: None,
             fingerprint: fingerprint(&request),
             request,
-            request_id: None,
+            trail: trace::trail(),
         };
         let found = self.create(&campaign, &recipients, Some(Duration::MAX)).await?;
         let Creation::Duplicate(earlier) = found else { return made(found) };

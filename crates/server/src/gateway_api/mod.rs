@@ -13,8 +13,11 @@ use crate::access::peer::{self, TrustedProxies};
 use crate::api::auth::{self, Access};
 use crate::api::cross_origin;
 use crate::api::error::from_panic;
+use crate::api::metrics::measure;
+use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::store::StateStore;
+use crate::trace::Traces;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
@@ -52,6 +55,10 @@ pub struct Setup {
     pub trusted_proxies: TrustedProxies,
     /// The shortest time between two messages.
     pub delay: Duration,
+    /// What this process measures.
+    pub metrics: Metrics,
+    /// Where its spans go.
+    pub traces: Traces,
     /// Set when kabari ends: nobody follows any longer.
     pub stopping: CancellationToken,
 }
@@ -86,6 +93,7 @@ pub fn router(setup: Setup) -> Router {
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))
         .layer(CatchPanicLayer::custom(from_panic))
+        .layer(from_fn_with_state((setup.metrics, setup.traces), measure))
         .with_state(Arc::new(api))
 }
 

@@ -8,6 +8,7 @@ use super::{Api, bad_request, failure, parse, refusal, text, typed_number, typed
 use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use crate::store::state::AskedMessage;
+use crate::trace;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -58,7 +59,7 @@ pub async fn send(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejectio
     };
     // A task of its own: a client that goes away must not leave the message half done.
     let normalized = phone.clone();
-    let sent = tokio::spawn(async move {
+    let sent = trace::spawn(async move {
         match id {
             Some(id) => api.send_once(id, phone, text).await,
             None => api.deliver(new_message_id(), phone, text).await.map_err(NotSent::Send),
@@ -143,7 +144,8 @@ impl Api {
     async fn deliver(&self, id: MessageId, phone: Phone, text: String) -> Result<(), SendError> {
         let gateway = self.gateway()?;
         let jid = self.numbers.check_one(&*gateway, &phone).await?;
-        gateway.send(&OutgoingMessage { message_id: id, phone, jid, text }).await
+        let message = OutgoingMessage { message_id: id, phone, jid, text, traceparent: None };
+        gateway.send(&message).await
     }
 }
 

@@ -141,13 +141,14 @@ async fn record(
         expires_at: options.expires_at,
         fingerprint,
         request,
-        request_id: trace::request_id(),
+        trail: trace::trail(),
     };
     let details = json!({
         "kind": campaign.kind.as_str(), "notice": campaign.notice_id, "urgent": campaign.urgent,
     });
     let supersedes = campaign.notice_id.is_some();
-    let created = api.state.create_campaign(campaign, recipients, key, guard, supersedes).await?;
+    let creation = api.state.create_campaign(campaign, recipients, key, guard, supersedes);
+    let created = trace::part("record campaign", creation).await?;
     if let Creation::Created(campaign) = created {
         tracing::info!(campaign, "recorded a campaign");
         api.state.record(&actor, Action::Send, &campaign.to_string(), &details).await;

@@ -9,6 +9,7 @@ use super::bulk_transitions::{one_of, state_list};
 use super::registrations::{NOT_REGISTERED_FOR, REGISTERED_FOR};
 use super::session_links::UNLINKED;
 use crate::crash_point::crash_point;
+use crate::trace::Trail;
 use kabari_domain::{DeliveryEvent, DeliveryState, MessageId, Phone, Progress, Timestamp};
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ pub struct LeasedDelivery {
     pub message_id: MessageId,
     /// The address of the first attempt, which every later one keeps.
     pub jid: Option<String>,
-    /// The id of the request that made its campaign, for logs.
-    pub request_id: Option<String>,
+    /// What leads back to the request that made its campaign.
+    pub trail: Trail,
     /// Whether its campaign goes out in quiet hours too.
     pub urgent: bool,
     /// Whether a repeat goes out only because a person wants it: the gateway it went out through
@@ -82,7 +83,7 @@ pub struct Affinity {
 /// A running campaign, as far as claiming needs it.
 struct Running {
     id: i64,
-    request_id: Option<String>,
+    trail: Trail,
     urgent: bool,
     /// The sessions it names; none for all.
     sessions: Vec<String>,
@@ -128,7 +129,7 @@ impl StateStore {
                         text: row.get::<Option<String>>("text")?.unwrap_or_default(),
                         message_id: row.get("message_id")?,
                         jid: row.get("jid")?,
-                        request_id: campaign.request_id.clone(),
+                        trail: campaign.trail.clone(),
                         urgent: campaign.urgent,
                         unrepeatable: row.get("unrepeatable")?,
                         progress,
@@ -175,7 +176,7 @@ impl StateStore {
         now: Timestamp,
     ) -> Result<Vec<Running>, StoreError> {
         let sql = format!(
-            "SELECT c.id, c.request_id, c.urgent, c.sessions FROM campaigns c WHERE {} \
+            "SELECT c.id, c.request_id, c.traceparent, c.urgent, c.sessions FROM campaigns c WHERE {} \
              ORDER BY c.urgent DESC, CASE WHEN c.id > ? THEN 0 ELSE 1 END, c.id",
             has_due()
         );
@@ -184,7 +185,10 @@ impl StateStore {
         for row in self.db().rows(&sql, values).await? {
             let campaign = Running {
                 id: row.get("id")?,
-                request_id: row.get("request_id")?,
+                trail: Trail {
+                    request_id: row.get("request_id")?,
+                    traceparent: row.get("traceparent")?,
+                },
                 urgent: row.get("urgent")?,
                 sessions: row.get("sessions")?,
             };

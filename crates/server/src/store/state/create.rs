@@ -10,6 +10,7 @@ use super::deliveries::Delivery;
 use super::idempotency::{IdempotencyKey, claim_key};
 use super::{StateStore, clip};
 use crate::crash_point::crash_point;
+use crate::trace::{self, Trail};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -52,8 +53,8 @@ pub struct NewCampaign {
     pub fingerprint: String,
     /// The request, JSON.
     pub request: String,
-    /// The id of the request, for logs; at most 64 characters.
-    pub request_id: Option<String>,
+    /// What leads back to the request.
+    pub trail: Trail,
 }
 
 #[derive(Debug, Clone)]
@@ -111,7 +112,7 @@ impl StateStore {
         // What starts later says nothing yet about what goes out now.
         let supersedes = supersedes && campaign.starts_at.is_none();
         // Before the transaction: a file has one writer, and the billing database takes its time.
-        let recipients = collect(recipients).await?;
+        let recipients = trace::part("read recipients", collect(recipients)).await?;
         // Never closed, so this only waits.
         let _permit = self.0.creations.acquire().await;
         let opening = self
@@ -183,8 +184,8 @@ impl StateStore {
             .execute(
                 "INSERT INTO campaigns (kind, notice_id, subject, template, status, parent_id, \
                  urgent, sessions, starts_at, expires_at, fingerprint, request, request_id, \
-                 supersedes, total, created_at, started_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+                 traceparent, supersedes, total, created_at, started_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
                 params![
                     campaign.kind.as_str(),
                     campaign.notice_id,
@@ -198,7 +199,8 @@ impl StateStore {
                     campaign.expires_at.map(|t| t.0),
                     campaign.fingerprint.as_str(),
                     campaign.request.as_str(),
-                    campaign.request_id.as_deref(),
+                    campaign.trail.request_id.as_deref(),
+                    campaign.trail.traceparent.as_deref(),
                     i64::from(supersedes),
                     now.0,
                     started_at,
@@ -228,7 +230,7 @@ impl StateStore {
         &self,
         campaign: i64,
         key: Option<IdempotencyKey>,
-        request_id: Option<String>,
+        trail: Trail,
     ) -> Result<Creation, StoreError> {
         let parent = self
             .campaign(campaign)
@@ -252,7 +254,7 @@ impl StateStore {
             expires_at: None,
             fingerprint: format!("retry-{campaign}"),
             request: parent.request,
-            request_id,
+            trail,
         };
         let failed = self.deliveries_where(campaign, "state = 'failed' AND phone IS NOT NULL");
         let recipients = failed.map_ok(|failed: Delivery| NewDelivery {

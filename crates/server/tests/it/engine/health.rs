@@ -167,5 +167,5 @@ async fn one_id_goes_through_request_campaign_log_and_answer() {
     }
     let response = caller.respond(Method::GET, "/nowhere", &[("x-request-id", "two words")], &body);
     let made = response.await.headers()["x-request-id"].to_str().unwrap().to_owned();
-    assert!(made.len() == 16 && made != "two words", "{made}");
+    assert!(made.len() == 32 && made != "two words", "{made}");
 }

@@ -70,6 +70,7 @@ async fn send(gateway: &Arc<dyn Gateway>, customer: i64, number: u8) {
         phone: Phone::from_e164(&phone(customer)).unwrap(),
         jid: None,
         text: "Jaringan sudah pulih".to_owned(),
+        traceparent: None,
     };
     let sent = tokio::time::timeout(PATIENCE, gateway.send(&message)).await.unwrap();
     assert_eq!(sent, Ok(()), "customer {customer}");

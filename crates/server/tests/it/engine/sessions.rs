@@ -87,6 +87,7 @@ async fn send(gateway: &Embedded, customer: i64, number: u8) -> Result<(), SendE
         phone: Phone::from_e164(&phone(customer)).unwrap(),
         jid: None,
         text: TEXT.to_owned(),
+        traceparent: None,
     };
     tokio::time::timeout(PATIENCE, gateway.send(&message)).await.expect("an answer in time")
 }

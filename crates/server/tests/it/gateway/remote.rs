@@ -56,6 +56,7 @@ async fn a_kabari_in_front_of_a_kabari_tells_troubles_apart() {
             phone: Phone::from_stored(friend),
             jid: None,
             text: "Halo".to_owned(),
+            traceparent: None,
         };
         assert_eq!(remote.send(&message).await, Err(here));
     }

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod caller;
 pub mod clock_file;
+pub mod collector;
 pub mod database;
 pub mod driven_client;
 pub mod gateway;

@@ -15,6 +15,7 @@ use kabari::sessions::Sessions;
 use kabari::store::state::{Affinity, SessionKind};
 use kabari::store::{Billing, BillingTarget, StateStore, StateTarget};
 use kabari::timeouts::Timeouts;
+use kabari::trace::Traces;
 use kabari_domain::Quotas;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{Gateway, Remote, RemoteConfig, http};
@@ -133,6 +134,7 @@ impl Served {
             state: state.clone(),
             sessions: sessions.clone(),
             metrics: metrics.clone(),
+            traces: Traces::default(),
             readings: Default::default(),
             settings: ApiSettings { data_dir: directory.path().to_owned(), ..setup.settings },
         };
@@ -154,7 +156,16 @@ impl Served {
             });
             let connector = Connector { kind, only: None, open };
             let sessions = sessions.clone();
-            Dispatcher::spawn(state.clone(), sessions, connector, settings, Clock::System, metrics)
+            let traces = Traces::default();
+            Dispatcher::spawn(
+                state.clone(),
+                sessions,
+                connector,
+                settings,
+                Clock::System,
+                metrics,
+                traces,
+            )
         });
         if dispatcher.is_none() {
             sessions.opened(DEFAULT_SESSION, gateway);

@@ -162,7 +162,13 @@ async fn a_backup_of_an_older_schema_is_brought_up_to_date() {
     const BEFORE_DRAFTS: i64 = 9;
     let test = TestState::open(Engine::Sqlite).await;
     create(&test.state, new_campaign(), recipients(2)).await;
-    let parts = parts(&test.state).await;
+    let mut parts = parts(&test.state).await;
+    let campaigns = parts.iter_mut().find(|part| part.table == "campaigns").unwrap();
+    let newer = campaigns.columns.iter().position(|column| column == "traceparent").unwrap();
+    campaigns.columns.remove(newer);
+    for row in &mut campaigns.rows {
+        row.remove(newer);
+    }
 
     let directory = TempDir::new().unwrap();
     let target = StateTarget::Sqlite { path: directory.path().join("state.db") };

@@ -5,6 +5,7 @@ use crate::harness::database::TestState;
 use futures_util::{StreamExt, stream};
 use kabari::store::StoreError;
 use kabari::store::state::{Creation, IdempotencyKey};
+use kabari::trace::Trail;
 use kabari_domain::DeliveryState::{Failed, Queued, Skipped, Superseded};
 use kabari_domain::{CampaignStatus, DeliveryEvent};
 use std::time::Duration;
@@ -199,7 +200,7 @@ async fn a_newer_notice_supersedes_for_its_own_recipients(test: TestState) {
 async fn failed_deliveries_are_repeated_once_under_new_ids(test: TestState) {
     let state = &test.state;
     let id = create(state, new_campaign(), recipients(3)).await;
-    let nothing = state.retry_failed(id, None, None).await;
+    let nothing = state.retry_failed(id, None, Trail::default()).await;
     assert!(matches!(nothing, Err(StoreError::Conflict(_))), "{nothing:?}");
     let refused = lease_one(state).await;
     begin(state, &refused).await;
@@ -208,7 +209,8 @@ async fn failed_deliveries_are_repeated_once_under_new_ids(test: TestState) {
     );
     assert_eq!(state_of(state, refused.id).await, Failed);
 
-    let Creation::Created(child) = state.retry_failed(id, None, None).await.unwrap() else {
+    let Creation::Created(child) = state.retry_failed(id, None, Trail::default()).await.unwrap()
+    else {
         panic!("one has failed")
     };
     let [repeat] = state.deliveries(child, None, 10).await.unwrap().try_into().unwrap();
@@ -216,7 +218,10 @@ async fn failed_deliveries_are_repeated_once_under_new_ids(test: TestState) {
     assert_ne!(repeat.message_id, refused.message_id);
     assert_eq!(repeat.progress.state, Queued);
     assert_eq!(state.campaign(child).await.unwrap().unwrap().parent_id, Some(id));
-    assert_eq!(state.retry_failed(id, None, None).await.unwrap(), Creation::Duplicate(child));
+    assert_eq!(
+        state.retry_failed(id, None, Trail::default()).await.unwrap(),
+        Creation::Duplicate(child)
+    );
 }
 
 async fn a_scheduled_campaign_waits(test: TestState) {

@@ -6,6 +6,7 @@ use kabari::store::state::{
     Affinity, Attempt, Begin, Begun, CampaignKind, Claim, Creation, IdempotencyKey, LeasedDelivery,
     LinkReport, NewCampaign, NewDelivery, Reported, SessionKind, SessionLease, StateStore,
 };
+use kabari::trace::Trail;
 use kabari_domain::{DeliveryState, LinkState, MessageId, Phone};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub fn new_campaign() -> NewCampaign {
         expires_at: None,
         fingerprint: format!("fingerprint {}", COUNT.fetch_add(1, Ordering::Relaxed)),
         request: "{}".to_owned(),
-        request_id: None,
+        trail: Trail::default(),
     }
 }
 

@@ -116,6 +116,7 @@ async fn a_step_that_ended_half_way_is_repeated(test: TestState) {
              ALTER TABLE deliveries DROP COLUMN unrepeatable; \
              ALTER TABLE sessions DROP COLUMN heard; \
              ALTER TABLE campaigns DROP COLUMN request_id; \
+             ALTER TABLE campaigns DROP COLUMN traceparent; \
              ALTER TABLE campaigns DROP COLUMN counts; DROP TABLE node_tasks; \
              DROP TABLE users; DROP TABLE logins; DROP TABLE api_keys; \
              DROP TABLE audit; DROP INDEX deliveries_listed; DROP INDEX deliveries_customer; \

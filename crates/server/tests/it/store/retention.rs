@@ -8,6 +8,7 @@ use kabari::store::state::{
     AUDIT_LIFETIME, Action, Actor, ActorKind, CONTACT_LIFETIME, CampaignKind, Creation,
     FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
 };
+use kabari::trace::Trail;
 use kabari_domain::{CampaignEvent, DeliveryState, Phone};
 use std::time::Duration;
 
@@ -62,7 +63,10 @@ async fn an_old_campaign_keeps_its_counts_and_nothing_else(test: TestState) {
         assert_eq!(state.deliveries(kept, None, 10).await.unwrap().len(), 1);
         assert_eq!(state.campaign(kept).await.unwrap().unwrap().template, TEMPLATE);
     }
-    assert!(state.retry_failed(old, None, None).await.is_err(), "there is nobody to send to");
+    assert!(
+        state.retry_failed(old, None, Trail::default()).await.is_err(),
+        "there is nobody to send to"
+    );
 }
 
 async fn what_is_kept_for_ever_stays(test: TestState) {

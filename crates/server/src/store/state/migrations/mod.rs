@@ -17,7 +17,7 @@ const TAKE_LOCK: &str =
     "SELECT COALESCE(GET_LOCK(CONCAT('kabari_', LEFT(DATABASE(), 50)), 50), 0) = 1";
 
 /// The steps by version: name, SQL for SQLite, SQL for MariaDB.
-pub(super) const STEPS: [(&str, &str, &str); 11] = [
+pub(super) const STEPS: [(&str, &str, &str); 12] = [
     (
         "campaigns",
         include_str!("sqlite/0001_campaigns.sql"),
@@ -41,6 +41,7 @@ pub(super) const STEPS: [(&str, &str, &str); 11] = [
     ("lists", include_str!("sqlite/0009_lists.sql"), include_str!("mysql/0009_lists.sql")),
     ("drafts", include_str!("sqlite/0010_drafts.sql"), include_str!("mysql/0010_drafts.sql")),
     ("finished", include_str!("sqlite/0011_finished.sql"), include_str!("mysql/0011_finished.sql")),
+    ("traces", include_str!("sqlite/0012_traces.sql"), include_str!("mysql/0012_traces.sql")),
 ];
 
 /// The version of the schema after the last step.
