@@ -1,5 +1,8 @@
 //! One client's connection: frames, handshake, and the stanzas that come over it.
 
+#[cfg(test)]
+mod random_stanzas;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -336,6 +339,10 @@ async fn hold_open(
 
 fn decode(transport: &mut Transport, mut frame: BytesMut) -> anyhow::Result<Node> {
     transport.decrypt(&mut frame)?;
-    let bytes = wacore_binary::util::unpack_bytes(frame)?;
+    read_stanza(frame)
+}
+
+fn read_stanza(decrypted: BytesMut) -> anyhow::Result<Node> {
+    let bytes = wacore_binary::util::unpack_bytes(decrypted)?;
     Ok(OwnedNodeRef::new(bytes)?.to_owned_node())
 }
