@@ -1,8 +1,5 @@
 //! One client's connection: frames, handshake, and the stanzas that come over it.
 
-#[cfg(test)]
-mod random_stanzas;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -346,3 +343,6 @@ fn read_stanza(decrypted: BytesMut) -> anyhow::Result<Node> {
     let bytes = wacore_binary::util::unpack_bytes(decrypted)?;
     Ok(OwnedNodeRef::new(bytes)?.to_owned_node())
 }
+
+#[cfg(test)]
+mod tests;
