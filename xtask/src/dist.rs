@@ -1,16 +1,17 @@
-//! `cargo xtask dist`: the Debian package, tried in a Debian of its own.
+//! `cargo xtask dist`: the Debian package and the container image, built and tried.
 
-use crate::process::{self, Daemon, find_program};
+mod debian;
+mod image;
+mod podman;
+mod whatsapp;
+
+use crate::process::{self, find_program};
 use crate::{test, tools};
-use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::process::Command;
 
 /// A subcommand of cargo, in the version that it was tried with.
 struct CargoTool {
@@ -31,44 +32,60 @@ const AUDITABLE_SECTION: &[u8] = b".dep-v0";
 /// The list of what the program is built from, in the format of CycloneDX.
 const SBOM: &str = "kabari.cdx.json";
 
-/// Where the packages of the system come from in which ours is tried.
-const MIRROR: &str = "http://deb.debian.org/debian";
-
-/// How long kabari may take from its start to its first answer.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How often it is asked meanwhile.
-const POLL: Duration = Duration::from_millis(200);
-
-/// A key that is made before the upgrade, and has to be there after it.
-const KEY_NAME: &str = "upgrade-test";
-
 /// What may be chosen.
 #[derive(Args)]
 pub struct Options {
-    /// Build the package, and do not try it: that wants root, and Debian's mirror.
+    /// Build the package, and nothing that wants root or Debian's mirror.
     #[arg(long)]
     build_only: bool,
+    /// Only one of the two.
+    #[arg(long, value_enum, conflicts_with = "build_only")]
+    only: Option<Product>,
 }
 
-/// Builds the package into `target/dist`, and installs, upgrades and purges it.
+/// What people install.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Product {
+    Deb,
+    Image,
+}
+
+/// Builds the package and the image into `target/dist`, and tries both.
 pub fn run(options: Options) -> Result<()> {
     let root = test::root()?;
     let dist = root.join("target/dist");
     fs::create_dir_all(dist.join("man"))?;
+    let wants = |product| options.only.is_none_or(|only| only == product);
+    if wants(Product::Deb) {
+        package(&root, &dist, options.build_only)?;
+    }
+    if wants(Product::Image) && !options.build_only {
+        ensure_root()?;
+        image::build_and_try(&root, &dist)?;
+    }
+    Ok(())
+}
+
+fn ensure_root() -> Result<()> {
+    ensure!(process::is_root(), "run this as root, or with --build-only");
+    Ok(())
+}
+
+/// Builds the package; installs, upgrades and purges it.
+fn package(root: &Path, dist: &Path, build_only: bool) -> Result<()> {
     let program = root.join("target/release/kabari");
     build_auditable(&program)?;
-    write_sbom(&root, &dist)?;
-    write_companions(&program, &dist)?;
-    let package = pack(&dist, "1")?;
+    write_sbom(root, dist)?;
+    write_companions(&program, dist)?;
+    let package = pack(dist, "1")?;
     println!("{}: {} bytes", package.display(), package.metadata()?.len());
-    if options.build_only {
+    if build_only {
         return Ok(());
     }
-    ensure!(process::is_root(), "run this as root, or with --build-only");
-    tools::ensure(&[tools::DEBOOTSTRAP])?;
-    let next = pack(&dist, "2")?;
-    try_out(&package, &next)?;
+    ensure_root()?;
+    tools::ensure(&[tools::MMDEBSTRAP])?;
+    let next = pack(dist, "2")?;
+    debian::try_out(&package, &next)?;
     Ok(fs::remove_file(next)?)
 }
 
@@ -130,130 +147,6 @@ fn pack(dist: &Path, revision: &str) -> Result<PathBuf> {
     let packed = output(&mut deb)?;
     let package = packed.lines().last().context("cargo deb names no package")?;
     Ok(PathBuf::from(package))
-}
-
-/// Installs, starts, upgrades and purges the package as an administrator would.
-fn try_out(package: &Path, next: &Path) -> Result<()> {
-    let system = System::make()?;
-    system.install(package)?;
-    system.expect(&["stat", "-c", "%a %U:%G", "/etc/kabari/kabari.env"], "640 root:kabari")?;
-    system.expect(&["stat", "-c", "%a %U:%G", "/var/lib/kabari"], "700 kabari:kabari")?;
-    system.expect(&["kabari", "--version"], concat!("kabari ", env!("CARGO_PKG_VERSION")))?;
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let settings = format!("API_PORT={port}\nSAMPLE_DATA=1\n");
-    system.append("etc/kabari/kabari.env", &settings)?;
-
-    let server = system.start()?;
-    println!("{}", system.as_kabari("kabari status")?);
-    println!("{}", system.as_kabari("kabari doctor || true")?);
-    system.as_kabari(&format!("kabari key add {KEY_NAME} --scope send"))?;
-    system.install(next)?;
-    drop(server);
-    let server = system.start()?;
-    ensure!(system.as_kabari("kabari key list")?.contains(KEY_NAME), "the upgrade lost a key");
-    let kept = fs::read_to_string(system.root().join("etc/kabari/kabari.env"))?;
-    ensure!(kept.ends_with(&settings), "the upgrade lost the settings");
-    drop(server);
-
-    system.run(&["dpkg", "--purge", "kabari"])?;
-    ensure!(!system.root().join("etc/kabari").exists(), "settings outlive the purge");
-    ensure!(system.root().join("var/lib/kabari").exists(), "nobody said to remove the data");
-    system.install(next)?;
-    let answer = "echo 'kabari kabari/remove-data boolean true' | debconf-set-selections";
-    system.run(&["sh", "-c", answer])?;
-    system.run(&["dpkg", "--purge", "kabari"])?;
-    ensure!(!system.root().join("var/lib/kabari").exists(), "the data outlives the purge");
-    println!("installed, started, upgraded and purged");
-    Ok(())
-}
-
-/// A small Debian in a directory.
-struct System(TempDir);
-
-impl System {
-    fn make() -> Result<System> {
-        let directory = TempDir::new()?;
-        let release = fs::read_to_string("/etc/os-release")?;
-        let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-        let suite = suite.context("this system is no Debian with a code name")?;
-        let mut make = Command::new(find_program("debootstrap").context("no debootstrap")?);
-        make.args(["--variant=minbase", "--include=adduser,debconf,ca-certificates", suite]);
-        process::run(make.arg(directory.path()).arg(MIRROR).stdout(Stdio::null()))?;
-        Ok(System(directory))
-    }
-
-    fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("chroot");
-        command.arg(self.root()).args(words).env_clear().env("DEBIAN_FRONTEND", "noninteractive");
-        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Result<String> {
-        output(&mut self.command(words))
-    }
-
-    fn expect(&self, words: &[&str], wanted: &str) -> Result<()> {
-        let said = self.run(words)?;
-        ensure!(said.trim() == wanted, "{} says {said:?}, not {wanted:?}", words.join(" "));
-        Ok(())
-    }
-
-    fn install(&self, package: &Path) -> Result<()> {
-        let file = self.root().join("kabari.deb");
-        fs::copy(package, file)?;
-        self.run(&["dpkg", "--install", "/kabari.deb"]).map(drop)
-    }
-
-    fn append(&self, file: &str, text: &str) -> Result<()> {
-        let path = self.root().join(file);
-        let before = fs::read_to_string(&path)?;
-        Ok(fs::write(path, before + text)?)
-    }
-
-    /// Runs a command of the shell as the unit would: its user, its settings.
-    fn as_kabari(&self, command: &str) -> Result<String> {
-        self.run(&["sh", "-c", &self.unit(command)?])
-    }
-
-    fn unit(&self, command: &str) -> Result<String> {
-        let unit = fs::read_to_string(self.root().join("usr/lib/systemd/system/kabari.service"))?;
-        let of_unit = |key: &str| {
-            let found = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            found.map(str::to_owned).with_context(|| format!("the unit has no {key}"))
-        };
-        let command = command.replace("ExecStart", &of_unit("ExecStart")?);
-        Ok(format!(
-            "set -a; . {}; export {}; cd /; exec setpriv --reuid {} --regid {} --clear-groups \
-             --no-new-privs sh -c '{command}'",
-            of_unit("EnvironmentFile")?,
-            of_unit("Environment")?,
-            of_unit("User")?,
-            of_unit("Group")?,
-        ))
-    }
-
-    /// Starts the unit's command line, and waits until it answers.
-    fn start(&self) -> Result<Daemon> {
-        let unit = self.unit("exec ExecStart")?;
-        let mut server = Daemon::spawn(
-            self.command(&["sh", "-c", &unit]).stdout(Stdio::null()).stderr(Stdio::null()),
-        )?;
-        let deadline = Instant::now() + START_TIMEOUT;
-        while self.as_kabari("kabari status").is_err() {
-            process::check_interrupted()?;
-            if let Some(status) = server.exited()? {
-                bail!("the unit's command line ended: {status}");
-            }
-            ensure!(Instant::now() < deadline, "kabari does not answer");
-            sleep(POLL);
-        }
-        Ok(server)
-    }
 }
 
 /// Returns what a command prints.

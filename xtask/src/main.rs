@@ -27,7 +27,7 @@ enum Task {
     Torture(torture::Options),
     /// Take pictures of every page, into docs/screenshots.
     Screenshots,
-    /// Build the Debian package, and try it in a system of its own.
+    /// Build the Debian package and the container image, and try both.
     Dist(dist::Options),
     /// Measure, and print tables.
     Bench(bench::Options),

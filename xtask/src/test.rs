@@ -142,6 +142,7 @@ fn test(arguments: &[String]) -> Result<Outcome> {
         tools::PYTHON,
         tools::CHROMIUM,
         tools::CHROMEDRIVER,
+        tools::COMPOSE,
     ])?;
     for unpacked in [tools::PROMTOOL, tools::STATE_TRANSFER] {
         tools::unpack(&unpacked, &root()?.join("target"))?;

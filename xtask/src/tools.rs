@@ -48,9 +48,17 @@ pub const EMOJI: Tool = Tool {
 pub const CHROMEDRIVER: Tool =
     Tool { programs: &["chromedriver"], packages: &["chromium-driver"], probe: &[] };
 
-/// Makes a Debian in a directory.
-pub const DEBOOTSTRAP: Tool =
-    Tool { programs: &["debootstrap"], packages: &["debootstrap"], probe: &[] };
+/// Makes a Debian in a directory or an archive.
+pub const MMDEBSTRAP: Tool =
+    Tool { programs: &["mmdebstrap"], packages: &["mmdebstrap"], probe: &[] };
+
+/// Judges what is written for it; it needs no docker for that.
+pub const COMPOSE: Tool =
+    Tool { programs: &["docker-compose"], packages: &["docker-compose"], probe: &[] };
+
+/// Builds and runs container images.
+pub const PODMAN: Tool =
+    Tool { programs: &["podman"], packages: &["podman", "crun"], probe: &["version"] };
 
 /// Lets several MariaDB servers be one database, and copies it to those that join.
 pub const GALERA: Tool = Tool {

@@ -336,6 +336,13 @@ async fn hold_open(
 
 fn decode(transport: &mut Transport, mut frame: BytesMut) -> anyhow::Result<Node> {
     transport.decrypt(&mut frame)?;
-    let bytes = wacore_binary::util::unpack_bytes(frame)?;
+    read_stanza(frame)
+}
+
+fn read_stanza(decrypted: BytesMut) -> anyhow::Result<Node> {
+    let bytes = wacore_binary::util::unpack_bytes(decrypted)?;
     Ok(OwnedNodeRef::new(bytes)?.to_owned_node())
 }
+
+#[cfg(test)]
+mod tests;

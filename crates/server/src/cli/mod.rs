@@ -15,7 +15,7 @@ mod user;
 
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{ApiAddress, Options, SettingError, Settings, StateAddress};
+use crate::config::{Options, SettingError, Settings, StateAddress};
 use crate::logging::{self, LogFormat};
 use crate::store::StateStore;
 use crate::store::state::{Actor, ActorKind};
@@ -58,7 +58,7 @@ enum Command {
     Send(send::SendArgs),
     /// Show how a running kabari is.
     #[command(after_help = secrets::CLIENT_HELP)]
-    Status(ApiAddress),
+    Status(status::StatusArgs),
     /// Users of the operator's page: add, list, change and remove them.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -138,7 +138,7 @@ async fn run() -> ExitCode {
         Command::Gateway(options) => serve::gateway(options).await,
         Command::Send(args) => return send::run(args).await,
         Command::Link(args) => link::run(args).await,
-        Command::Status(address) => status::run(address).await,
+        Command::Status(args) => status::run(args).await,
         Command::User(command) => user::run(command).await,
         Command::Key(command) => key::run(command).await,
         Command::Backup(args) => backup::backup(args).await,

@@ -2,14 +2,39 @@
 
 use super::client::ApiClient;
 use crate::config::ApiAddress;
+use anyhow::Context;
+use clap::Args;
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The campaigns shown.
 const CAMPAIGNS: u32 = 5;
+/// A kabari that takes longer to say that it is alive is not: the health check of the container
+/// image gives this command 5 s.
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Only whether it answers at all (`/livez`), for the health check of a container: exits with
+    /// 1 where a restart may help.
+    #[arg(long)]
+    alive: bool,
+    #[command(flatten)]
+    address: ApiAddress,
+}
 
 /// Prints the health, the sessions and the newest campaigns.
-pub async fn run(address: ApiAddress) -> anyhow::Result<()> {
-    let client = ApiClient::new(address)?;
+pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
+    let client = ApiClient::new(args.address)?;
+    if args.alive {
+        let alive = timeout(ALIVE_TIMEOUT, client.get("/livez")).await.with_context(|| {
+            format!("kabari has not answered within {} s: restart it", ALIVE_TIMEOUT.as_secs())
+        })??;
+        println!("{}", text(&alive, "status"));
+        return Ok(());
+    }
     let health = client.get("/health").await?;
     let sessions = client.get("/api/whatsapp/sessions").await?;
     println!("kabari    {}", text(&health, "status"));

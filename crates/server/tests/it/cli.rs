@@ -76,6 +76,24 @@ async fn the_exit_code_of_send_says_how_it_went() {
 }
 
 #[tokio::test]
+async fn alive_is_told_from_silent_and_from_absent() {
+    let served = Served::start().await;
+    let directory = TempDir::new().unwrap();
+    let alive = async |port| run(directory.path(), port, &["status", "--alive"]).await;
+    let answered = alive(served.address.port()).await;
+    assert_eq!((answered.code, answered.said.as_str()), (0, "alive\n"));
+
+    // It takes connections, as a process that hangs does, and answers none.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let hung = alive(port).await;
+    assert!(hung.code == 1 && hung.said.contains("restart it"), "{}", hung.said);
+    drop(silent);
+    let absent = alive(port).await;
+    assert!(absent.code == 1 && absent.said.contains("kabari serve"), "{}", absent.said);
+}
+
+#[tokio::test]
 async fn a_dry_run_prints_a_table_one_message_and_the_end() {
     let served = Served::start().await;
     let directory = TempDir::new().unwrap();

@@ -79,7 +79,7 @@ fn app_state(node: &Node) -> Node {
                 stanza::attr(collection, "version").and_then(|text| text.parse().ok()).unwrap_or(0);
             NodeBuilder::new("collection")
                 .attr("name", stanza::attr(collection, "name").unwrap_or_default())
-                .attr("version", asked + version)
+                .attr("version", asked.saturating_add(version))
                 .attr("type", "result")
                 .build()
         });
