@@ -132,12 +132,16 @@ async fn the_log_has_the_id_of_the_trace_and_says_that_spans_are_lost() {
     let directory = TempDir::new().unwrap();
     execute_on_file(&directory.path().join("billing.db"), &billing_sql(CUSTOMERS)).await;
     let mut collector = Collector::start().await;
-    let mut node = Setup::new(directory.path(), &simulator)
+    let setup = Setup::new(directory.path(), &simulator)
         .with("LOG_FORMAT", "json")
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
         .with("OTEL_SERVICE_NAME", "kabari-timur")
-        .with("OTEL_BSP_SCHEDULE_DELAY", "50")
-        .start();
+        .with("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let doctor = async |expected: &str| {
+        let said = String::from_utf8(setup.run(&["doctor"]).await.stdout).unwrap();
+        assert!(said.contains(expected), "{said}");
+    };
+    let mut node = setup.start();
     let caller = node.caller().await.unwrap();
     let body = json!({ "message": "Halo", "customer_ids": [1] });
     let headers = [("x-request-id", "cron-7"), ("prefer", "respond-async")];
@@ -152,7 +156,9 @@ async fn the_log_has_the_id_of_the_trace_and_says_that_spans_are_lost() {
     let line = log.lines().find(|line| line.contains("recorded a campaign")).unwrap();
     assert!(line.contains("cron-7") && line.contains(&request.trace()), "{line}");
 
+    doctor("ok    trace collector").await;
     collector.stop().await;
+    doctor("note  trace collector").await;
     caller.get("/api/notices").await;
     node.logged("cannot be reached, so spans are lost").await;
 }
