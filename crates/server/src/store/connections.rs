@@ -2,7 +2,7 @@
 
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,9 +18,6 @@ const LOCK_WAIT_SECONDS: u32 = 10;
 const SERVER_CONNECTIONS: u32 = 12;
 /// Connections that only read, on SQLite and for billing.
 const READER_CONNECTIONS: u32 = 8;
-/// How long a connection to a server has been unused when it is tried before it is used again: the
-/// server may have closed it. In a burst that would double the turns of every statement.
-const TRIED_AFTER: Duration = Duration::from_millis(100);
 /// How many rows a thread that reads a file may be ahead of who takes them.
 const ROWS_AHEAD: usize = 1000;
 /// How many pages the log of a state file grows by before they are written into the file itself.
@@ -28,17 +25,9 @@ const ROWS_AHEAD: usize = 1000;
 /// written twice. At 4 KiB each, this is 16 MiB of disk.
 const PAGES_IN_LOG: &str = "4000";
 
-/// Returns a pool that tries connections which have been unused for a while.
+/// Returns a pool that tries a connection before its use: the server may have closed it.
 fn server(max: u32) -> MySqlPoolOptions {
-    let pool = MySqlPoolOptions::new().max_connections(max).acquire_timeout(CONNECT_TIMEOUT);
-    pool.test_before_acquire(false).before_acquire(|connection, unused| {
-        Box::pin(async move {
-            if unused.idle_for >= TRIED_AFTER {
-                connection.ping().await?;
-            }
-            Ok(true)
-        })
-    })
+    MySqlPoolOptions::new().max_connections(max).acquire_timeout(CONNECT_TIMEOUT)
 }
 
 /// Returns a pool for the provider's server.
