@@ -126,8 +126,9 @@ fn release() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Most tests wait most of the time: for a disk, a page, another process.
-const TESTS_PER_PROCESSOR: usize = 3;
+/// Most tests wait most of the time: for a disk, a page, another process. With more at once, those
+/// that do not wait keep the others from it.
+const TESTS_PER_PROCESSOR: usize = 2;
 
 fn tests_at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from) * TESTS_PER_PROCESSOR

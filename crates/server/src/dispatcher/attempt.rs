@@ -138,6 +138,10 @@ pub async fn attempt(
     let left_at = context.clock.monotonic();
     let answer = from.gateway.send(&message).await;
     let answered_at = context.clock.monotonic();
+    if answer.is_ok() {
+        // Before anything is written: receipts may be there sooner than that is.
+        context.metrics.acked(&delivery.message_id, answered_at);
+    }
     crash_point("send.answered");
     if let Some(handover) = handover {
         let handed_over = handover.finish().await;
@@ -164,7 +168,6 @@ pub async fn attempt(
     );
     context.metrics.attempted(&from.lease.name, verdict.event, answered_at.saturating_sub(left_at));
     if verdict.event == DeliveryEvent::Acked {
-        context.metrics.acked(&delivery.message_id, answered_at);
         context.breaker.trips(delivery.campaign_id, false);
         carried.acked = Some(Acked { delivery, at: now });
         return Ok(AfterAttempt::Acked);

@@ -21,7 +21,7 @@ const COMPAT_KEY: &str = "rahasia-untuk-tiruan";
 const EXAMPLES_VARIABLE: &str = "SCHEMATHESIS_EXAMPLES";
 
 /// How long a run of the configuration's examples may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Runs schemathesis, which has to find nothing.
 async fn schemathesis(api: SocketAddr, arguments: &[&str]) {

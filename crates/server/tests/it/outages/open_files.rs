@@ -20,7 +20,7 @@ async fn idle_connections_leave_files_for_messages() {
     let campaign = installation.send_half(&node.caller().await.unwrap()).await;
 
     let address = node.address().await.unwrap();
-    let idle = try_join_all((0..2 * FEW).map(|_| TcpStream::connect(address))).await.unwrap();
+    let idle = try_join_all((0..FEW).map(|_| TcpStream::connect(address))).await.unwrap();
     installation.until_more(3).await;
     installation.simulator.pause().await;
     installation.simulator.resume().await.unwrap();
