@@ -85,7 +85,7 @@ fn package(root: &Path, dist: &Path, build_only: bool) -> Result<()> {
     ensure_root()?;
     tools::ensure(&[tools::MMDEBSTRAP])?;
     let next = pack(dist, "2")?;
-    debian::try_out(&package, &next)?;
+    debian::try_out(&package, &next, root)?;
     Ok(fs::remove_file(next)?)
 }
 

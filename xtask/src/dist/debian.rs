@@ -1,10 +1,11 @@
 //! The Debian package, installed in a Debian of its own.
 
 use super::output;
+use super::whatsapp::{WhatsApp, free_port, until};
 use crate::process::{self, Daemon, find_program};
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -23,24 +24,44 @@ const POLL: Duration = Duration::from_millis(200);
 /// A key that is made before the upgrade, and has to be there after it.
 const KEY_NAME: &str = "upgrade-test";
 
+/// A campaign at the default pace, which the upgrade comes into.
+const SEND: &str = "kabari send custom \"Halo {nama}\" --customers 1,2,3,5,8";
+const RECIPIENTS: usize = 5;
+
 /// Installs, starts, upgrades and purges the package as an administrator would.
-pub fn try_out(package: &Path, next: &Path) -> Result<()> {
+pub fn try_out(package: &Path, next: &Path, root: &Path) -> Result<()> {
     let system = System::make()?;
+    let whatsapp = WhatsApp::start(root)?;
     system.install(package)?;
     system.expect(&["stat", "-c", "%a %U:%G", "/etc/kabari/kabari.env"], "640 root:kabari")?;
     system.expect(&["stat", "-c", "%a %U:%G", "/var/lib/kabari"], "700 kabari:kabari")?;
     system.expect(&["kabari", "--version"], concat!("kabari ", env!("CARGO_PKG_VERSION")))?;
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let settings = format!("API_PORT={port}\nSAMPLE_DATA=1\n");
+    let (port, gateway) = (free_port()?, whatsapp.url());
+    let settings = format!("API_PORT={port}\nSAMPLE_DATA=1\nWA_GATEWAY_URL={gateway}\n");
     system.append("etc/kabari/kabari.env", &settings)?;
 
     let server = system.start()?;
     println!("{}", system.as_kabari("kabari status")?);
     println!("{}", system.as_kabari("kabari doctor || true")?);
     system.as_kabari(&format!("kabari key add {KEY_NAME} --scope send"))?;
+    let sending = system.begin(SEND)?;
+    let arrived = || Some(whatsapp.messages().ok()?.len());
+    until("nothing is sent", || arrived().filter(|arrived| *arrived > 0))?;
     system.install(next)?;
     drop(server);
+    drop(sending);
+    ensure!(arrived() < Some(RECIPIENTS), "the campaign was over before the upgrade");
     let server = system.start()?;
+    until("the campaign does not end after the upgrade", || {
+        let status = system.as_kabari("kabari status").ok()?;
+        status.contains("campaign  1 completed").then_some(())
+    })?;
+    let messages = whatsapp.messages()?;
+    let told: BTreeSet<String> = messages.iter().map(|one| one["to"].to_string()).collect();
+    ensure!(
+        (messages.len(), told.len()) == (RECIPIENTS, RECIPIENTS),
+        "not everybody got it once: {messages:?}"
+    );
     ensure!(system.as_kabari("kabari key list")?.contains(KEY_NAME), "the upgrade lost a key");
     let kept = fs::read_to_string(system.root().join("etc/kabari/kabari.env"))?;
     ensure!(kept.ends_with(&settings), "the upgrade lost the settings");
@@ -54,7 +75,7 @@ pub fn try_out(package: &Path, next: &Path) -> Result<()> {
     system.run(&["sh", "-c", answer])?;
     system.run(&["dpkg", "--purge", "kabari"])?;
     ensure!(!system.root().join("var/lib/kabari").exists(), "the data outlives the purge");
-    println!("installed, started, upgraded and purged");
+    println!("installed, started, upgraded in mid-campaign and purged");
     Ok(())
 }
 
@@ -134,12 +155,16 @@ impl System {
         ))
     }
 
+    /// Begins a command of the shell as the unit would.
+    fn begin(&self, command: &str) -> Result<Daemon> {
+        let unit = self.unit(command)?;
+        let mut command = self.command(&["sh", "-c", &unit]);
+        Daemon::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
     /// Starts the unit's command line, and waits until it answers.
     fn start(&self) -> Result<Daemon> {
-        let unit = self.unit("exec ExecStart")?;
-        let mut server = Daemon::spawn(
-            self.command(&["sh", "-c", &unit]).stdout(Stdio::null()).stderr(Stdio::null()),
-        )?;
+        let mut server = self.begin("exec ExecStart")?;
         let deadline = Instant::now() + START_TIMEOUT;
         while self.as_kabari("kabari status").is_err() {
             process::check_interrupted()?;
