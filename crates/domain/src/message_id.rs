@@ -9,7 +9,7 @@ pub const RANDOM_BYTES: usize = 9;
 ///
 /// `3EB0` and 18 upper-case hexadecimal digits, the form WhatsApp Web itself uses. Phones drop a
 /// message whose id they have seen: that is what makes a resend safe.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageId(String);
 
 impl MessageId {

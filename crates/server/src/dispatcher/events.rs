@@ -5,7 +5,6 @@
 
 use super::Context;
 use crate::crash_point::crash_point;
-use crate::store::state::Receipt;
 use crate::store::{StateStore, StoreError};
 use kabari_domain::{MessageId, Phone, ReceiptRank, Timestamp};
 use kabari_gateway::contract::EventBody;
@@ -78,24 +77,6 @@ pub async fn record(context: Context, mut heard: mpsc::UnboundedReceiver<Heard>)
     }
 }
 
-/// The receipts of a round: for which messages which was given when.
-type Receipts = BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>>;
-
-/// Returns the receipts without those that another of the same second includes: who has read a
-/// message has got it.
-fn strongest(receipts: &Receipts) -> Vec<Receipt> {
-    let mut ranks: BTreeMap<(Timestamp, &MessageId), ReceiptRank> = BTreeMap::new();
-    // In the order of their ranks: the highest is the last.
-    for ((rank, at), message_ids) in receipts {
-        ranks.extend(message_ids.iter().map(|id| ((*at, id), *rank)));
-    }
-    let mut kept = Receipts::new();
-    for ((at, id), rank) in ranks {
-        kept.entry((rank, at)).or_default().push(id.clone());
-    }
-    kept.into_iter().map(|((rank, at), ids)| (rank, at, ids)).collect()
-}
-
 /// Receipts only raise a rank, and the rest only a time or a share, so writing a round twice does
 /// no harm.
 async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
@@ -104,7 +85,7 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
         crash_point("events.kept");
     }
     let state = &context.state;
-    let mut receipts = Receipts::new();
+    let mut receipts: BTreeMap<(ReceiptRank, Timestamp), Vec<MessageId>> = BTreeMap::new();
     let mut told = vec![];
     let mut wrote: BTreeMap<&Phone, Vec<(Phone, Timestamp)>> = BTreeMap::new();
     let mut marks: BTreeMap<&str, &str> = BTreeMap::new();
@@ -139,7 +120,8 @@ async fn write(context: &Context, round: &[Heard]) -> Result<(), StoreError> {
     for (session, percent) in told {
         state.history_told(session, percent).await?;
     }
-    state.receipts(&strongest(&receipts)).await?;
+    let written = receipts.iter().map(|((rank, at), ids)| (*rank, *at, ids.clone()));
+    state.receipts(&written.collect::<Vec<_>>()).await?;
     // Only now: what comes before them is written.
     for (session, heard) in marks {
         crash_point("events.heard");
@@ -174,28 +156,4 @@ async fn keep(state: &StateStore, round: &[Heard]) -> Result<(), StoreError> {
         state.keep_events(session, &events).await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_read_receipt_includes_the_delivery_receipt_of_its_second() {
-        let ids = ["3EB0A", "3EB0B", "3EB0C"].map(MessageId::from_stored);
-        let (early, late) = (Timestamp(1000), Timestamp(2000));
-        let receipts = Receipts::from([
-            ((ReceiptRank::Delivered, early), ids.to_vec()),
-            ((ReceiptRank::Read, early), vec![ids[0].clone()]),
-            ((ReceiptRank::Read, late), vec![ids[1].clone()]),
-        ]);
-        assert_eq!(
-            strongest(&receipts),
-            [
-                (ReceiptRank::Delivered, early, ids[1..].to_vec()),
-                (ReceiptRank::Read, early, vec![ids[0].clone()]),
-                (ReceiptRank::Read, late, vec![ids[1].clone()]),
-            ]
-        );
-    }
 }

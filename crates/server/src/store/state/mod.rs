@@ -56,7 +56,6 @@ pub use logins::{LOGIN_LIFETIME, LoggedIn, Login};
 pub use overdue::Overdue;
 pub use overview::HourOfMessages;
 pub use person::{Forgotten, PersonData};
-pub use receipts::Receipt;
 pub use registrations::KnownNumber;
 pub use retention::{
     AUDIT_LIFETIME, CONTACT_LIFETIME, FINGERPRINT_LIFETIME, REGISTRATION_LIFETIME,
