@@ -84,7 +84,7 @@ impl Database {
     pub async fn state_file(path: &Path) -> Result<Database, StoreError> {
         let options = connections::state_file(path);
         let failed = |e: sqlx::Error| StoreError::from_sqlx(Which::State, &e);
-        let writer = connections::file_writer().connect_with(options.clone());
+        let writer = connections::file_writer().connect_with(connections::state_file_writer(path));
         let writer = writer.await.map_err(failed)?;
         let reader = connections::file_reader().connect_with(only_reading(options));
         let reader = reader.await.map_err(failed)?;
