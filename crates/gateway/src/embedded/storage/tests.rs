@@ -1,3 +1,4 @@
+use super::memory::KNOWN_BYTES;
 use super::*;
 use crate::MemoryStore;
 use whatsapp_rust::Jid;
