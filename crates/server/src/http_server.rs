@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The most connections at once; those that come later wait for one to end. Each takes up to 66 KB
 /// while it is served. Fewer where the process may open fewer than twice as many files.
-const MAX_CONNECTIONS: usize = 350;
+const MAX_CONNECTIONS: usize = 250;
 
 /// How long the head of a request may take from its connection's begin, or from the end of the
 /// answer before it.

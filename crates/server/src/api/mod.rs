@@ -27,6 +27,7 @@ pub(crate) mod passkey;
 mod readiness;
 pub(crate) mod send;
 mod service;
+pub(crate) mod session_view;
 pub(crate) mod sessions;
 pub(crate) mod streamed;
 pub(crate) mod validation;

@@ -25,6 +25,14 @@ impl Engine {
         }
     }
 
+    /// Joins tables in the order in which they are named, whatever the planner thinks of their size.
+    pub fn join_in_order(self) -> &'static str {
+        match self {
+            Engine::Sqlite => "CROSS JOIN",
+            Engine::MySql => "STRAIGHT_JOIN",
+        }
+    }
+
     /// Ends an INSERT: on a row with the same `key`, writes the new values of `columns` instead.
     pub fn or_update(self, key: &str, columns: &[&str]) -> String {
         let (head, value): (String, fn(&str) -> String) = match self {

@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use crate::api::Api;
 use crate::api::campaigns::{self, CampaignView};
 use crate::api::error::ApiError;
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use crate::store::StoreError;
 use axum::Router;
 use axum::extract::{Query, State};

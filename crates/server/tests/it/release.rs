@@ -141,7 +141,7 @@ async fn the_released_program_is_built_without_the_tests_features() {
 /// It is copied to small machines over slow lines.
 #[tokio::test]
 async fn the_released_program_does_not_grow_unnoticed() {
-    const LIMIT: u64 = 36 * 1024 * 1024;
+    const LIMIT: u64 = 32 * 1024 * 1024;
     let size = release_binary().await.metadata().unwrap().len();
     assert!(size < LIMIT, "the binary has {size} bytes: see what `cargo tree` has grown by");
 }

@@ -1,6 +1,6 @@
 //! Claiming: which deliveries a session may send next, and taking them for it.
 
-use super::super::engine::placeholders;
+use super::super::engine::{Engine, placeholders};
 use super::super::error::StoreError;
 use super::super::row::{Row, Stored, Value, params};
 use super::super::transaction::Transaction;
@@ -270,7 +270,8 @@ async fn due_rows(
         values.push(phone.into());
     }
     let wait = if campaign.urgent { claim.affinity.urgent } else { claim.affinity.wait };
-    let (elsewhere, more) = has_chat_elsewhere(claim, &campaign.sessions, now - wait);
+    let engine = tx.engine();
+    let (elsewhere, more) = has_chat_elsewhere(engine, claim, &campaign.sessions, now - wait);
     conditions.push_str(&format!(
         " AND (d.sender IS NOT NULL OR NOT {elsewhere} OR EXISTS \
          (SELECT 1 FROM contacts k WHERE k.sender = ? AND k.phone = d.phone))"
@@ -283,13 +284,15 @@ async fn due_rows(
          d.unrepeatable, d.due_at, COALESCE(d.text, (SELECT c.template FROM campaigns c WHERE c.id = d.campaign_id)) \
          AS text FROM deliveries d WHERE d.campaign_id = ? AND d.state = ? AND d.due_at <= ? \
          AND (d.sender IS NULL OR d.sender = ?){conditions} ORDER BY d.due_at, d.id LIMIT ?{}",
-        tx.engine().lock_rows()
+        engine.lock_rows()
     );
     tx.rows(&sql, values).await
 }
 
-/// Holds where the recipient has a chat with another number that was there after `since`.
+/// Holds where the recipient has a chat with another number that was there after `since`. Few have
+/// chats with several: to look at each session first is slow where there are many.
 fn has_chat_elsewhere(
+    engine: Engine,
     claim: &Claim<'_>,
     named: &[String],
     since: Timestamp,
@@ -301,9 +304,10 @@ fn has_chat_elsewhere(
         values.extend(named.iter().map(|name| Value::from(name.as_str())));
     }
     let sql = format!(
-        "EXISTS (SELECT 1 FROM contacts k JOIN sessions s ON s.phone = k.sender \
+        "EXISTS (SELECT 1 FROM contacts k {} sessions s ON s.phone = k.sender \
          WHERE k.phone = d.phone AND s.name <> ? AND s.link NOT IN {UNLINKED} \
-         AND s.lease_until > ? AND (s.waiting_since IS NULL OR s.waiting_since > ?){among})"
+         AND s.lease_until > ? AND (s.waiting_since IS NULL OR s.waiting_since > ?){among})",
+        engine.join_in_order()
     );
     (sql, values)
 }

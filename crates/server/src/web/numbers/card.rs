@@ -4,7 +4,7 @@ use super::super::parts::badge;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{address, condition};
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use maud::{Markup, html};
 
 /// A card for each number, with a link to its page.

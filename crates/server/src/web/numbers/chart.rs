@@ -4,7 +4,7 @@ use super::super::error::PageError;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
 use crate::api::Api;
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use crate::store::state::HourOfMessages;
 use kabari_domain::{Phone, Timestamp};
 use maud::{Markup, html};

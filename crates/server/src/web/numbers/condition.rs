@@ -3,7 +3,7 @@
 use super::super::parts::Tone;
 use super::super::texts::text;
 use super::super::visitor::Visitor;
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use kabari_domain::{LinkState, WaitReason, Waiting};
 
 /// How a number is.

@@ -10,7 +10,7 @@ use super::super::texts::text;
 use super::super::visitor::Visitor;
 use super::{address, condition, passkey, view};
 use crate::api::Api;
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use crate::api::whatsapp::{PairRequest, pair_with};
 use crate::store::state::Action;
 use axum::Form;

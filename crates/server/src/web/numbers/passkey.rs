@@ -7,7 +7,7 @@ use super::super::visitor::Visitor;
 use super::{Done, actions, address, view};
 use crate::api::Api;
 use crate::api::passkey::{confirm_to, give};
-use crate::api::sessions::SessionView;
+use crate::api::session_view::SessionView;
 use crate::api::whatsapp::session_path;
 use crate::passkey_snippet::passkey_snippet;
 use crate::store::state::Action;
