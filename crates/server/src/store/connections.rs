@@ -86,9 +86,6 @@ pub(super) fn state_file(path: &Path) -> SqliteConnectOptions {
         // What is deleted is overwritten: who is forgotten is not left in the file.
         .pragma("secure_delete", "ON")
         .pragma("wal_autocheckpoint", PAGES_IN_LOG)
-        // What a transaction would take back is in memory: as a file, which SQLite makes and
-        // removes, it is half of all that is written, and no transaction works where files run out.
-        .pragma("temp_store", "MEMORY")
         .row_buffer_size(ROWS_AHEAD)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
@@ -96,7 +93,12 @@ pub(super) fn state_file(path: &Path) -> SqliteConnectOptions {
 
 /// Returns how a state file is opened by its writer.
 pub(super) fn state_file_writer(path: &Path) -> SqliteConnectOptions {
-    state_file(path).pragma("cache_size", WRITER_CACHE)
+    state_file(path)
+        .pragma("cache_size", WRITER_CACHE)
+        // What a batch would take back is in memory: in files, which SQLite makes and removes, it
+        // is half of what sending writes, and nothing could be written where files run out. Others
+        // sort more than memory should hold.
+        .pragma("temp_store", "MEMORY")
 }
 
 /// Returns how a billing file is opened. Readers may take back what a writer that has died left half
