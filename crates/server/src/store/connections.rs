@@ -24,9 +24,6 @@ const ROWS_AHEAD: usize = 1000;
 /// A send changes the same pages again and again: the more of it is in the log, the fewer are
 /// written twice. At 4 KiB each, this is 16 MiB of disk.
 const PAGES_IN_LOG: &str = "4000";
-/// How much of a state file its writer keeps in memory, in KiB (negative to SQLite: not in pages).
-/// With SQLite's 2 MiB it reads 18 pages for each message of a long campaign.
-const WRITER_CACHE: &str = "-8192";
 
 /// Returns a pool that tries a connection before its use: the server may have closed it.
 fn server(max: u32) -> MySqlPoolOptions {
@@ -94,7 +91,6 @@ pub(super) fn state_file(path: &Path) -> SqliteConnectOptions {
 /// Returns how a state file is opened by its writer.
 pub(super) fn state_file_writer(path: &Path) -> SqliteConnectOptions {
     state_file(path)
-        .pragma("cache_size", WRITER_CACHE)
         // What a batch would take back is in memory: in files, which SQLite makes and removes, it
         // is half of what sending writes, and nothing could be written where files run out. Others
         // sort more than memory should hold.

@@ -2,7 +2,7 @@
 
 use super::{Result, Storage, collection, store_error};
 use crate::session_store::{Entry, Key};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use whatsapp_rust::Jid;
 use whatsapp_rust::wacore::types::jid::JidExt;
 
@@ -28,6 +28,33 @@ impl Storage {
         memory.read_ahead = unknown.into_iter().map(|key| (key, None)).collect();
         for (collection, Entry { key, value }) in found {
             memory.read_ahead.insert((collection, key), Some(value));
+        }
+        Ok(())
+    }
+
+    /// Reads what the library asks for, one after the other, when it has just learned a LID.
+    pub async fn read_of_lids(&self, lids: impl Iterator<Item = &str>) -> Result<()> {
+        use collection::{DEVICE_LISTS, LID_MAPPINGS, SIGNAL_USERS};
+        let keys_of = |lid: &str| {
+            let key = lid.as_bytes().to_vec();
+            [DEVICE_LISTS, LID_MAPPINGS, SIGNAL_USERS].map(|collection| (collection, key.clone()))
+        };
+        let _turn = self.access.lock().await;
+        let unknown: Vec<Key> = {
+            let memory = self.memory();
+            lids.flat_map(keys_of).filter(|key| memory.get(key).is_none()).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let read = self.patiently(|| self.store.read(&unknown)).await;
+        let found = read.map_err(store_error)?.into_iter();
+        let mut found: HashMap<Key, Vec<u8>> =
+            found.map(|(collection, Entry { key, value })| ((collection, key), value)).collect();
+        let mut memory = self.memory();
+        for key in unknown {
+            let value = found.remove(&key);
+            memory.know(key, value);
         }
         Ok(())
     }

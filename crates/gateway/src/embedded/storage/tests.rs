@@ -166,13 +166,6 @@ async fn a_user_has_signal_state_once_a_device_has() {
 #[tokio::test]
 async fn a_number_leads_to_its_newest_lid() {
     let (_store, storage) = storage();
-    let mapping = |lid: &str, phone: &str| LidPnMappingEntry {
-        lid: lid.into(),
-        phone_number: phone.into(),
-        created_at: 1,
-        updated_at: 1,
-        learning_source: "usync".into(),
-    };
     storage.put_lid_mapping(&mapping("1", "6281")).await.unwrap();
     storage.put_lid_mapping(&mapping("2", "6282")).await.unwrap();
     assert_eq!(storage.get_pn_mapping("6281").await.unwrap().unwrap().lid, "1");
@@ -266,6 +259,16 @@ async fn a_frame_waits_for_what_whatsapp_would_not_tell_again() {
     assert_eq!(holds_up(), [true, true], "a change of it is told once");
 }
 
+fn mapping(lid: &str, phone: &str) -> LidPnMappingEntry {
+    LidPnMappingEntry {
+        lid: lid.into(),
+        phone_number: phone.into(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".into(),
+    }
+}
+
 fn devices(timestamp: i64) -> DeviceListRecord {
     DeviceListRecord { user: "62812".into(), devices: vec![], timestamp, phash: None, raw_id: None }
 }
@@ -289,4 +292,23 @@ async fn what_is_read_ahead_is_not_read_again_and_never_stale() {
     storage.put_session(&address, b"new").await.unwrap();
     storage.flush().await.unwrap();
     assert_eq!(storage.get_session(&address).await.unwrap().unwrap(), "new");
+}
+
+#[tokio::test]
+async fn what_is_asked_about_a_new_lid_is_read_at_once() {
+    let (store, storage) = storage();
+    storage.put_lid_mapping(&mapping("1", "6281")).await.unwrap();
+    storage.put_lid_mappings(&[mapping("2", "6282"), mapping("3", "6283")]).await.unwrap();
+    for lid in ["1", "2", "3"] {
+        assert!(storage.get_devices(lid).await.unwrap().is_none());
+        assert!(!storage.has_signal_state_for_user(lid).await.unwrap());
+    }
+    assert_eq!(store.reads(), 2);
+
+    storage.put_session("2@lid", b"new").await.unwrap();
+    storage.flush().await.unwrap();
+    let storage = reopened(&store);
+    storage.put_lid_mapping(&mapping("2", "6289")).await.unwrap();
+    assert!(storage.has_signal_state_for_user("2").await.unwrap());
+    assert!(storage.get_pn_mapping("6282").await.unwrap().is_none());
 }
