@@ -80,7 +80,7 @@ impl App {
             tracing::info!(left_behind, "took up the deliveries of this node's last run");
         }
         let sessions = Sessions::new(state.clone(), clock.clone());
-        let metrics = Metrics::default();
+        let metrics = Metrics::starting(clock.monotonic());
         let traces = Traces::start(settings.trace_collector.as_deref(), data_dir.node())?;
         let stopping = CancellationToken::new();
         let (api, monitoring, server) = match (role, settings.metrics_address) {

@@ -71,7 +71,8 @@ impl GatewayApp {
         state.reclaim_from(&node, settings.timeouts.resend).await?;
 
         let sessions = Sessions::new(state.clone(), clock.clone());
-        let (metrics, stopping) = (Metrics::default(), CancellationToken::new());
+        let metrics = Metrics::starting(clock.monotonic());
+        let stopping = CancellationToken::new();
         let traces = Traces::start(settings.trace_collector.as_deref(), &node)?;
         let access = || Access::by_key(settings.api_key.clone(), settings.origins.clone());
         let router = gateway_api::router(Setup {

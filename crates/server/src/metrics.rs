@@ -123,6 +123,14 @@ impl Default for Inner {
 }
 
 impl Metrics {
+    /// Returns the metrics of a node that starts now, on the dispatcher's monotonic clock: until its
+    /// loops have come round, they have been away since then.
+    pub fn starting(at: Duration) -> Metrics {
+        let metrics = Metrics::default();
+        *lock(&metrics.0.rounds) = [at; 2];
+        metrics
+    }
+
     /// Shows what is measured elsewhere, such as a database's [`statement_times`].
     pub fn show(&self, times: Histogram) {
         registered(&self.0.registry, times);
@@ -307,7 +315,8 @@ mod tests {
 
     #[test]
     fn the_longest_round_is_that_of_the_slower_loop() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::starting(Duration::from_secs(10));
+        assert_eq!(metrics.longest_round(Duration::from_secs(15)), Duration::from_secs(5));
         metrics.came_round(Loop::Fleet, Duration::from_secs(50));
         metrics.came_round(Loop::Upkeep, Duration::from_secs(20));
         assert_eq!(metrics.longest_round(Duration::from_secs(60)), Duration::from_secs(40));

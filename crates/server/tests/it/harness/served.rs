@@ -128,7 +128,7 @@ impl Served {
         };
         state.create_session(DEFAULT_SESSION, kind).await.unwrap();
         let sessions = Sessions::new(state.clone(), Clock::System);
-        let metrics = Metrics::default();
+        let metrics = Metrics::starting(Clock::System.monotonic());
         let api = Api {
             billing: Billing::connect(target).unwrap(),
             state: state.clone(),
