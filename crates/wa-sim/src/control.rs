@@ -239,7 +239,7 @@ async fn messages(
     State(core): State<Arc<Core>>,
     Query(filter): Query<MessageFilter>,
 ) -> Json<Vec<Message>> {
-    Json(core.reported().filtered(&filter))
+    Json(core.state().filtered(&filter))
 }
 
 #[derive(Deserialize)]
@@ -366,7 +366,7 @@ async fn ledger(State(core): State<Arc<Core>>, Query(query): Query<LedgerQuery>)
     let start = (core, changed, query.after);
     let pages = futures_util::stream::unfold(start, move |(core, mut changed, after)| async move {
         loop {
-            let page = core.reported().ledger_after(after, LEDGER_PAGE);
+            let page = core.state().ledger_after(after, LEDGER_PAGE);
             if let Some(last) = page.last() {
                 let after = last.seq;
                 let mut lines = String::new();

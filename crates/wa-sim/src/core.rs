@@ -1,7 +1,7 @@
 //! What all parts of the simulator share.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,8 +23,6 @@ pub(crate) struct Core {
     pub identity: ServerIdentity,
     pub clock: Clock,
     state: Mutex<ServerState>,
-    /// Held by each message from its ack until its phones show it.
-    on_their_way: RwLock<()>,
     /// Counts changes, for all who wait for one.
     changed: watch::Sender<u64>,
     /// Where it is kept, if anywhere.
@@ -45,7 +43,6 @@ impl Core {
             identity: ServerIdentity::new(state.seed)?,
             clock,
             state: Mutex::new(state),
-            on_their_way: RwLock::default(),
             changed: watch::Sender::new(0),
             data,
             address: OnceLock::new(),
@@ -74,18 +71,6 @@ impl Core {
     /// Returns the state. Never hold it across an await, nor take it while holding a phone's lock.
     pub fn state(&self) -> MutexGuard<'_, ServerState> {
         lock(&self.state)
-    }
-
-    /// Begins to bring a message to its recipients; it is there when the guard is dropped.
-    pub fn on_its_way(&self) -> RwLockReadGuard<'_, ()> {
-        self.on_their_way.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the state for a report: what is acked is shown. A client may act on an ack, and
-    /// somebody ask about that, before this process has come to the phone.
-    pub fn reported(&self) -> MutexGuard<'_, ServerState> {
-        let _none = self.on_their_way.write().unwrap_or_else(PoisonError::into_inner);
-        self.state()
     }
 
     /// Tells everyone who waits that something has changed.

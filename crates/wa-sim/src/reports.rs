@@ -65,7 +65,7 @@ impl Core {
     /// Returns the recorded violations, and what is overdue to be acknowledged right now.
     pub(crate) fn all_violations(&self) -> Vec<Violation> {
         let (now_ns, now_ms) = (self.clock.wire_ns(), self.clock.now_ms());
-        let state = self.reported();
+        let state = self.state();
         let mut all = state.violations.clone();
         for account in state.accounts.values() {
             for (device, companion) in &account.companions {

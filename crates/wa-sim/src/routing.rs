@@ -114,8 +114,6 @@ impl ClientConnection {
         if let Some(hash) = accepted.device_hash {
             ack.attrs.insert("phash", hash);
         }
-        let core = Arc::clone(&self.core);
-        let _on_its_way = core.on_its_way();
         let flow = self.acknowledge(ack, action);
         for copy in accepted.copies {
             self.core.bring(copy);

@@ -172,7 +172,7 @@ impl Simulator {
 
     /// Returns what recipients decrypted, in the order they did: one entry per message id.
     pub fn messages(&self, filter: MessageFilter) -> Vec<Message> {
-        self.core.reported().filtered(&filter)
+        self.core.state().filtered(&filter)
     }
 
     /// Returns the simulated phone of `from` writes to `to`.
@@ -216,7 +216,7 @@ impl Simulator {
 
     /// Returns everything that happened to messages, from the entry after `after` on; 0 gives all.
     pub fn ledger(&self, after: u64) -> Vec<LedgerEntry> {
-        self.core.reported().ledger_after(after, usize::MAX)
+        self.core.state().ledger_after(after, usize::MAX)
     }
 
     /// The phone of a number installs its app anew. False if it has no account yet.

@@ -30,22 +30,6 @@ async fn a_message_is_acked_decrypted_once_and_read() {
     assert_eq!(simulator.violations().len(), 0, "{:?}", simulator.violations());
 }
 
-/// On another thread than the simulator's, as for a client in another process.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_acked_is_shown() {
-    let simulator = Simulator::start(Config::default()).await.unwrap();
-    let client = TestClient::linked(&simulator, OWN).await;
-    for number in 0..20 {
-        let id = format!("3EB00000000001{number:02}");
-        client.send(FRIEND, &id, "sudah sampai").await;
-        assert_eq!(client.ack(&id).await, None);
-        let shown = simulator.messages(MessageFilter { to: Some(FRIEND.to_owned()), from: None });
-        assert_eq!(shown.last().map(|message| message.id.as_str()), Some(id.as_str()));
-        let read = simulator.ledger(0).into_iter().filter(|entry| entry.id == id);
-        assert_eq!(read.count(), 2, "the friend's copy and that of the own phone");
-    }
-}
-
 #[tokio::test]
 async fn a_repeated_id_is_dropped_by_the_phone_and_counted() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
