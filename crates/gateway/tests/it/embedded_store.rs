@@ -8,6 +8,8 @@ use kabari_gateway::{LinkState, SessionStoreError};
 /// A second message to somebody changes a ratchet and keeps the message for a repeat; what the
 /// library writes after the wire comes with the next frame.
 const BATCHES_PER_MESSAGE: usize = 3;
+/// Two about the number, one about its LID, which WhatsApp has just told, and one for its ratchet.
+const READS_PER_FIRST_MESSAGE: usize = 4;
 
 #[tokio::test]
 async fn a_message_costs_few_batches_and_reads_nothing_twice() {
@@ -25,6 +27,22 @@ async fn a_message_costs_few_batches_and_reads_nothing_twice() {
     assert!(writes >= usize::from(MESSAGES), "each message is written down: {writes}");
     assert!(writes <= BATCHES_PER_MESSAGE * usize::from(MESSAGES), "{writes}");
     assert!(reads <= usize::from(MESSAGES), "{reads}");
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_first_message_reads_what_is_new_at_once() {
+    const MESSAGES: u8 = 10;
+    let world = World::linked().await;
+    assert_eq!(world.send(&message(FRIEND, 1, "to a friend")).await, Ok(()));
+    let reads = world.store.reads();
+    for number in 2..2 + MESSAGES {
+        let stranger = format!("62812345{number:04}1");
+        assert_eq!(world.send(&message(&stranger, number, "to a stranger")).await, Ok(()));
+    }
+    let reads = world.store.reads() - reads;
+    println!("{reads} reads for {MESSAGES} first messages");
+    assert!(reads <= READS_PER_FIRST_MESSAGE * usize::from(MESSAGES), "{reads}");
     world.assert_no_violations();
 }
 

@@ -58,7 +58,7 @@ impl ProtocolStore for Storage {
     }
 
     async fn put_lid_mapping(&self, entry: &LidPnMappingEntry) -> Result<()> {
-        self.read_of_lids(std::iter::once(entry.lid.as_str())).await?;
+        self.read_about_lid(&entry.lid).await?;
         let before = self.get_lid_mapping(&entry.lid).await?;
         if let Some(before) = before.filter(|before| before.phone_number != entry.phone_number) {
             self.delete(collection::LIDS, before.phone_number);
@@ -68,7 +68,6 @@ impl ProtocolStore for Storage {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        self.read_of_lids(entries.iter().map(|entry| entry.lid.as_str())).await?;
         let lids = entries.iter().map(|entry| entry.lid.as_bytes().to_vec()).collect();
         let mut numbers: HashMap<Vec<u8>, String> = HashMap::new();
         for before in self.get_many(collection::LID_MAPPINGS, lids).await? {

@@ -1,10 +1,13 @@
 //! What the next sends will ask for, read in one go: the library reads it key by key.
 
-use super::{Result, Storage, collection, store_error};
+use super::{Memory, Result, Storage, collection, store_error};
 use crate::session_store::{Entry, Key};
 use std::collections::{BTreeSet, HashMap};
 use whatsapp_rust::Jid;
 use whatsapp_rust::wacore::types::jid::JidExt;
+
+/// What the store has under each key, if anything.
+type Read = Vec<(Key, Option<Vec<u8>>)>;
 
 impl Storage {
     /// Reads what is stored about these people, unless it is known. What an earlier call has read
@@ -16,46 +19,44 @@ impl Storage {
         let people = people.iter().cloned().chain(lids.map(Jid::lid));
         let keys: BTreeSet<Key> = people.flat_map(|jid| keys_of(&jid)).collect();
 
+        let keep = |memory: &mut Memory, read: Read| memory.read_ahead = read.into_iter().collect();
+        self.read_unknown(keys, keep).await
+    }
+
+    /// Reads what the library asks for, one after the other, when it has just learned a LID.
+    pub async fn read_about_lid(&self, lid: &str) -> Result<()> {
+        let keys = keys_of(&Jid::lid(lid));
+        let keep = |memory: &mut Memory, read: Read| {
+            read.into_iter().for_each(|(key, value)| memory.know(key, value));
+        };
+        self.read_unknown(keys, keep).await
+    }
+
+    /// Reads those of the entries that are not in memory, and has them kept there, those that are
+    /// not in the store either included.
+    async fn read_unknown(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+        keep: impl FnOnce(&mut Memory, Read),
+    ) -> Result<()> {
         let _turn = self.access.lock().await;
         let unknown: Vec<Key> = {
             let memory = self.memory();
             keys.into_iter().filter(|key| memory.get(key).is_none()).collect()
         };
         let read = self.patiently(|| self.store.read(&unknown)).await;
-        let found = read.map_err(store_error)?;
-        let mut memory = self.memory();
-        // Nothing was written meanwhile, but something may have changed: that is looked up first.
-        memory.read_ahead = unknown.into_iter().map(|key| (key, None)).collect();
-        for (collection, Entry { key, value }) in found {
-            memory.read_ahead.insert((collection, key), Some(value));
-        }
-        Ok(())
-    }
-
-    /// Reads what the library asks for, one after the other, when it has just learned a LID.
-    pub async fn read_of_lids(&self, lids: impl Iterator<Item = &str>) -> Result<()> {
-        use collection::{DEVICE_LISTS, LID_MAPPINGS, SIGNAL_USERS};
-        let keys_of = |lid: &str| {
-            let key = lid.as_bytes().to_vec();
-            [DEVICE_LISTS, LID_MAPPINGS, SIGNAL_USERS].map(|collection| (collection, key.clone()))
-        };
-        let _turn = self.access.lock().await;
-        let unknown: Vec<Key> = {
-            let memory = self.memory();
-            lids.flat_map(keys_of).filter(|key| memory.get(key).is_none()).collect()
-        };
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let read = self.patiently(|| self.store.read(&unknown)).await;
-        let found = read.map_err(store_error)?.into_iter();
-        let mut found: HashMap<Key, Vec<u8>> =
-            found.map(|(collection, Entry { key, value })| ((collection, key), value)).collect();
-        let mut memory = self.memory();
-        for key in unknown {
+        let mut found: HashMap<Key, Vec<u8>> = read
+            .map_err(store_error)?
+            .into_iter()
+            .map(|(collection, Entry { key, value })| ((collection, key), value))
+            .collect();
+        let read = unknown.into_iter().map(|key| {
             let value = found.remove(&key);
-            memory.know(key, value);
-        }
+            (key, value)
+        });
+        let read = read.collect();
+        // Nothing was written meanwhile, but something may have changed: that is looked up first.
+        keep(&mut self.memory(), read);
         Ok(())
     }
 }
