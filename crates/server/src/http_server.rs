@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The most connections at once; those that come later wait for one to end. Each takes up to 66 KB
+/// The most connections at once; those that come later wait for one to end. Each takes about 110 KB
 /// while it is served. Fewer where the process may open fewer than twice as many files.
 const MAX_CONNECTIONS: usize = 250;
 

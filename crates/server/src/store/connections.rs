@@ -91,9 +91,9 @@ pub(super) fn state_file(path: &Path) -> SqliteConnectOptions {
 /// Returns how a state file is opened by its writer.
 pub(super) fn state_file_writer(path: &Path) -> SqliteConnectOptions {
     state_file(path)
-        // What a batch would take back is in memory: in files, which SQLite makes and removes, it
-        // is half of what sending writes, and nothing could be written where files run out. Others
-        // sort more than memory should hold.
+        // What a batch would take back is in memory: a large one makes and removes a file for it
+        // otherwise, and fails where no file can be opened. Others sort more than memory should
+        // hold.
         .pragma("temp_store", "MEMORY")
 }
 
