@@ -6,8 +6,11 @@ use crate::harness::ports::free_port;
 use crate::harness::world::{
     CUSTOMERS, OWN, UNREGISTERED, assert_report_is_true, billing_sql, phone,
 };
+use std::convert::Infallible;
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::time::interval;
 use wa_sim::{Config, Simulator};
 
 /// Who dies.
@@ -32,6 +35,9 @@ pub const POINTS: [(&str, u32, Who); 7] = [
 /// What `kill -9` ends a process with.
 const SIGKILL: i32 = 9;
 const KEY: &str = "one send, however often it is asked for";
+/// How often a customer writes while the kabari in front is to die: longer than it gathers what it
+/// is told.
+const WRITE_EVERY: Duration = Duration::from_millis(200);
 /// How many deaths at the same time: each takes two processes and a simulator.
 const AT_ONCE: usize = 4;
 
@@ -69,7 +75,11 @@ async fn survive(point: &'static str, hit: u32, who: Who) {
     let campaign = caller.try_send(&customers, KEY).await.unwrap();
 
     let dying = if who == Who::Gateway { &mut gateway_node } else { &mut client_node };
-    let signal = dying.ended().await.and_then(|status| status.signal());
+    let ended = tokio::select! {
+        ended = dying.ended() => ended,
+        never = keep_writing(&simulator), if who == Who::Client => match never {},
+    };
+    let signal = ended.and_then(|status| status.signal());
     assert_eq!(signal, Some(SIGKILL), "it came by without dying:\n{}", dying.log());
     match who {
         Who::Gateway => gateway_node = gateway.start(),
@@ -98,4 +108,14 @@ async fn survive(point: &'static str, hit: u32, who: Who) {
     }
     client_node.kill().await;
     gateway_node.kill().await;
+}
+
+/// Has a customer write to the number again and again: all that is told of a few messages may come
+/// at once, and be written down in one go.
+async fn keep_writing(simulator: &Simulator) -> Infallible {
+    let mut ticks = interval(WRITE_EVERY);
+    loop {
+        ticks.tick().await;
+        simulator.write(&phone(1), OWN, "Terima kasih").await.unwrap();
+    }
 }
