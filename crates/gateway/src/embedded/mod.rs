@@ -151,6 +151,13 @@ impl Embedded {
         Ok(Embedded { shared, commands, events: Mutex::new(Some(events)) })
     }
 
+    async fn read_ahead(&self, people: Vec<Jid>) {
+        let Some(storage) = lock(&self.shared.storage).clone() else { return };
+        if let Err(error) = storage.read_ahead(&people).await {
+            tracing::debug!(%error, "cannot read ahead in the WhatsApp session");
+        }
+    }
+
     async fn command<T>(
         &self,
         limit: Duration,
@@ -188,6 +195,8 @@ impl Gateway for Embedded {
 
     async fn check(&self, phones: &[Phone]) -> Result<Vec<Registration>, SendError> {
         let client = self.shared.ready()?;
+        // The library looks each of them up when it learns the hidden ids.
+        self.read_ahead(phones.iter().map(|phone| Jid::pn(phone.digits())).collect()).await;
         tokio::select! {
             answers = send::check(&client, phones) => answers,
             () = send::session_ended(&self.shared) => {
@@ -197,11 +206,7 @@ impl Gateway for Embedded {
     }
 
     async fn prepare(&self, addresses: &[String]) {
-        let Some(storage) = lock(&self.shared.storage).clone() else { return };
-        let people: Vec<Jid> = addresses.iter().filter_map(|jid| jid.parse().ok()).collect();
-        if let Err(error) = storage.read_ahead(&people).await {
-            tracing::debug!(%error, "cannot read ahead in the WhatsApp session");
-        }
+        self.read_ahead(addresses.iter().filter_map(|jid| jid.parse().ok()).collect()).await;
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<(), SendError> {

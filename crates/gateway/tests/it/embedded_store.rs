@@ -1,6 +1,6 @@
 //! What is written of the session, and what happens when it cannot be.
 
-use crate::world::{FRIEND, World, message};
+use crate::world::{FRIEND, World, message, phone};
 use kabari_domain::wording;
 use kabari_gateway::Gateway;
 use kabari_gateway::{LinkState, SessionStoreError};
@@ -10,6 +10,9 @@ use kabari_gateway::{LinkState, SessionStoreError};
 const BATCHES_PER_MESSAGE: usize = 3;
 /// Two about the number, one about its LID, which WhatsApp has just told, and one for its ratchet.
 const READS_PER_FIRST_MESSAGE: usize = 4;
+/// Which of the numbers have a LID already, what there is about all of them, and a few that the
+/// client makes meanwhile.
+const READS_PER_CHECK: usize = 10;
 
 #[tokio::test]
 async fn a_message_costs_few_batches_and_reads_nothing_twice() {
@@ -44,6 +47,19 @@ async fn a_first_message_reads_what_is_new_at_once() {
     println!("{reads} reads for {MESSAGES} first messages");
     assert!(reads <= READS_PER_FIRST_MESSAGE * usize::from(MESSAGES), "{reads}");
     world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_number_check_reads_each_new_lid_and_all_the_rest_at_once() {
+    const NUMBERS: usize = 50;
+    let world = World::linked().await;
+    let reads = world.store.reads();
+    let strangers = (0..NUMBERS).map(|number| phone(&format!("62812345{number:04}1")));
+    let answers = world.gateway.check(&strangers.collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(answers.len(), NUMBERS);
+    let reads = world.store.reads() - reads;
+    println!("{reads} reads to check {NUMBERS} numbers");
+    assert!(reads <= NUMBERS + READS_PER_CHECK, "{reads}");
 }
 
 #[tokio::test]

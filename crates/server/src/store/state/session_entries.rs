@@ -143,46 +143,24 @@ impl StoredSession {
     }
 
     fn delete(&self, names: &[(&'static str, Vec<u8>)]) -> Statement {
-        let sql = format!(
-            "DELETE FROM session_entries WHERE session = ? AND ({})",
-            vec!["(collection = ? AND name = ?)"; names.len()].join(" OR ")
-        );
-        let mut values = params![self.lease.name.as_str()];
-        for (collection, name) in names {
-            values.extend(params![*collection, name.clone()]);
-        }
-        Statement::new(sql, values)
+        let (named, values) = named(&self.lease.name, names);
+        Statement::new(format!("DELETE FROM session_entries WHERE {named}"), values)
     }
 
     /// Those of the entries with these names that are there, each with its collection.
-    async fn named(
+    async fn find(
         &self,
         names: &[(&'static str, Vec<u8>)],
     ) -> Result<Vec<(&'static str, Entry)>, StoreError> {
-        let mut by_collection: BTreeMap<&'static str, Vec<Value>> = BTreeMap::new();
-        for (collection, name) in names {
-            by_collection.entry(collection).or_default().push(name.clone().into());
-        }
-        let among: Vec<String> = by_collection
-            .values()
-            .map(|names| format!("(collection = ? AND name IN ({}))", placeholders(names.len())))
-            .collect();
-        let sql = format!(
-            "SELECT collection, name, value FROM session_entries WHERE session = ? AND ({})",
-            among.join(" OR ")
-        );
-        let mut values = params![self.lease.name.as_str()];
-        for (collection, names) in &mut by_collection {
-            values.push((*collection).into());
-            values.append(names);
-        }
+        let (named, values) = named(&self.lease.name, names);
+        let sql = format!("SELECT collection, name, value FROM session_entries WHERE {named}");
         let rows = self.state.db().rows(&sql, values).await?;
         let entries = rows.iter().map(|row| {
             let stored: String = row.get("collection")?;
-            let known = by_collection.keys().find(|collection| **collection == stored);
+            let known = names.iter().map(|(collection, _)| *collection).find(|c| *c == stored);
             let collection =
                 known.ok_or_else(|| StoreError::unreadable(Which::State, "collection"))?;
-            Ok((*collection, self.open(row, collection)?))
+            Ok((collection, self.open(row, collection)?))
         });
         entries.collect()
     }
@@ -201,6 +179,23 @@ impl StoredSession {
     }
 }
 
+/// Holds for the entries of a session with these names. The session stands with each collection:
+/// SQLite would read all of its entries otherwise.
+fn named(session: &str, names: &[(&'static str, Vec<u8>)]) -> (String, Vec<Value>) {
+    let mut by_collection: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (collection, name) in names {
+        by_collection.entry(collection).or_default().push(name.clone().into());
+    }
+    let (mut terms, mut values) = (Vec::new(), Vec::new());
+    for (collection, names) in by_collection {
+        let among = placeholders(names.len());
+        terms.push(format!("(session = ? AND collection = ? AND name IN ({among}))"));
+        values.extend(params![session, collection]);
+        values.extend(names);
+    }
+    (terms.join(" OR "), values)
+}
+
 fn unavailable(error: StoreError) -> SessionStoreError {
     SessionStoreError::Unavailable(error.to_string())
 }
@@ -212,7 +207,7 @@ impl SessionStore for StoredSession {
         let names: Vec<_> = keys.iter().map(name).collect();
         let mut found = Vec::new();
         for chunk in names.chunks(ROWS_PER_STATEMENT) {
-            found.extend(self.named(chunk).await.map_err(unavailable)?);
+            found.extend(self.find(chunk).await.map_err(unavailable)?);
         }
         Ok(found)
     }
@@ -261,5 +256,32 @@ impl SessionStore for StoredSession {
         let sql = "DELETE FROM session_entries WHERE session = ?".to_owned();
         let values = params![self.lease.name.as_str()];
         self.write_fenced(&[Statement::new(sql, values)]).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::StateTarget;
+
+    #[tokio::test]
+    async fn entries_are_found_by_their_whole_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = StateTarget::Sqlite { path: directory.path().join("state.db") };
+        let state = StateStore::open(target, Clock::System).await.unwrap();
+        let names = [("identities", b"a".to_vec()), ("identities", b"b".to_vec())];
+        let (named, values) = named("default", &[&names[..], &[("lids", b"c".to_vec())]].concat());
+
+        for what in ["SELECT value", "DELETE"] {
+            let sql = format!("EXPLAIN QUERY PLAN {what} FROM session_entries WHERE {named}");
+            let steps = state.db().rows(&sql, values.clone()).await.unwrap();
+            let steps = steps.iter().map(|step| step.get::<String>("detail").unwrap());
+            let searches: Vec<_> = steps.filter(|step| step.contains("session_entries")).collect();
+            assert_eq!(searches.len(), 2, "{searches:?}");
+            for search in searches {
+                assert!(search.ends_with("(session=? AND collection=? AND name=?)"), "{search}");
+            }
+        }
     }
 }
