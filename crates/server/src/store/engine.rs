@@ -58,8 +58,3 @@ impl Engine {
         }
     }
 }
-
-/// Returns `?, ?, ?`.
-pub(super) fn placeholders(count: usize) -> String {
-    vec!["?"; count].join(", ")
-}

@@ -11,6 +11,7 @@ mod database;
 mod engine;
 mod error;
 mod legacy_session;
+mod lists;
 mod row;
 mod search;
 mod servers;

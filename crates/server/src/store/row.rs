@@ -8,7 +8,7 @@ use sqlx::{Arguments, Column as _, Decode, Encode, Row as _, Type};
 use std::time::Duration;
 
 /// A value for a `?` of a statement.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),

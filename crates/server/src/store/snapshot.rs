@@ -2,8 +2,8 @@
 //! write, and its rows are written into another one, of either engine.
 
 use super::database::Database;
-use super::engine::placeholders;
 use super::error::StoreError;
+use super::lists::placeholders;
 use super::row::{Row, Value};
 use super::transaction::Transaction;
 use base64::Engine as _;

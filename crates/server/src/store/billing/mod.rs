@@ -13,8 +13,9 @@ pub use import::{CustomerRow, ImportPlan, RowConflict};
 pub use odps::{Odp, OdpCounts};
 
 use super::database::Database;
-use super::engine::{Engine, placeholders};
+use super::engine::Engine;
 use super::error::{Missing, StoreError};
+use super::lists::one_of;
 use super::row::{Row, Value, params};
 use super::search::Search;
 use chrono::NaiveDateTime;
@@ -249,10 +250,7 @@ impl Pages {
         let database = &self.billing.0;
         let (mut conditions, mut values) = match &range {
             Range::After(id) => ("id > ?".to_owned(), params![*id]),
-            Range::Ids(ids) => (
-                format!("id IN ({})", placeholders(ids.len())),
-                ids.iter().map(|id| Value::from(*id)).collect(),
-            ),
+            Range::Ids(ids) => one_of("id", ids.iter().copied()),
         };
         if self.active_only {
             conditions.push_str(" AND is_active <> 0");
@@ -265,9 +263,9 @@ impl Pages {
         let compare_here = match (&self.odps, database.engine()) {
             (Some(odps), Engine::MySql) => {
                 // What the collation takes for blank belongs to no ODP, whatever it equals.
-                let among = placeholders(odps.len());
-                conditions.push_str(&format!(" AND odp <> '' AND odp IN ({among})"));
-                values.extend(odps.iter().map(|odp| Value::from(odp.as_str())));
+                let (among, names) = one_of("odp", odps.iter().map(String::as_str));
+                conditions.push_str(&format!(" AND odp <> '' AND {among}"));
+                values.extend(names);
                 None
             }
             // SQLite folds the case of ASCII letters only.

@@ -1,7 +1,6 @@
 //! Statements that move many deliveries at once, made from the domain's transition function.
 
 use super::super::batch::Statement;
-use super::super::engine::placeholders;
 use super::super::error::StoreError;
 use super::super::row::Value;
 use super::super::transaction::Transaction;
@@ -107,13 +106,4 @@ pub(super) fn stamps(to: DeliveryState, at: Timestamp) -> (String, Vec<Value>) {
 /// Returns `'queued', 'leased'`.
 pub(super) fn state_list(states: &[DeliveryState]) -> String {
     states.iter().map(|state| format!("'{}'", state.as_str())).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns a scope of [`move_all`]: `column` is one of these.
-pub(super) fn one_of<T: Into<Value>>(
-    column: &str,
-    values: impl IntoIterator<Item = T>,
-) -> (String, Vec<Value>) {
-    let values: Vec<Value> = values.into_iter().map(Into::into).collect();
-    (format!("{column} IN ({})", placeholders(values.len())), values)
 }

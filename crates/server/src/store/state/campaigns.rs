@@ -1,11 +1,11 @@
 //! Campaigns: reading them, and what happens to them as a whole.
 
-use super::super::engine::placeholders;
 use super::super::error::StoreError;
-use super::super::row::{Row, Stored, Value, params, record, stored_by_name};
+use super::super::lists::one_of;
+use super::super::row::{Row, Stored, params, record, stored_by_name};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::bulk_transitions::{move_all, one_of, state_list};
+use super::bulk_transitions::{move_all, state_list};
 use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -175,21 +175,18 @@ impl StateStore {
         if ids.is_empty() {
             return Ok(counts);
         }
+        let (among, values) = one_of("campaign_id", ids.iter().copied());
         let sql = format!(
             "SELECT campaign_id, state, COUNT(*) AS number FROM deliveries \
-             WHERE campaign_id IN ({}) GROUP BY campaign_id, state",
-            placeholders(ids.len())
+             WHERE {among} GROUP BY campaign_id, state"
         );
-        let values: Vec<_> = ids.iter().map(|id| Value::from(*id)).collect();
-        for row in self.db().rows(&sql, values.clone()).await? {
+        for row in self.db().rows(&sql, values).await? {
             let state = row.get("state")?;
             let number = row.get("number")?;
             counts.entry(row.get("campaign_id")?).or_default().0.insert(state, number);
         }
-        let sql = format!(
-            "SELECT id, counts FROM campaigns WHERE id IN ({}) AND counts IS NOT NULL",
-            placeholders(ids.len())
-        );
+        let (among, values) = one_of("id", ids.iter().copied());
+        let sql = format!("SELECT id, counts FROM campaigns WHERE {among} AND counts IS NOT NULL");
         for row in self.db().rows(&sql, values).await? {
             let stored: String = row.get("counts")?;
             counts.insert(row.get("id")?, DeliveryCounts::from_stored(&stored));

@@ -1,11 +1,12 @@
 //! Claiming: which deliveries a session may send next, and taking them for it.
 
-use super::super::engine::{Engine, placeholders};
+use super::super::engine::Engine;
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::{Row, Stored, Value, params};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::bulk_transitions::{one_of, state_list};
+use super::bulk_transitions::state_list;
 use super::registrations::{NOT_REGISTERED_FOR, REGISTERED_FOR};
 use super::session_links::UNLINKED;
 use crate::crash_point::crash_point;
@@ -300,8 +301,9 @@ fn has_chat_elsewhere(
     let mut values = params![claim.session, since.0, since.0];
     let mut among = String::new();
     if !named.is_empty() {
-        among = format!(" AND s.name IN ({})", placeholders(named.len()));
-        values.extend(named.iter().map(|name| Value::from(name.as_str())));
+        let (condition, names) = one_of("s.name", named.iter().map(String::as_str));
+        among = format!(" AND {condition}");
+        values.extend(names);
     }
     let sql = format!(
         "EXISTS (SELECT 1 FROM contacts k {} sessions s ON s.phone = k.sender \

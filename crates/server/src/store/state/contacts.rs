@@ -2,8 +2,9 @@
 //! new chats spares those who wrote.
 
 use super::super::batch::Statement;
-use super::super::engine::{Engine, placeholders};
+use super::super::engine::Engine;
 use super::super::error::StoreError;
+use super::super::lists::{insertable, one_of};
 use super::super::row::{Value, params};
 use super::StateStore;
 use super::bulk_transitions::state_list;
@@ -31,7 +32,7 @@ impl StateStore {
         sender: &Phone,
         people: &[(Phone, Timestamp)],
     ) -> Result<(), StoreError> {
-        for chunk in people.chunks(CHUNK) {
+        for chunk in insertable(people, CHUNK) {
             let sql = format!(
                 "INSERT INTO contacts (sender, phone, wrote_at) VALUES {}{}",
                 vec!["(?, ?, ?)"; chunk.len()].join(", "),
@@ -112,12 +113,11 @@ impl StateStore {
         if phones.is_empty() {
             return Ok(PhoneSet::default());
         }
+        let (among, values) = one_of("k.phone", phones.iter().map(Phone::digits));
         let sql = format!(
             "SELECT DISTINCT k.phone FROM contacts k JOIN sessions s ON s.phone = k.sender \
-             WHERE k.wrote_at > 0 AND k.phone IN ({})",
-            placeholders(phones.len())
+             WHERE k.wrote_at > 0 AND {among}"
         );
-        let values = phones.iter().map(|phone| Value::from(phone.digits())).collect();
         let rows = self.db().rows(&sql, values).await?;
         let mut found = HashSet::new();
         for row in rows {
@@ -139,8 +139,8 @@ fn among(sessions: &[String]) -> (String, Vec<Value>) {
     if sessions.is_empty() {
         return (String::new(), vec![]);
     }
-    let names = sessions.iter().map(|name| Value::from(name.as_str())).collect();
-    (format!(" AND s.name IN ({})", placeholders(sessions.len())), names)
+    let (among, names) = one_of("s.name", sessions.iter().map(String::as_str));
+    (format!(" AND {among}"), names)
 }
 
 /// Records that the recipients of these messages have a chat with the numbers that the messages

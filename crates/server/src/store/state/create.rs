@@ -1,9 +1,10 @@
 //! Recording a campaign: the request, its recipients and its idempotency key, all or nothing.
 
 use super::super::error::StoreError;
+use super::super::lists::{insertable, one_of};
 use super::super::row::{Value, params};
 use super::super::transaction::Transaction;
-use super::bulk_transitions::{move_all, one_of, state_list};
+use super::bulk_transitions::{move_all, state_list};
 use super::campaigns::{CampaignKind, write_phase};
 use super::claim::stored_session_names;
 use super::deliveries::Delivery;
@@ -129,7 +130,7 @@ impl StateStore {
         let turns =
             Turns { first: campaign.starts_at.unwrap_or(at_once), spacing: campaign.spacing };
         let mut total = 0;
-        for chunk in recipients.chunks(CHUNK) {
+        for chunk in insertable(&recipients, CHUNK) {
             insert(&mut tx, id, total, turns, chunk).await?;
             total += chunk.len();
         }

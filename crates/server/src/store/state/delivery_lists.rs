@@ -2,10 +2,10 @@
 //! was sent, whom campaigns have reached, and when it all happened.
 
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::{Value, params};
 use super::super::search::Search;
 use super::StateStore;
-use super::bulk_transitions::one_of;
 use super::campaigns::{Campaign, CampaignKind};
 use super::deliveries::Delivery;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};

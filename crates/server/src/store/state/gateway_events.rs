@@ -1,8 +1,8 @@
 //! What WhatsApp has said to the session of a `kabari gateway`, kept for those who follow it: what
 //! came while nobody did, or while the gateway was down, is told when somebody asks.
 
-use super::super::engine::placeholders;
 use super::super::error::StoreError;
+use super::super::lists::{insertable, placeholders};
 use super::super::row::{Value, params};
 use super::StateStore;
 use kabari_domain::Timestamp;
@@ -59,7 +59,7 @@ impl StateStore {
             .retry(|| async {
                 let mut tx = self.db().begin().await?;
                 let mut newest = 0;
-                for chunk in events.chunks(CHUNK) {
+                for chunk in insertable(events, CHUNK) {
                     let rows = vec![format!("({})", placeholders(3)); chunk.len()].join(", ");
                     let sql = format!(
                         "INSERT INTO gateway_events (session, event, told_at) VALUES {rows}"

@@ -2,9 +2,9 @@
 //! whatever has happened to the gateway in between.
 
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::params;
 use super::StateStore;
-use super::bulk_transitions::one_of;
 use kabari_domain::{MessageId, Phone};
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! Idempotency keys: a request that is made again gets the campaign that the first one made.
 
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::{Row, Value, params};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::bulk_transitions::one_of;
 use super::create::Creation;
 use kabari_domain::Timestamp;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What the operator wants to know at a glance: which campaigns are not done, whom a notice has
 //! reached, and what has gone out today.
 
-use super::super::engine::placeholders;
 use super::super::error::StoreError;
-use super::super::row::{Value, params};
+use super::super::lists::one_of;
+use super::super::row::params;
 use super::StateStore;
 use super::bulk_transitions::state_list;
 use super::campaigns::Campaign;
@@ -29,11 +29,8 @@ impl StateStore {
     /// Returns the newest campaigns that are neither completed nor cancelled, newest first.
     pub async fn open_campaigns(&self, limit: u32) -> Result<Vec<Campaign>, StoreError> {
         let open: Vec<_> = CampaignStatus::ALL.into_iter().filter(|s| !s.is_final()).collect();
-        let sql = Campaign::select(&format!(
-            "WHERE status IN ({}) ORDER BY id DESC LIMIT ?",
-            placeholders(open.len())
-        ));
-        let mut values: Vec<Value> = open.iter().map(|status| status.as_str().into()).collect();
+        let (among, mut values) = one_of("status", open.iter().map(|status| status.as_str()));
+        let sql = Campaign::select(&format!("WHERE {among} ORDER BY id DESC LIMIT ?"));
         values.push(i64::from(limit).into());
         self.db().rows(&sql, values).await?.iter().map(Campaign::read).collect()
     }
@@ -44,14 +41,13 @@ impl StateStore {
             return Ok(HashMap::new());
         }
         let sent: Vec<_> = DeliveryState::ALL.into_iter().filter(|state| state.is_sent()).collect();
+        let (among, values) = one_of("c.notice_id", notices.iter().copied());
         let sql = format!(
             "SELECT c.notice_id, COUNT(DISTINCT d.phone) AS people FROM campaigns c \
              JOIN deliveries d ON d.campaign_id = c.id AND d.state IN ({}) \
-             WHERE c.notice_id IN ({}) GROUP BY c.notice_id",
-            state_list(&sent),
-            placeholders(notices.len())
+             WHERE {among} GROUP BY c.notice_id",
+            state_list(&sent)
         );
-        let values = notices.iter().map(|id| Value::from(*id)).collect();
         let rows = self.db().rows(&sql, values).await?;
         rows.iter().map(|row| Ok((row.get("notice_id")?, row.get("people")?))).collect()
     }

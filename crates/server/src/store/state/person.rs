@@ -1,9 +1,10 @@
 //! One person: all that is known of them, and forgetting it.
 
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::{Row, params};
 use super::StateStore;
-use super::bulk_transitions::{move_all, one_of};
+use super::bulk_transitions::move_all;
 use super::deliveries::Delivery;
 use super::sealed::Sealer;
 use crate::session_key::SessionKey;

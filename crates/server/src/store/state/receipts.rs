@@ -2,8 +2,9 @@
 
 use super::super::batch::{Batched, Statement};
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::StateStore;
-use super::bulk_transitions::{move_statements, one_of};
+use super::bulk_transitions::move_statements;
 use super::campaigns::is_done;
 use super::contacts::chats_opened;
 use crate::crash_point::crash_point;

@@ -1,9 +1,9 @@
 //! Which numbers are on WhatsApp, as far as we have asked.
 
 use super::super::error::StoreError;
+use super::super::lists::{insertable, one_of};
 use super::super::row::params;
 use super::StateStore;
-use super::bulk_transitions::one_of;
 use kabari_domain::{Phone, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl StateStore {
         let mut answers: Vec<_> = answers.iter().collect();
         answers.sort_by_key(|(phone, ..)| phone.digits());
         answers.dedup_by_key(|(phone, ..)| phone.digits());
-        for chunk in answers.chunks(CHUNK) {
+        for chunk in insertable(&answers, CHUNK) {
             let sql = format!(
                 "INSERT INTO numbers (phone, registered, jid, checked_at) VALUES {}{}",
                 vec!["(?, ?, ?, ?)"; chunk.len()].join(", "),

@@ -3,8 +3,9 @@
 //!
 //! All of it goes in small batches, each a short transaction, so that sending never waits.
 
-use super::super::engine::{Engine, placeholders};
+use super::super::engine::Engine;
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::{Stored, Value, params};
 use super::gateway_events::EVENT_LIFETIME;
 use super::gateway_messages::OUTCOME_LIFETIME;
@@ -160,11 +161,9 @@ impl StateStore {
             return Ok(false);
         }
         let keys = rows.iter().map(|row| row.get::<K>(key));
-        let mut all: Vec<Value> =
-            keys.map(|key| key.map(Into::into)).collect::<Result<_, StoreError>>()?;
-        let among = placeholders(all.len());
+        let (among, mut all) = one_of(key, keys.collect::<Result<Vec<K>, StoreError>>()?);
         all.extend(values);
-        let sql = format!("DELETE FROM {table} WHERE {key} IN ({among}) AND {condition}");
+        let sql = format!("DELETE FROM {table} WHERE {among} AND {condition}");
         self.db().retry(|| self.db().execute_unannounced(&sql, all.clone())).await?;
         Ok(rows.len() == BATCH)
     }

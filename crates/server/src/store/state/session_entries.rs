@@ -1,8 +1,9 @@
 //! WhatsApp sessions: their entries, sealed, each batch written by whoever holds the session.
 
 use super::super::batch::Statement;
-use super::super::engine::{Engine, placeholders};
+use super::super::engine::Engine;
 use super::super::error::{StoreError, Which};
+use super::super::lists::{fill_up, insertable, placeholders};
 use super::super::row::{Row, Value, params};
 use super::StateStore;
 use super::sealed::Sealer;
@@ -187,7 +188,9 @@ fn named(session: &str, names: &[(&'static str, Vec<u8>)]) -> (String, Vec<Value
         by_collection.entry(collection).or_default().push(name.clone().into());
     }
     let (mut terms, mut values) = (Vec::new(), Vec::new());
-    for (collection, names) in by_collection {
+    let longest = by_collection.values().map(Vec::len).max().unwrap_or_default();
+    for (collection, mut names) in by_collection {
+        fill_up(&mut names, longest);
         let among = placeholders(names.len());
         terms.push(format!("(session = ? AND collection = ? AND name IN ({among}))"));
         values.extend(params![session, collection]);
@@ -234,13 +237,15 @@ impl SessionStore for StoredSession {
                 }
             }
         }
-        let is_one_statement = deletes.is_empty() && puts.len() <= ROWS_PER_STATEMENT;
+        let puts = insertable(&puts, ROWS_PER_STATEMENT);
         // A file has no turns to save: there it goes with the batches of others.
         let is_on_a_server = self.state.db().engine() == Engine::MySql;
-        if is_one_statement && is_on_a_server && !self.state.hands_over(&self.lease) {
-            return self.put_fenced(&puts).await;
+        if let ([entries], true, true) = (&puts[..], deletes.is_empty(), is_on_a_server)
+            && !self.state.hands_over(&self.lease)
+        {
+            return self.put_fenced(entries).await;
         }
-        let puts = puts.chunks(ROWS_PER_STATEMENT).map(|chunk| self.put(chunk));
+        let puts = puts.into_iter().map(|entries| self.put(entries));
         let deletes = deletes.chunks(ROWS_PER_STATEMENT).map(|chunk| self.delete(chunk));
         self.write_fenced(&puts.chain(deletes).collect::<Vec<_>>()).await.map(|_| ())
     }

@@ -2,8 +2,8 @@
 //! holder has answered.
 
 use super::super::error::StoreError;
+use super::super::lists::one_of;
 use super::super::row::params;
-use super::bulk_transitions::one_of;
 use super::{StateStore, clip};
 use kabari_domain::Phone;
 use kabari_gateway::Assertion;
