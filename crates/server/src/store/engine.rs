@@ -33,6 +33,14 @@ impl Engine {
         }
     }
 
+    /// Follows a table: its rows are found by this index, whatever the planner knows of them.
+    pub fn by_index(self, index: &str) -> String {
+        match self {
+            Engine::Sqlite => format!(" INDEXED BY {index}"),
+            Engine::MySql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
     /// Ends an INSERT: on a row with the same `key`, writes the new values of `columns` instead.
     pub fn or_update(self, key: &str, columns: &[&str]) -> String {
         let (head, value): (String, fn(&str) -> String) = match self {

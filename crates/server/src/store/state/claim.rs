@@ -17,6 +17,9 @@ use std::time::Duration;
 /// The most numbers looked up ahead of their turn.
 pub const LOOK_AHEAD: u32 = 100;
 
+/// The index of a campaign's deliveries in one state, in the order in which they are due.
+const BY_DUE_TIME: &str = "deliveries_due";
+
 /// Separates the names of sessions in a campaign's row.
 const NAME_SEPARATOR: char = ',';
 
@@ -162,7 +165,8 @@ impl StateStore {
 
     /// Wakes the sessions of this process if anything is due.
     pub async fn announce_due(&self, now: Timestamp) -> Result<(), StoreError> {
-        let sql = format!("SELECT c.id FROM campaigns c WHERE {} LIMIT 1", has_due());
+        let sql =
+            format!("SELECT c.id FROM campaigns c WHERE {} LIMIT 1", has_due(self.db().engine()));
         if self.db().row(&sql, params![now.0, now.0, now.0]).await?.is_some() {
             self.there_is_work();
         }
@@ -179,7 +183,7 @@ impl StateStore {
         let sql = format!(
             "SELECT c.id, c.request_id, c.traceparent, c.urgent, c.sessions FROM campaigns c WHERE {} \
              ORDER BY c.urgent DESC, CASE WHEN c.id > ? THEN 0 ELSE 1 END, c.id",
-            has_due()
+            has_due(self.db().engine())
         );
         let values = params![now.0, now.0, now.0, claim.after];
         let mut campaigns = vec![];
@@ -206,14 +210,17 @@ impl StateStore {
     /// about lately: one question can tell about many.
     pub async fn unchecked_ahead(&self, campaign: i64) -> Result<Vec<Phone>, StoreError> {
         let now = self.now().await?;
-        let sql = "SELECT d.phone FROM deliveries d WHERE d.campaign_id = ? \
-                   AND d.state = 'queued' AND d.attempts = 0 AND NOT EXISTS \
-                   (SELECT 1 FROM numbers n WHERE n.phone = d.phone AND n.checked_at > \
-                   CASE WHEN n.registered = 1 THEN ? ELSE ? END) \
-                   ORDER BY d.due_at, d.id LIMIT ?";
+        let by_due_time = self.db().engine().by_index(BY_DUE_TIME);
+        let sql = format!(
+            "SELECT d.phone FROM deliveries d{by_due_time} WHERE d.campaign_id = ? \
+             AND d.state = 'queued' AND d.attempts = 0 AND NOT EXISTS \
+             (SELECT 1 FROM numbers n WHERE n.phone = d.phone AND n.checked_at > \
+             CASE WHEN n.registered = 1 THEN ? ELSE ? END) \
+             ORDER BY d.due_at, d.id LIMIT ?"
+        );
         let (there, absent) = ((now - REGISTERED_FOR).0, (now - NOT_REGISTERED_FOR).0);
         let values = params![campaign, there, absent, i64::from(LOOK_AHEAD)];
-        let rows = self.db().rows(sql, values).await?;
+        let rows = self.db().rows(&sql, values).await?;
         rows.iter().map(|row| row.get("phone")).collect()
     }
 
@@ -237,10 +244,11 @@ impl StateStore {
 }
 
 /// Holds for a running campaign `c` with something due. Wants the time three times.
-fn has_due() -> String {
+fn has_due(engine: Engine) -> String {
+    let by_due_time = engine.by_index(BY_DUE_TIME);
     let due = |state: &str| {
         format!(
-            "EXISTS (SELECT 1 FROM deliveries d WHERE d.campaign_id = c.id \
+            "EXISTS (SELECT 1 FROM deliveries d{by_due_time} WHERE d.campaign_id = c.id \
              AND d.state = '{state}' AND d.due_at <= ?)"
         )
     };
@@ -283,8 +291,9 @@ async fn due_rows(
     let sql = format!(
         "SELECT d.id, d.epoch, d.phone, d.message_id, d.jid, d.state, d.attempts, d.unanswered, \
          d.unrepeatable, d.due_at, COALESCE(d.text, (SELECT c.template FROM campaigns c WHERE c.id = d.campaign_id)) \
-         AS text FROM deliveries d WHERE d.campaign_id = ? AND d.state = ? AND d.due_at <= ? \
+         AS text FROM deliveries d{} WHERE d.campaign_id = ? AND d.state = ? AND d.due_at <= ? \
          AND (d.sender IS NULL OR d.sender = ?){conditions} ORDER BY d.due_at, d.id LIMIT ?{}",
+        engine.by_index(BY_DUE_TIME),
         engine.lock_rows()
     );
     tx.rows(&sql, values).await

@@ -39,7 +39,7 @@ impl StateStore {
              EXISTS (SELECT 1 FROM campaigns WHERE status = 'running') AS running, \
              EXISTS (SELECT 1 FROM campaigns WHERE {}) AS completions, \
              EXISTS (SELECT 1 FROM idempotency_keys WHERE created_at <= ?) AS forgettable",
-            is_done()
+            is_done(self.db().engine())
         );
         let longest = (now + LONGEST_LEASE).0;
         let values = params![now.0, now.0, now.0, longest, (now - KEY_LIFETIME).0];

@@ -74,7 +74,7 @@ impl StateStore {
             let sql = format!(
                 "SELECT id FROM campaigns WHERE {} \
                  AND id IN (SELECT campaign_id FROM deliveries WHERE {scope})",
-                is_done()
+                is_done(self.db().engine())
             );
             for row in self.db().rows(&sql, values).await? {
                 self.complete_if_done(row.get("id")?).await?;
