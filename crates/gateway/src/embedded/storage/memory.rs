@@ -4,9 +4,9 @@ use super::collection;
 use crate::session_store::{Change, Entry, Key};
 use std::collections::HashMap;
 
-/// How much of what was read and written is remembered, in bytes of keys and values. Beyond it,
-/// everything is forgotten and read again: it holds what there is about some 200 recipients.
-pub(super) const KNOWN_BYTES: usize = 128 * 1024;
+/// How much of what was read and written last is remembered at least, in bytes of keys and values:
+/// what there is about some 100 recipients. Twice as much is remembered at most.
+pub(super) const KNOWN_BYTES: usize = 64 * 1024;
 
 /// Returns whether values of a collection are kept in memory. The library remembers ratchets
 /// itself, and reads the others once, if at all.
@@ -24,6 +24,8 @@ pub(super) struct Memory {
     /// What the store has.
     known: HashMap<Key, Option<Vec<u8>>>,
     pub known_bytes: usize,
+    /// What was `known` until it was too much.
+    known_before: HashMap<Key, Option<Vec<u8>>>,
     /// What the store has and the next sends will ask for.
     pub read_ahead: HashMap<Key, Option<Vec<u8>>>,
 }
@@ -56,7 +58,8 @@ impl Memory {
     pub fn get(&self, key: &Key) -> Option<&Option<Vec<u8>>> {
         let newer = self.changed.get(key).or_else(|| self.writing.get(key));
         let newer = newer.map(|stored| &stored.value);
-        newer.or_else(|| self.known.get(key)).or_else(|| self.read_ahead.get(key))
+        let known = || self.known.get(key).or_else(|| self.known_before.get(key));
+        newer.or_else(known).or_else(|| self.read_ahead.get(key))
     }
 
     /// Whether such a frame has to wait for a batch.
@@ -71,7 +74,7 @@ impl Memory {
         }
         let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
         if self.known_bytes > KNOWN_BYTES {
-            self.known.clear();
+            self.known_before = std::mem::take(&mut self.known);
             self.known_bytes = 0;
         }
         self.known_bytes += key.1.len() + size(&value);

@@ -60,18 +60,24 @@ async fn what_has_been_read_is_not_read_again() {
 
 #[tokio::test]
 async fn more_than_can_be_remembered_is_read_again_and_right() {
-    let (_store, storage) = storage();
+    let (store, storage) = storage();
     let record = [1; 2048];
-    let addresses: Vec<String> =
-        (0..2 * KNOWN_BYTES / record.len()).map(|n| format!("{n}@lid")).collect();
-    for address in &addresses {
+    let remembered = KNOWN_BYTES / (record.len() + ADDRESS.len());
+    let addresses: Vec<String> = (0..5 * remembered).map(|n| format!("{n}@lid")).collect();
+    for (count, address) in addresses.iter().enumerate() {
         storage.put_sender_key(address, &record).await.unwrap();
         storage.flush().await.unwrap();
+        let reads = store.reads();
+        for newest in &addresses[count.saturating_sub(remembered - 1)..=count] {
+            assert_eq!(storage.get_sender_key(newest).await.unwrap().unwrap(), record);
+        }
+        assert_eq!(store.reads(), reads, "what came last is remembered");
     }
     assert!(storage.memory().known_bytes < 2 * KNOWN_BYTES);
     for address in &addresses {
         assert_eq!(storage.get_sender_key(address).await.unwrap().unwrap(), record);
     }
+    assert!(store.reads() >= 3 * remembered, "the others are read");
 }
 
 #[tokio::test]
