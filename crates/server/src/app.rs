@@ -15,7 +15,9 @@ use crate::store::{
     Billing, BillingTarget, SessionLease, StateStore, StateTarget, StoreError, billing,
 };
 use crate::trace::Traces;
+use crate::web;
 use crate::whatsapp_session;
+use axum::Router;
 use kabari_domain::session::DEFAULT_SESSION;
 use kabari_gateway::{
     Embedded, EmbeddedConfig, Gateway, GatewayError, LinkState, Remote, RemoteConfig,
@@ -105,7 +107,7 @@ impl App {
                     },
                 };
                 let (addr, server) =
-                    http_server::serve(settings.api, api::router(api), stopping.clone()).await?;
+                    http_server::serve(settings.api, router(api), stopping.clone()).await?;
                 (Some(addr), None, Some(server))
             }
             (NodeRole::Worker, Some(address)) => {
@@ -166,6 +168,11 @@ impl App {
         }
         self.traces.stop().await;
     }
+}
+
+/// Returns what is served on :8001: the API, and the operator's page.
+pub fn router(api: Api) -> Router {
+    api::router(api, web::routes)
 }
 
 /// Returns the state database of these settings.

@@ -92,7 +92,7 @@ async fn blocks(
     session: &Session,
     now: Timestamp,
 ) -> Result<Option<Waiting>, StoreError> {
-    let link = super::whatsapp::link_of(api, session, now).state;
+    let link = super::link::link_of(api, session, now).state;
     let held = session.is_held(now) || api.sessions.gateway(&session.name).is_some();
     let readiness =
         Readiness { link: (held || link.is_unlinked()).then_some(link), ..session.readiness(now) };

@@ -1,7 +1,7 @@
 //! `/metrics` for Prometheus, and the measuring of requests.
 
 use super::error::{ApiError, ApiResult};
-use super::monitoring::Monitored;
+use super::monitored::Monitored;
 use super::readiness::{REASONS, readiness};
 use crate::disk;
 use crate::metrics::{Metrics, name};
@@ -15,16 +15,11 @@ use axum::response::{IntoResponse, Response};
 use kabari_domain::{DeliveryState, Phone, Quotas, Timestamp};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
 
 /// How long the values from the database are shown again: however many ask, it is asked rarely.
 const LIFETIME: Duration = Duration::from_secs(5);
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// The values that were read last, and when.
-pub type Readings = Arc<Mutex<Option<(Instant, Registry)>>>;
 
 /// What Prometheus reads
 ///

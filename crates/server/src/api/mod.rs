@@ -18,15 +18,17 @@ mod docs;
 pub(crate) mod error;
 mod events;
 pub(crate) mod forecast;
+pub(crate) mod link;
 mod link_page;
 pub(crate) mod metrics;
+mod monitored;
 pub(crate) mod monitoring;
 mod notices;
 mod operations;
 pub(crate) mod passkey;
 mod readiness;
 pub(crate) mod send;
-mod service;
+pub(crate) mod service;
 pub(crate) mod session_view;
 pub(crate) mod sessions;
 pub(crate) mod streamed;
@@ -41,7 +43,6 @@ use crate::request_body::{self, BodyBudget, MAX_BODY_BYTES};
 use crate::sessions::Sessions;
 use crate::store::{Billing, StateStore};
 use crate::trace::Traces;
-use crate::web;
 use auth::Access;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderMap;
@@ -51,7 +52,7 @@ use axum::{Extension, Router};
 use compat::Throttle;
 use error::ApiError;
 use kabari_domain::Quotas;
-use metrics::Readings;
+use monitored::Readings;
 use operations::OperationRules;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,8 +112,8 @@ pub struct ApiSettings {
     pub data_dir: PathBuf,
 }
 
-/// Returns everything the API serves.
-pub fn router(api: Api) -> Router {
+/// Returns everything the API serves, and the `pages` beside it.
+pub fn router(api: Api, pages: fn(Arc<Api>, BodyBudget) -> Router) -> Router {
     let (metrics, traces) = (api.metrics.clone(), api.traces.clone());
     metrics.show(api.state.statement_times());
     metrics.show(api.billing.statement_times());
@@ -134,10 +135,10 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(bodies.clone(), request_body::admit))
         .layer(from_fn_with_state(access.clone(), auth::guard))
         .layer(from_fn(link_page::serve))
-        .layer(from_fn(web::welcome))
+        .layer(from_fn(service::welcome))
         .layer(from_fn(metrics::name_route))
         .with_state(api.clone());
-    web::routes(api, bodies)
+    pages(api, bodies)
         .fallback_service(operations)
         .layer(from_fn_with_state(access, cross_origin::guard))
         .layer(from_fn_with_state(proxies, peer::identify))

@@ -1,57 +1,22 @@
 //! What monitoring asks for, where there is no API: `kabari worker` and `kabari gateway` serve it
 //! at an address of its own.
 
-use super::Api;
 use super::auth::{self, Access};
 use super::error::{ApiError, from_panic};
-use super::metrics::{Readings, measure};
+use super::metrics::measure;
+use super::monitored::{Monitored, Readings};
 use super::{cross_origin, readiness};
 use crate::access::peer;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
-use crate::store::{Billing, StateStore};
+use crate::store::StateStore;
 use crate::trace::Traces;
 use axum::Router;
-use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use kabari_domain::Quotas;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// What monitoring looks at.
-#[derive(Clone)]
-pub struct Monitored {
-    /// The billing database, where this process reads it.
-    pub billing: Option<Billing>,
-    pub state: StateStore,
-    /// The sessions that are open here.
-    pub sessions: Sessions,
-    /// What this process measures.
-    pub metrics: Metrics,
-    /// Limits on every number.
-    pub quotas: Quotas,
-    /// Where the disk is to have room.
-    pub data_dir: PathBuf,
-    /// What `/metrics` has read last.
-    pub readings: Readings,
-}
-
-impl FromRef<Arc<Api>> for Monitored {
-    fn from_ref(api: &Arc<Api>) -> Monitored {
-        Monitored {
-            billing: Some(api.billing.clone()),
-            state: api.state.clone(),
-            sessions: api.sessions.clone(),
-            metrics: api.metrics.clone(),
-            quotas: api.settings.quotas.clone(),
-            data_dir: api.settings.data_dir.clone(),
-            readings: api.readings.clone(),
-        }
-    }
-}
 
 /// Returns `/livez`, `/readyz` and `/metrics`, guarded as in the API.
 pub fn router(

@@ -3,9 +3,8 @@
 
 use super::Api;
 use super::error::{ApiError, ApiResult, ErrorBody, FieldError};
-use super::sessions::find;
+use super::link::{self, ActionResult, find};
 use super::validation::{Body, Fields, FromFields, PathText};
-use super::whatsapp::{self, ActionResult};
 use crate::passkey_snippet::passkey_snippet;
 use crate::store::state::{SessionAction, SessionAnswer};
 use axum::Json;
@@ -44,6 +43,11 @@ pub struct PasskeyBody {
 }
 
 impl PasskeyBody {
+    /// Returns what to do next where WhatsApp wants a passkey.
+    pub fn wanted(link: &Link, path: &str) -> Option<PasskeyBody> {
+        matches!(link.state, LinkState::PasskeyRequired { .. }).then(|| PasskeyBody::of(link, path))
+    }
+
     /// Returns what a link waits for. `path` is where the link is found in the API.
     pub fn of(link: &Link, path: &str) -> PasskeyBody {
         let until = match link.state {
@@ -93,7 +97,7 @@ fn is_elsewhere(link: &Link) -> bool {
     (status = 200, description = "What to do next", body = PasskeyBody),
 ))]
 pub async fn show(State(api): State<Arc<Api>>) -> Json<PasskeyBody> {
-    Json(PasskeyBody::of(&whatsapp::link(&api).await, whatsapp::PATH))
+    Json(PasskeyBody::of(&link::default_link(&api).await, link::PATH))
 }
 
 /// What the passkey step of a session is
@@ -107,7 +111,7 @@ pub async fn show_session(
     PathText(name): PathText,
 ) -> ApiResult<Json<PasskeyBody>> {
     let link = link_of(&api, &name).await?;
-    Ok(Json(PasskeyBody::of(&link, &whatsapp::session_path(&name))))
+    Ok(Json(PasskeyBody::of(&link, &link::session_path(&name))))
 }
 
 /// A browser's answer.
@@ -148,8 +152,8 @@ pub async fn answer(
     State(api): State<Arc<Api>>,
     Body { request, .. }: Body<PasskeyAnswer>,
 ) -> ApiResult<Json<ActionResult>> {
-    let link = whatsapp::link(&api).await;
-    answer_to(&api, DEFAULT_SESSION, whatsapp::PATH, &link, request).await
+    let link = link::default_link(&api).await;
+    answer_to(&api, DEFAULT_SESSION, link::PATH, &link, request).await
 }
 
 /// Give WhatsApp the passkey's answer for a session
@@ -164,7 +168,7 @@ pub async fn answer_session(
     Body { request, .. }: Body<PasskeyAnswer>,
 ) -> ApiResult<Json<ActionResult>> {
     let link = link_of(&api, &name).await?;
-    answer_to(&api, &name, &whatsapp::session_path(&name), &link, request).await
+    answer_to(&api, &name, &link::session_path(&name), &link, request).await
 }
 
 async fn answer_to(
@@ -205,8 +209,8 @@ pub async fn give(
     (status = 200, description = "Whether WhatsApp has taken it", body = ActionResult),
 ))]
 pub async fn confirm(State(api): State<Arc<Api>>) -> ApiResult<Json<ActionResult>> {
-    let link = whatsapp::link(&api).await;
-    confirm_to(&api, DEFAULT_SESSION, whatsapp::PATH, &link).await
+    let link = link::default_link(&api).await;
+    confirm_to(&api, DEFAULT_SESSION, link::PATH, &link).await
 }
 
 /// Say that the phone of a session shows the same code
@@ -220,7 +224,7 @@ pub async fn confirm_session(
     PathText(name): PathText,
 ) -> ApiResult<Json<ActionResult>> {
     let link = link_of(&api, &name).await?;
-    confirm_to(&api, &name, &whatsapp::session_path(&name), &link).await
+    confirm_to(&api, &name, &link::session_path(&name), &link).await
 }
 
 /// Tells WhatsApp that the phone shows the same code, if the link waits for that.
@@ -245,9 +249,9 @@ async fn take(
     let failed: fn(&SessionAnswer) -> &'static str = |answer| match answer {
         SessionAnswer::Refused => wording::PASSKEY_REFUSED,
         SessionAnswer::NotPossible => wording::PASSKEY_OTHER_STEP,
-        other => whatsapp::error_message(other),
+        other => link::error_message(other),
     };
-    whatsapp::act_or(api, session, action, done, failed).await
+    link::act_or(api, session, action, done, failed).await
 }
 
 /// Returns what to tell who comes with something else than the link waits for.
@@ -261,5 +265,5 @@ fn other_step(link: &Link, path: &str) -> ActionResult {
 async fn link_of(api: &Api, name: &str) -> Result<Link, ApiError> {
     let session = find(api, name).await?;
     let now = api.state.now().await?;
-    Ok(whatsapp::link_of(api, &session, now))
+    Ok(link::link_of(api, &session, now))
 }

@@ -1,6 +1,6 @@
 //! `/livez` and `/readyz`: whether to restart kabari, and whether it can do its work.
 
-use super::monitoring::Monitored;
+use super::monitored::Monitored;
 use super::service::{CHECK_TIMEOUT, condition};
 use crate::disk;
 use crate::store::state::Session;

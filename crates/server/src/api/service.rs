@@ -1,10 +1,13 @@
 //! `/` and `/health`.
 
-use super::Api;
+use super::{Api, accepts_html};
 use crate::store::StoreError;
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::header::VARY;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +16,9 @@ use utoipa::ToSchema;
 /// How long a database may take to say that it is there: whoever asks for the health wants to
 /// know now.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where the operator's page begins.
+pub(crate) const PAGES: &str = "/app/";
 
 const CONNECTED: &str = "connected";
 
@@ -87,7 +93,7 @@ pub async fn health(State(api): State<Arc<Api>>) -> (StatusCode, Json<Health>) {
         status: if healthy { "healthy" } else { "unhealthy" },
         database: shown(database),
         state_database: shown(state_database),
-        whatsapp: super::whatsapp::link(&api).await.state.as_str(),
+        whatsapp: super::link::default_link(&api).await.state.as_str(),
     };
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health))
@@ -101,4 +107,17 @@ pub async fn condition(check: impl Future<Output = Result<(), StoreError>>) -> R
             Err(format!("no answer within {} s; check that it runs", CHECK_TIMEOUT.as_secs()))
         }
     }
+}
+
+/// Shows browsers that open `/` the page; programs get the answer that the replaced system gave.
+pub async fn welcome(request: Request, next: Next) -> Response {
+    if request.uri().path() != "/" || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let mut response = match accepts_html(request.headers()) {
+        true => Redirect::to(PAGES).into_response(),
+        false => next.run(request).await,
+    };
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    response
 }

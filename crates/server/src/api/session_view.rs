@@ -2,8 +2,8 @@
 
 use super::Api;
 use super::error::ApiResult;
+use super::link::{self, History, ShownLimits};
 use super::passkey::PasskeyBody;
-use super::whatsapp::{self, History, ShownLimits};
 use crate::store::Session;
 use kabari_domain::{Readiness, Timestamp, Waiting};
 use kabari_gateway::Link;
@@ -77,7 +77,7 @@ pub struct SessionView {
 impl SessionView {
     /// Returns what is known of a session.
     pub fn of(api: &Api, session: Session, now: Timestamp) -> SessionView {
-        let link = whatsapp::link_of(api, &session, now);
+        let link = link::link_of(api, &session, now);
         let quotas = &api.settings.quotas;
         let held = session.is_held(now);
         let readiness = Readiness { link: held.then_some(link.state), ..session.readiness(now) };
@@ -99,7 +99,7 @@ impl SessionBody {
             SessionView::of(api, session, now);
         let quotas = &api.settings.quotas;
         let limits = match link.is_connected() {
-            true => whatsapp::limits(api, &session.name).await,
+            true => link::limits(api, &session.name).await,
             false => None,
         };
         let contacts = match &session.phone {
@@ -123,7 +123,7 @@ impl SessionBody {
             contacts,
             history: session.history.map(History::of),
             linked_at: session.linked_at.filter(|_| session.is_linked()).map(Timestamp::to_rfc3339),
-            passkey: whatsapp::passkey(&link, &whatsapp::session_path(&session.name)),
+            passkey: PasskeyBody::wanted(&link, &link::session_path(&session.name)),
             last_error: link.error,
             name: session.name,
         })

@@ -2,10 +2,10 @@
 
 use super::Api;
 use super::error::{ApiError, ApiResult, ErrorBody};
+use super::link::{self, ActionResult, find};
 use super::session_view::SessionBody;
 use super::validation::{Body, Fields, FromFields, PathText};
-use super::whatsapp::{self, ActionResult, PairRequest, PairingCode, QrCode};
-use crate::store::Session;
+use super::whatsapp::{self, PairRequest, PairingCode, QrCode};
 use crate::store::state::{Action, Actor, SessionAction, SessionChange, SessionKind};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,11 +26,6 @@ pub const MAX_DELAY_MS: i64 = 3_600_000;
 pub struct SessionList {
     /// By name.
     sessions: Vec<SessionBody>,
-}
-
-/// Returns the session of this name.
-pub async fn find(api: &Api, name: &str) -> Result<Session, ApiError> {
-    api.state.session(name).await?.ok_or(ApiError::NotFound(wording::SESSION_NOT_FOUND))
 }
 
 /// All sessions
@@ -219,7 +214,7 @@ pub async fn remove(api: &Api, name: &str) -> ApiResult<()> {
 pub async fn qr(State(api): State<Arc<Api>>, PathText(name): PathText) -> ApiResult<Json<QrCode>> {
     let session = find(&api, &name).await?;
     let now = api.state.now().await?;
-    Ok(Json(QrCode::of(whatsapp::link_of(&api, &session, now), true)))
+    Ok(Json(QrCode::of(link::link_of(&api, &session, now), true)))
 }
 
 /// Link a session by a code
@@ -248,7 +243,7 @@ pub async fn restart(
     PathText(name): PathText,
 ) -> ApiResult<Json<ActionResult>> {
     find(&api, &name).await?;
-    whatsapp::act(&api, &name, &SessionAction::Restart, wording::RESTARTING).await
+    link::act(&api, &name, &SessionAction::Restart, wording::RESTARTING).await
 }
 
 /// Unlink the phone of a session
@@ -262,7 +257,7 @@ pub async fn logout(
     PathText(name): PathText,
 ) -> ApiResult<Json<ActionResult>> {
     find(&api, &name).await?;
-    whatsapp::act(&api, &name, &SessionAction::Logout, wording::LOGGED_OUT).await
+    link::act(&api, &name, &SessionAction::Logout, wording::LOGGED_OUT).await
 }
 
 /// Let a session send nothing until it is resumed

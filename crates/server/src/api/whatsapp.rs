@@ -2,33 +2,20 @@
 
 use super::Api;
 use super::error::ApiResult;
+use super::link::{
+    ActionResult, History, PATH, ShownLimits, act, default_link, error_message, limits,
+};
 use super::passkey::PasskeyBody;
 use super::validation::{Body, Fields, FromFields};
-use crate::store::Session;
 use crate::store::state::{SessionAction, SessionAnswer};
 use axum::Json;
 use axum::extract::State;
 use kabari_domain::session::DEFAULT_SESSION;
-use kabari_domain::{LinkState, Phone, Timestamp, wording};
-use kabari_gateway::{Limits, Link, qr};
+use kabari_domain::{LinkState, Phone, wording};
+use kabari_gateway::Link;
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
-
-/// How long a status waits for WhatsApp to tell its limits; without them it is still true.
-const LIMITS_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a gateway elsewhere may take to say how its link is; then what it said last counts.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Where the default session is found in the API.
-pub const PATH: &str = "/api/whatsapp";
-
-/// Returns where a session is found in the API.
-pub fn session_path(name: &str) -> String {
-    format!("{PATH}/sessions/{name}")
-}
 
 /// The longest text that could be a phone number, a remark included.
 pub const MAX_PHONE_CHARS: usize = 255;
@@ -68,34 +55,6 @@ pub struct LinkStatus {
     receipts: Option<bool>,
 }
 
-/// What a phone has told of the chats from before it was linked. Nothing waits for it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct History {
-    /// In percent.
-    #[schema(example = 100)]
-    progress: u8,
-    /// Whether the last part has come. Parts that came with it may still be read.
-    #[schema(example = true)]
-    done: bool,
-}
-
-impl History {
-    /// Returns the history that is told up to here, in percent.
-    pub fn of(progress: u8) -> History {
-        History { progress, done: progress >= 100 }
-    }
-}
-
-/// Limits that WhatsApp puts on the number.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ShownLimits {
-    /// Until then, people who never wrote to us cannot be written to. RFC 3339.
-    reach_out_until: Option<String>,
-    /// How many new chats may still be opened in this period.
-    #[schema(example = 40)]
-    new_chats_left: Option<u32>,
-}
-
 fn message(link: &Link) -> String {
     match (link.state, &link.phone, &link.error) {
         (LinkState::Connected, Some(phone), _) => wording::connected_as(phone),
@@ -106,56 +65,6 @@ fn message(link: &Link) -> String {
         (LinkState::Unreachable, ..) => wording::GATEWAY_DOWN.to_owned(),
         _ => wording::WAITING_FOR_GATEWAY.to_owned(),
     }
-}
-
-/// Returns the link of the default session now.
-pub async fn link(api: &Api) -> Link {
-    if let Some(gateway) = api.sessions.gateway(DEFAULT_SESSION) {
-        let looked = tokio::time::timeout(LOOK_TIMEOUT, gateway.look()).await;
-        return looked.unwrap_or_else(|_| gateway.link().borrow().clone());
-    }
-    let Ok(now) = api.state.now().await else { return Link::starting() };
-    match api.state.session(DEFAULT_SESSION).await {
-        Ok(Some(session)) => link_of(api, &session, now),
-        _ => Link::starting(),
-    }
-}
-
-/// Returns the link of a session: as it is if the session is open here, otherwise as the node that
-/// holds it saw it last.
-pub fn link_of(api: &Api, session: &Session, now: Timestamp) -> Link {
-    if let Some(gateway) = api.sessions.gateway(&session.name) {
-        let link = gateway.link().borrow().clone();
-        return Link { error: link.error.clone().or_else(|| session.last_error.clone()), ..link };
-    }
-    let held = session.is_held(now);
-    let state = match session.link {
-        link if held => link,
-        // The passkey was for a connection that is gone.
-        LinkState::PasskeyRequired { .. } => LinkState::NotLinked,
-        link if link.is_unlinked() => link,
-        _ => LinkState::Starting,
-    };
-    let code = session.qr.clone().filter(|_| held);
-    Link {
-        state,
-        phone: session.phone.as_ref().map(|phone| phone.digits().to_owned()),
-        qr_png: code.as_deref().and_then(qr::png_data_url),
-        qr: code,
-        passkey: session.passkey.clone().filter(|_| held),
-        error: session.last_error.clone(),
-    }
-}
-
-/// Returns what WhatsApp allows the number now, as far as it can be known in a moment.
-pub async fn limits(api: &Api, session: &str) -> Option<ShownLimits> {
-    let gateway = api.sessions.gateway(session)?;
-    let Limits { reach_out_until, new_chats_left } =
-        tokio::time::timeout(LIMITS_TIMEOUT, gateway.limits()).await.ok()?.ok()?;
-    Some(ShownLimits {
-        reach_out_until: reach_out_until.map(|until| until.to_rfc3339()),
-        new_chats_left,
-    })
 }
 
 /// Returns whether receipts come from the default session, if its link is known.
@@ -183,7 +92,7 @@ fn receipts(api: &Api, link: LinkState) -> Option<bool> {
     ))
 ))]
 pub async fn status(State(api): State<Arc<Api>>) -> Json<LinkStatus> {
-    let link = link(&api).await;
+    let link = default_link(&api).await;
     let connected = link.is_connected();
     let limits = if connected { limits(&api, DEFAULT_SESSION).await } else { None };
     let banned_until = match link.state {
@@ -197,18 +106,13 @@ pub async fn status(State(api): State<Arc<Api>>) -> Json<LinkStatus> {
         message: message(&link),
         state: link.state.as_str(),
         banned_until,
-        passkey: passkey(&link, PATH),
+        passkey: PasskeyBody::wanted(&link, PATH),
         last_error: link.error.clone(),
         limits,
         receipts: receipts(&api, link.state),
         phone_number: link.phone.clone().filter(|_| connected),
         qr_code: None,
     })
-}
-
-/// Returns what to do next where WhatsApp wants a passkey.
-pub fn passkey(link: &Link, path: &str) -> Option<PasskeyBody> {
-    matches!(link.state, LinkState::PasskeyRequired { .. }).then(|| PasskeyBody::of(link, path))
 }
 
 /// The QR to scan, if the link needs one.
@@ -242,7 +146,7 @@ pub struct QrCode {
     ))
 ))]
 pub async fn qr(State(api): State<Arc<Api>>) -> Json<QrCode> {
-    Json(QrCode::of(link(&api).await, false))
+    Json(QrCode::of(default_link(&api).await, false))
 }
 
 impl QrCode {
@@ -265,61 +169,6 @@ impl QrCode {
     }
 }
 
-/// Whether it worked.
-#[derive(Serialize, ToSchema)]
-pub struct ActionResult {
-    #[schema(example = true)]
-    pub success: bool,
-    /// What happened, for people.
-    #[schema(example = "WhatsApp sedang direstart")]
-    pub message: Option<String>,
-}
-
-impl ActionResult {
-    /// Returns the result of what worked.
-    pub fn done(message: &str) -> ActionResult {
-        ActionResult { success: true, message: Some(message.to_owned()) }
-    }
-
-    /// Returns the result of what did not work, with the reason.
-    pub fn failed(message: &str) -> ActionResult {
-        ActionResult { success: false, message: Some(message.to_owned()) }
-    }
-}
-
-/// Returns what callers read of an answer that is no success; the log has the rest.
-pub fn error_message(answer: &SessionAnswer) -> &'static str {
-    match answer {
-        SessionAnswer::NotPossible => wording::LINK_BUSY,
-        SessionAnswer::Storage => wording::SESSION_STORAGE,
-        _ => wording::NO_ANSWER,
-    }
-}
-
-/// Asks something of a session, and says whether it worked.
-pub async fn act(
-    api: &Api,
-    session: &str,
-    action: &SessionAction,
-    done: &str,
-) -> ApiResult<Json<ActionResult>> {
-    act_or(api, session, action, done, error_message).await
-}
-
-/// Does the same as [`act`], with other words for what did not work.
-pub async fn act_or(
-    api: &Api,
-    session: &str,
-    action: &SessionAction,
-    done: &str,
-    failed: fn(&SessionAnswer) -> &'static str,
-) -> ApiResult<Json<ActionResult>> {
-    Ok(Json(match api.sessions.ask(session, action).await? {
-        SessionAnswer::Done => ActionResult::done(done),
-        answer => ActionResult::failed(failed(&answer)),
-    }))
-}
-
 /// Whether the link is up
 ///
 /// The link is made by itself; this only tells. Kept for programs written for the replaced system.
@@ -327,7 +176,7 @@ pub async fn act_or(
     (status = 200, description = "Whether it worked", body = ActionResult, example = json!({"success": true, "message": "WhatsApp terhubung sebagai 6281299990000"}))
 ))]
 pub async fn connect(State(api): State<Arc<Api>>) -> Json<ActionResult> {
-    let link = link(&api).await;
+    let link = default_link(&api).await;
     let success = link.is_connected();
     let message = match &link.qr_png {
         _ if success => Some(message(&link)),

@@ -193,7 +193,7 @@ async fn change_password(
     visitor.record(&api, Action::ChangePassword, &user).await;
     let body = html! {
         (alert(Tone::Good, html! { (text!(visitor, "password-changed")) }))
-        p { a href=(super::START) { (text!(visitor, "error-back")) } }
+        p { a href=(super::PAGES) { (text!(visitor, "error-back")) } }
     };
     let title = text!(visitor, "account-title");
     match login::begin(&api, &visitor, &user, &hash).await? {

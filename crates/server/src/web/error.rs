@@ -122,7 +122,7 @@ fn message(visitor: &Visitor, error: &PageError) -> Markup {
 fn whole(visitor: &Visitor, title: String, message: Markup) -> Markup {
     let body = html! {
         (message)
-        p { a href=(super::START) { (text!(visitor, "error-back")) } }
+        p { a href=(super::PAGES) { (text!(visitor, "error-back")) } }
     };
     page(visitor, Page { title, section: Section::None, body })
 }

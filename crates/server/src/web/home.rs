@@ -37,7 +37,7 @@ const PAST: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// The first page.
 pub fn routes() -> Router<Arc<Api>> {
-    Router::new().route(super::START, get(show)).route(LIVE, get(show_live))
+    Router::new().route(super::PAGES, get(show)).route(LIVE, get(show_live))
 }
 
 async fn show(visitor: Visitor, State(api): State<Arc<Api>>) -> Result<Markup, PageError> {

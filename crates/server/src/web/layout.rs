@@ -4,7 +4,7 @@ use super::csrf;
 use super::language::Language;
 use super::texts::text;
 use super::visitor::{Identity, Visitor};
-use super::{START, assets};
+use super::{PAGES, assets};
 use kabari_domain::Role;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -60,7 +60,7 @@ impl Section {
     /// The address of the section's first page.
     pub fn address(self) -> &'static str {
         match self {
-            Section::Home | Section::None => START,
+            Section::Home | Section::None => PAGES,
             Section::Send => "/app/send",
             Section::Campaigns => "/app/campaigns",
             Section::Notices => "/app/notices",
@@ -129,7 +129,7 @@ pub fn page(visitor: &Visitor, page: Page) -> Markup {
             body hx-headers=(headers) {
                 a.skip href="#content" { (text!(visitor, "skip-to-content")) }
                 header.top {
-                    a.brand href=(START) { "kabari" }
+                    a.brand href=(PAGES) { "kabari" }
                     @if visitor.identity != Identity::Guest {
                         (navigation(visitor, page.section))
                         (who(visitor))

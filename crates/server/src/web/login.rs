@@ -49,7 +49,7 @@ pub fn is_for_guests(path: &str) -> bool {
 /// Sends somebody to the login, and back to where they wanted to go.
 pub fn ask(visitor: &Visitor, method: &Method) -> Response {
     let mut address = LOGIN.to_owned();
-    if *method == Method::GET && !visitor.is_part && visitor.path != super::START {
+    if *method == Method::GET && !visitor.is_part && visitor.path != super::PAGES {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("next", &visitor.path)
             .finish();
@@ -174,7 +174,7 @@ async fn show(visitor: Visitor, Query(asked): Query<Asked>) -> Response {
 
 /// Only pages of ours: nobody is sent elsewhere by a link to the login.
 fn next_page(next: Option<String>) -> String {
-    next.filter(|next| next.starts_with(super::START)).unwrap_or_else(|| super::START.to_owned())
+    next.filter(|next| next.starts_with(super::PAGES)).unwrap_or_else(|| super::PAGES.to_owned())
 }
 
 #[derive(Deserialize)]

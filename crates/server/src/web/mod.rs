@@ -33,25 +33,20 @@ mod visitor;
 
 use crate::access::attempts::Attempts;
 use crate::api::Api;
-use crate::api::accepts_html;
+use crate::api::service::PAGES;
 use crate::request_body::{self, BodyBudget, MAX_BODY_BYTES};
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::VARY;
-use axum::http::{HeaderValue, Method};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
-/// Where the pages begin.
-const START: &str = "/app/";
-
 /// Everything below `/app`.
 pub fn routes(api: Arc<Api>, bodies: BodyBudget) -> Router {
     let pages = Router::new()
-        .route("/app", any(|| async { Redirect::permanent(START) }))
+        .route("/app", any(|| async { Redirect::permanent(PAGES) }))
         .merge(campaigns::routes())
         .merge(customers::routes())
         .merge(events::routes())
@@ -79,17 +74,4 @@ pub fn routes(api: Arc<Api>, bodies: BodyBudget) -> Router {
         .merge(pages)
         .layer(from_fn(headers::secure))
         .layer(CompressionLayer::new())
-}
-
-/// Shows browsers that open `/` the page; programs get the answer that the replaced system gave.
-pub async fn welcome(request: Request, next: Next) -> Response {
-    if request.uri().path() != "/" || !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return next.run(request).await;
-    }
-    let mut response = match accepts_html(request.headers()) {
-        true => Redirect::to(START).into_response(),
-        false => next.run(request).await,
-    };
-    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
-    response
 }

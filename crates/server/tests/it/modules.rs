@@ -9,7 +9,8 @@ fn uses(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
     for source in sources {
         let module = source.module();
         let paths = source.shipped_code().flat_map(|(_, line)| line.split("crate::").skip(1));
-        let named = paths.filter_map(|path| path.split_once("::")).map(|(name, _)| name);
+        let ends = |at: char| !at.is_alphanumeric() && at != '_';
+        let named = paths.filter_map(|path| path.split(ends).next());
         uses.entry(module).or_default().extend(named.filter(|name| *name != module));
     }
     // The root of the crate may name all of them.

@@ -2,8 +2,7 @@
 
 use super::Place;
 use super::chats::Chat;
-use super::page::put;
-use super::text::{Escaped, Number};
+use super::text::{Escaped, Number, put};
 use crate::faults::{Action, FaultRule, Faults, Match, Stanza};
 
 const MINUTE_MS: u64 = 60_000;

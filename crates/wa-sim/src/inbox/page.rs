@@ -1,9 +1,7 @@
 //! The inbox as HTML: the page, and the parts of it that change.
 
-use std::fmt::Write;
-
 use super::chats::{self, Chat, ChatSummary};
-use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich, plain};
+use super::text::{Encoded, Escaped, Marked, Moment, Number, Rich, plain, put};
 use super::{Parts, Place, Viewer, fault_panel};
 use crate::account::Receipts;
 use crate::connection::WEBSOCKET_PATH;
@@ -365,9 +363,4 @@ fn bubble(message: &Message, chat: &Chat, at: Moment, first: bool) -> String {
 
 fn hello(viewer: &Viewer) -> String {
     format!("ws://{}{WEBSOCKET_PATH}", Escaped(&viewer.host))
-}
-
-/// Appends to a string, which cannot fail.
-pub(super) fn put(html: &mut String, piece: std::fmt::Arguments<'_>) {
-    let _ = html.write_fmt(piece);
 }

@@ -2,6 +2,11 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+/// Appends to a string, which cannot fail.
+pub(super) fn put(html: &mut String, piece: fmt::Arguments<'_>) {
+    let _ = html.write_fmt(piece);
+}
+
 /// Text in which nothing means anything to HTML.
 pub(super) struct Escaped<'a>(pub &'a str);
 

@@ -3,7 +3,7 @@
 use super::{Outlook, Plan, SendOptions, Wording};
 use crate::api::error::ApiResult;
 use crate::api::streamed::{self, JSON};
-use crate::api::{Api, forecast, whatsapp};
+use crate::api::{Api, forecast, link};
 use crate::store::state::NewDelivery;
 use axum::response::Response;
 use futures_util::TryStreamExt;
@@ -31,7 +31,7 @@ pub struct DryRun {
     /// When it would end if nothing else is sent meanwhile. RFC 3339.
     ends_at: Option<String>,
     whatsapp: &'static str,
-    limits: Option<whatsapp::ShownLimits>,
+    limits: Option<link::ShownLimits>,
 }
 
 /// What one recipient would get.
@@ -65,7 +65,7 @@ pub async fn answer(
 
         let (starts_at, ends_at) = outlook.span(&api, &options).await?;
         let Outlook { total, to_send, warm, .. } = outlook;
-        let link = whatsapp::link(&api).await.state;
+        let link = link::default_link(&api).await.state;
         let duration = ends_at.map(|end| end.since(starts_at).as_secs_f64().ceil() as u64);
         dry_run.field("success", &true)?;
         dry_run.field("dry_run", &true)?;
@@ -77,7 +77,7 @@ pub async fn answer(
         dry_run.field("duration_seconds", &duration)?;
         dry_run.field("ends_at", &ends_at.map(Timestamp::to_rfc3339))?;
         dry_run.field("whatsapp", &link.as_str())?;
-        dry_run.field("limits", &whatsapp::limits(&api, DEFAULT_SESSION).await)?;
+        dry_run.field("limits", &link::limits(&api, DEFAULT_SESSION).await)?;
         dry_run.end().await?;
         Ok(writer)
     })

@@ -3,7 +3,7 @@
 use super::{Plan, SendOptions, Wording, dry_run, report};
 use crate::api::error::{ApiError, ApiResult, FieldError};
 
-use crate::api::{Api, campaign_path, campaigns, whatsapp};
+use crate::api::{Api, campaign_path, campaigns, link};
 use crate::store::StoreError;
 use crate::store::state::{Action, Actor, Creation, IdempotencyKey, NewCampaign, NewDelivery};
 use crate::trace;
@@ -61,7 +61,7 @@ pub async fn send(
             let plan = plan.await?;
             // What becomes of the first message hangs on the link: whoever sends it should not go
             // by an old word about it.
-            whatsapp::link(&api).await;
+            link::default_link(&api).await;
             let recipients = plan.recipients(&api);
             record_all(api.clone(), plan, recipients, options, key, body.to_string(), actor).await?
         }
@@ -85,7 +85,7 @@ pub async fn once(
     match made_before(&api, Some(&key)).await? {
         Some(id) => Ok(id),
         None => {
-            whatsapp::link(&api).await;
+            link::default_link(&api).await;
             let recipients = stream::iter(recipients.into_iter().map(Ok)).boxed();
             record_all(api, plan, recipients, options, Some(key), request, actor).await
         }

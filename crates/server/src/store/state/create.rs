@@ -8,7 +8,7 @@ use super::bulk_transitions::{move_all, state_list};
 use super::campaigns::{CampaignKind, write_phase};
 use super::claim::stored_session_names;
 use super::deliveries::Delivery;
-use super::idempotency::{IdempotencyKey, claim_key};
+use super::idempotency::{Creation, IdempotencyKey, claim_key};
 use super::{StateStore, clip};
 use crate::crash_point::crash_point;
 use crate::trace::{self, Trail};
@@ -75,19 +75,6 @@ pub struct NewDelivery {
     /// `Queued` or `Skipped`.
     pub state: DeliveryState,
     pub error: Option<String>,
-}
-
-/// What became of the request to record a campaign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Creation {
-    /// Recorded under this id.
-    Created(i64),
-    /// The key has made this campaign before, from the same request.
-    Replayed(i64),
-    /// The key has made a campaign before, from another request.
-    KeyReused,
-    /// The same send was recorded as this campaign within the guard's time.
-    Duplicate(i64),
 }
 
 /// A recording in progress, or the answer that makes it needless.

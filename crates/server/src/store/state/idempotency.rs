@@ -5,7 +5,6 @@ use super::super::lists::one_of;
 use super::super::row::{Row, Value, params};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::create::Creation;
 use kabari_domain::Timestamp;
 use std::time::Duration;
 
@@ -21,6 +20,19 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Equal for equal requests; at most 64 characters.
     pub fingerprint: String,
+}
+
+/// What became of the request to record a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// Recorded under this id.
+    Created(i64),
+    /// The key has made this campaign before, from the same request.
+    Replayed(i64),
+    /// The key has made a campaign before, from another request.
+    KeyReused,
+    /// The same send was recorded as this campaign within the guard's time.
+    Duplicate(i64),
 }
 
 impl StateStore {

@@ -4,7 +4,8 @@ use super::database::{SeedBilling, billing_file};
 use super::gateway::{OurGateway, opened};
 use super::scripted_gateway::ScriptedGateway;
 use kabari::access::peer::TrustedProxies;
-use kabari::api::{self, Api, ApiSettings};
+use kabari::api::{Api, ApiSettings};
+use kabari::app::router;
 use kabari::clock::Clock;
 use kabari::config::Pace;
 use kabari::dispatcher::{Connector, Dispatcher, DispatcherSettings, OpenGateway};
@@ -138,7 +139,7 @@ impl Served {
             readings: Default::default(),
             settings: ApiSettings { data_dir: directory.path().to_owned(), ..setup.settings },
         };
-        let (address, server) = serve(api::router(api)).await;
+        let (address, server) = serve(router(api)).await;
         let dispatcher = setup.dispatching.then(|| {
             let settings = DispatcherSettings {
                 node: "test".to_owned(),
