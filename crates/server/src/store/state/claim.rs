@@ -245,12 +245,9 @@ impl StateStore {
 
 /// Holds for a running campaign `c` with something due. Wants the time three times.
 fn has_due(engine: Engine) -> String {
-    let by_due_time = engine.by_index(BY_DUE_TIME);
     let due = |state: &str| {
-        format!(
-            "EXISTS (SELECT 1 FROM deliveries d{by_due_time} WHERE d.campaign_id = c.id \
-             AND d.state = '{state}' AND d.due_at <= ?)"
-        )
+        let is_due = format!("d.campaign_id = c.id AND d.state = '{state}' AND d.due_at <= ?");
+        format!("{} IS NOT NULL", engine.any_delivery(BY_DUE_TIME, &is_due))
     };
     format!(
         "c.status = 'running' AND (c.expires_at IS NULL OR c.expires_at > ?) AND ({} OR {})",

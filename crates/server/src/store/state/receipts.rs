@@ -71,12 +71,17 @@ impl StateStore {
         let message_ids: Vec<&str> = message_ids.map(MessageId::as_str).collect();
         for chunk in message_ids.chunks(CHUNK) {
             let (scope, values) = one_of("message_id", chunk.iter().copied());
-            let sql = format!(
-                "SELECT id FROM campaigns WHERE {} \
-                 AND id IN (SELECT campaign_id FROM deliveries WHERE {scope})",
-                is_done(self.db().engine())
-            );
-            for row in self.db().rows(&sql, values).await? {
+            let sql = format!("SELECT DISTINCT campaign_id FROM deliveries WHERE {scope}");
+            let rows = self.db().rows(&sql, values).await?;
+            let campaigns = rows.iter().map(|row| row.get::<i64>("campaign_id"));
+            let campaigns: Vec<i64> = campaigns.collect::<Result<_, StoreError>>()?;
+            if campaigns.is_empty() {
+                continue;
+            }
+            let (among, ids) = one_of("id", campaigns);
+            let is_done = is_done(self.db().engine());
+            let sql = format!("SELECT id FROM campaigns WHERE {among} AND {is_done}");
+            for row in self.db().rows(&sql, ids).await? {
                 self.complete_if_done(row.get("id")?).await?;
             }
         }

@@ -96,6 +96,10 @@ async fn a_hundred_thousand_recipients(test: TestState) {
         "UPDATE deliveries SET state = 'accepted' WHERE position < {all_but_one}"
     ))
     .await;
+    reads_few_rows(&test, "leasing the last one", async || {
+        assert_eq!(lease(state, 10).await.len(), 1);
+    })
+    .await;
     reads_few_rows(&test, "completion check", async || {
         assert!(!state.complete_if_done(id).await.unwrap());
     })
