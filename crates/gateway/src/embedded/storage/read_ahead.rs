@@ -11,7 +11,7 @@ type Read = Vec<(Key, Option<Vec<u8>>)>;
 
 impl Storage {
     /// Reads what is stored about these people, unless it is known. What an earlier call has read
-    /// and nobody has asked for is forgotten.
+    /// about others is forgotten.
     pub async fn read_ahead(&self, people: &[Jid]) -> Result<()> {
         let users = people.iter().filter(|jid| jid.is_pn()).map(|jid| jid.user.as_bytes().to_vec());
         let lids = self.get_many(collection::LIDS, users.collect()).await?;
@@ -19,8 +19,11 @@ impl Storage {
         let people = people.iter().cloned().chain(lids.map(Jid::lid));
         let keys: BTreeSet<Key> = people.flat_map(|jid| keys_of(&jid)).collect();
 
-        let keep = |memory: &mut Memory, read: Read| memory.read_ahead = read.into_iter().collect();
-        self.read_unknown(keys, keep).await
+        let keep = |memory: &mut Memory, read: Read| {
+            memory.read_ahead.retain(|key, _| keys.contains(key));
+            memory.read_ahead.extend(read);
+        };
+        self.read_unknown(keys.iter().cloned(), keep).await
     }
 
     /// Reads what the library asks for, one after the other, when it has just learned a LID.
