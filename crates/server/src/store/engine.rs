@@ -41,13 +41,6 @@ impl Engine {
         }
     }
 
-    /// Returns NULL if there is no delivery `d` for which this holds, found by this index. Unlike
-    /// EXISTS, it never makes MariaDB read the whole table first.
-    pub fn any_delivery(self, index: &str, condition: &str) -> String {
-        let by_index = self.by_index(index);
-        format!("(SELECT 1 FROM deliveries d{by_index} WHERE {condition} LIMIT 1)")
-    }
-
     /// Ends an INSERT: on a row with the same `key`, writes the new values of `columns` instead.
     pub fn or_update(self, key: &str, columns: &[&str]) -> String {
         let (head, value): (String, fn(&str) -> String) = match self {

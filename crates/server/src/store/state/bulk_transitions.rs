@@ -1,6 +1,7 @@
 //! Statements that move many deliveries at once, made from the domain's transition function.
 
 use super::super::batch::Statement;
+use super::super::engine::Engine;
 use super::super::error::StoreError;
 use super::super::row::Value;
 use super::super::transaction::Transaction;
@@ -106,4 +107,11 @@ pub(super) fn stamps(to: DeliveryState, at: Timestamp) -> (String, Vec<Value>) {
 /// Returns `'queued', 'leased'`.
 pub(super) fn state_list(states: &[DeliveryState]) -> String {
     states.iter().map(|state| format!("'{}'", state.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a value that is NULL unless the condition holds for a delivery `d`, found by this index.
+/// Unlike EXISTS, it never makes MariaDB read the whole table first.
+pub(super) fn any_delivery(engine: Engine, index: &str, condition: &str) -> String {
+    let by_index = engine.by_index(index);
+    format!("(SELECT 1 FROM deliveries d{by_index} WHERE {condition} LIMIT 1)")
 }

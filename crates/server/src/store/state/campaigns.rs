@@ -6,7 +6,7 @@ use super::super::lists::one_of;
 use super::super::row::{Row, Stored, params, record, stored_by_name};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::bulk_transitions::move_all;
+use super::bulk_transitions::{any_delivery, move_all};
 use crate::crash_point::crash_point;
 use kabari_domain::campaign::Phase;
 use kabari_domain::{
@@ -336,7 +336,7 @@ pub(super) const EXPIRES: &str = "status IN ('scheduled', 'running', 'paused') A
 pub(super) fn is_done(engine: Engine) -> String {
     let none = |state: DeliveryState| {
         let of_state = format!("d.campaign_id = campaigns.id AND d.state = '{}'", state.as_str());
-        format!(" AND {} IS NULL", engine.any_delivery("deliveries_listed", &of_state))
+        format!(" AND {} IS NULL", any_delivery(engine, "deliveries_listed", &of_state))
     };
     format!("status IN ('running', 'paused'){}", DeliveryState::OPEN.map(none).concat())
 }

@@ -6,7 +6,7 @@ use super::super::lists::one_of;
 use super::super::row::{Row, Stored, Value, params};
 use super::super::transaction::Transaction;
 use super::StateStore;
-use super::bulk_transitions::state_list;
+use super::bulk_transitions::{any_delivery, state_list};
 use super::registrations::{NOT_REGISTERED_FOR, REGISTERED_FOR};
 use super::session_links::UNLINKED;
 use crate::crash_point::crash_point;
@@ -247,7 +247,7 @@ impl StateStore {
 fn has_due(engine: Engine) -> String {
     let due = |state: &str| {
         let is_due = format!("d.campaign_id = c.id AND d.state = '{state}' AND d.due_at <= ?");
-        format!("{} IS NOT NULL", engine.any_delivery(BY_DUE_TIME, &is_due))
+        format!("{} IS NOT NULL", any_delivery(engine, BY_DUE_TIME, &is_due))
     };
     format!(
         "c.status = 'running' AND (c.expires_at IS NULL OR c.expires_at > ?) AND ({} OR {})",
