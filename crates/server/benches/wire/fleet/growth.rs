@@ -11,7 +11,7 @@ use tokio::time::sleep;
 /// How long the process has nothing to do before its memory is read.
 const IDLE: Duration = Duration::from_secs(15);
 /// What a machine with two cores cannot reach, in messages per second.
-const FAST_AT_MOST: u32 = 400;
+const FAST_AT_MOST: u32 = 1_500;
 /// Messages that no number gets to send, so that none runs out of work.
 const SPARE: u32 = 10;
 /// A gap this much longer than the delay is too long.
