@@ -14,7 +14,8 @@ pub(super) fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 
-/// Returns the condition that `column` is one of these, and its values.
+/// Returns the condition that `column` is one of these, and its values. There must be one at least:
+/// MariaDB takes no empty list.
 pub(super) fn one_of<T: Into<Value>>(
     column: &str,
     values: impl IntoIterator<Item = T>,
