@@ -78,6 +78,6 @@ async fn choose(Form(choice): Form<Choice>) -> Response {
         "{LANGUAGE_COOKIE}={code}; Path=/; Max-Age={A_YEAR_IN_SECONDS}; HttpOnly; SameSite=Lax"
     );
     // Only pages of ours: nobody is sent elsewhere by a form.
-    let back = if choice.back.starts_with("/app/") { &choice.back } else { super::PAGES };
+    let back = if choice.back.starts_with(super::PAGES) { &choice.back } else { super::PAGES };
     ([(SET_COOKIE, cookie)], Redirect::to(back)).into_response()
 }

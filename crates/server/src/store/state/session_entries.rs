@@ -181,7 +181,8 @@ impl StoredSession {
 }
 
 /// Holds for the entries of a session with these names. The session stands with each collection:
-/// SQLite would read all of its entries otherwise.
+/// SQLite would read all of its entries otherwise. All collections get as many names as the one with
+/// the most, so that there are few such conditions.
 fn named(session: &str, names: &[(&'static str, Vec<u8>)]) -> (String, Vec<Value>) {
     let mut by_collection: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for (collection, name) in names {
