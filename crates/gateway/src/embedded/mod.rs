@@ -197,12 +197,17 @@ impl Gateway for Embedded {
         let client = self.shared.ready()?;
         // The library looks each of them up when it learns the hidden ids.
         self.read_ahead(phones.iter().map(|phone| Jid::pn(phone.digits())).collect()).await;
-        tokio::select! {
+        let answers = tokio::select! {
             answers = send::check(&client, phones) => answers,
             () = send::session_ended(&self.shared) => {
                 Err(SendError::NotConnected("the session ended before the answer".into()))
             }
+        };
+        // At most paces these numbers have their turn minutes from now.
+        if let Some(storage) = &*lock(&self.shared.storage) {
+            storage.forget_read_ahead();
         }
+        answers
     }
 
     async fn prepare(&self, addresses: &[String]) {

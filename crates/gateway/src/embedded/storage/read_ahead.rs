@@ -26,6 +26,11 @@ impl Storage {
         self.read_unknown(keys.iter().cloned(), keep).await
     }
 
+    /// Gives back the memory of what was read ahead.
+    pub fn forget_read_ahead(&self) {
+        self.memory().read_ahead = HashMap::new();
+    }
+
     /// Reads what the library asks for, one after the other, when it has just learned a LID.
     pub async fn read_about_lid(&self, lid: &str) -> Result<()> {
         let keys = keys_of(&Jid::lid(lid));

@@ -300,6 +300,12 @@ async fn what_is_read_ahead_is_not_read_again_and_never_stale() {
     storage.put_session(&address, b"new").await.unwrap();
     storage.flush().await.unwrap();
     assert_eq!(storage.get_session(&address).await.unwrap().unwrap(), "new");
+
+    storage.read_ahead(std::slice::from_ref(&jid)).await.unwrap();
+    storage.forget_read_ahead();
+    let reads = store.reads();
+    assert_eq!(storage.get_session(&address).await.unwrap().unwrap(), "new");
+    assert_eq!(store.reads(), reads + 1);
 }
 
 #[tokio::test]
